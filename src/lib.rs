@@ -1,0 +1,28 @@
+//! mirrorwatch keeps a container engine's mirror list at the fastest set that really serves.
+//!
+//! # The map
+//!
+//! Four layers; a module uses its own layer's words and what stands above it in this list, never
+//! what stands below. `tests/architecture.rs` reads the `use` lines and keeps it so.
+//!
+//! | layer | modules | may |
+//! | --- | --- | --- |
+//! | words | [`timestamp`], [`mirror`], [`image`], [`observation`], [`reason`], [`text`] | name things |
+//! | decisions | [`ranking`] | decide: no I/O, no clock, no randomness, no tokio |
+//! | edges | [`config`], [`probe`], [`engine`], [`file`], [`store`], [`status`], [`watch`] | talk to one outside thing each; no edge knows another (but [`file`], the shared tool) |
+//! | wiring | [`daemon`], [`cli`] | connect them |
+//!
+//! # What holds everywhere
+//!
+//! - A failed probe is data, from a closed list ([`reason::FailureKind`]); an error is when *we* are broken.
+//! - Time and randomness are arguments. Only [`daemon`] and [`cli`] read the wall clock.
+//! - The value that is applied is the value that is printed ([`ranking::select::Selection`]).
+//! - Unknown is a value: `None`, never `0` or an empty string.
+//! - Whatever fails, the engine's file and the running engine stay as they were.
+
+pub mod image;
+pub mod mirror;
+pub mod observation;
+pub mod reason;
+pub mod text;
+pub mod timestamp;

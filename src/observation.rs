@@ -1,0 +1,198 @@
+//! What one probe saw.
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::image::{Digest, Image};
+use crate::reason::FailureKind;
+use crate::timestamp::Timestamp;
+
+/// How far a probe goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Depth {
+    /// Name, TCP, TLS; no HTTP request.
+    Connect,
+    /// One ranged GET of a layer.
+    Sample,
+    /// The first steps of a pull in full.
+    Rehearse,
+}
+
+/// Which step of a pull.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stage {
+    /// Resolving the name.
+    Name,
+    /// TCP.
+    Connect,
+    /// The TLS handshake.
+    Tls,
+    /// `/v2/`.
+    Ping,
+    /// The anonymous token.
+    Token,
+    /// The manifest by tag and the platform's manifest.
+    Manifest,
+    /// The image's configuration.
+    Config,
+    /// A layer.
+    Layer,
+}
+
+/// How long each step took; `None` was not measured.
+///
+/// `name`, `connect` and `tls` are those of the first connection to the mirror itself. `ping` to `config` run
+/// from the start of a cold connection to the last byte, as the classic store pays them; `layer` ends
+/// with the first byte of the layer, redirects included.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "the fields are the stages, described at Stage")]
+pub struct Stages {
+    pub name: Option<Duration>,
+    pub connect: Option<Duration>,
+    pub tls: Option<Duration>,
+    pub ping: Option<Duration>,
+    pub token: Option<Duration>,
+    pub manifest: Option<Duration>,
+    pub config: Option<Duration>,
+    pub layer: Option<Duration>,
+}
+
+/// A failure, as data.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// Which of the closed list.
+    pub kind: FailureKind,
+    /// At which step.
+    pub stage: Stage,
+    /// More, in English, safe for a terminal, at most 200 bytes; may be empty.
+    pub detail: String,
+}
+
+/// Whether the mirror served what was asked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// Everything asked at this depth was served.
+    Served,
+    /// It was not.
+    Failed(Failure),
+}
+
+/// What a mirror does that one of dockerd's two image stores cannot live with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Quirk {
+    /// HEAD of the manifest answers 404 though GET works: the containerd store goes to the next mirror.
+    HeadNotFound,
+    /// HEAD of the manifest answers 2xx with a web page's or no manifest's media type: fatal to the containerd store.
+    HeadWrongType,
+    /// HEAD answers with a digest and without Content-Length: the classic store goes to the next mirror.
+    HeadWithoutLength,
+    /// HEAD answers without Content-Type: the classic store goes to the next mirror.
+    HeadWithoutType,
+    /// `/v2/` asks for no token and the manifest does: the classic store never fetches it.
+    LateChallenge,
+    /// `/v2/` does not answer at all: the classic store gives up, the containerd store never asks.
+    PingFails,
+}
+
+/// Which of dockerd's two image stores.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ImageStore {
+    /// The graph drivers: overlay2 and friends.
+    Classic,
+    /// The containerd image store, the default of fresh installations since Docker 29.
+    Containerd,
+}
+
+impl Quirk {
+    /// Which store cannot live with it.
+    pub const fn unfit_for(self) -> ImageStore {
+        match self {
+            Self::HeadNotFound | Self::HeadWrongType => ImageStore::Containerd,
+            Self::HeadWithoutLength | Self::HeadWithoutType | Self::LateChallenge | Self::PingFails => {
+                ImageStore::Classic
+            }
+        }
+    }
+}
+
+/// What a probe cost the mirror's own host: the currency of the budget.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Spent {
+    /// HTTP requests to the mirror's own host, tokens and same-host redirects included.
+    pub requests: u32,
+    /// Answers of 403, 404, 429 or 5xx among them.
+    pub refusals: u32,
+    /// Bytes read, from wherever.
+    pub bytes: u64,
+}
+
+/// What one probe of one mirror saw.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Observation {
+    /// When the probe began.
+    pub at: Timestamp,
+    /// How far it went. A sample without a known layer is made a rehearsal, and says so here.
+    pub depth: Depth,
+    /// The image that was asked for; `None` at depth connect.
+    pub image: Option<Image>,
+    /// Served, or why not.
+    pub outcome: Outcome,
+    /// How long each step took.
+    pub stages: Stages,
+    /// Bytes per second of a layer after its first byte; `None` when too little was read to tell.
+    pub bytes_per_second: Option<f64>,
+    /// The address that the mirror's own host answered from.
+    pub address: Option<SocketAddr>,
+    /// The host that served the layer.
+    pub layer_host: Option<String>,
+    /// Other hosts that it sent pings, tokens or layers to.
+    pub sent_to: BTreeSet<String>,
+    /// The digest that the tag leads to.
+    pub digest: Option<Digest>,
+    /// When the image was created, as its configuration says; 1970 or none is `None`.
+    pub created: Option<Timestamp>,
+    /// What a store cannot live with.
+    pub quirks: BTreeSet<Quirk>,
+    /// What it cost.
+    pub spent: Spent,
+    /// How long the mirror asked to be left alone (`Retry-After`, `X-Retry-After`), capped at 24 hours.
+    pub retry_after: Option<Duration>,
+}
+
+impl Observation {
+    /// An observation of nothing yet, to be filled as a probe goes on.
+    pub fn new(at: Timestamp, depth: Depth) -> Self {
+        Self {
+            at,
+            depth,
+            image: None,
+            outcome: Outcome::Served,
+            stages: Stages::default(),
+            bytes_per_second: None,
+            address: None,
+            layer_host: None,
+            sent_to: BTreeSet::new(),
+            digest: None,
+            created: None,
+            quirks: BTreeSet::new(),
+            spent: Spent::default(),
+            retry_after: None,
+        }
+    }
+
+    /// The failure, if it is one.
+    pub fn failure(&self) -> Option<&Failure> {
+        match &self.outcome {
+            Outcome::Served => None,
+            Outcome::Failed(failure) => Some(failure),
+        }
+    }
+}

@@ -1,0 +1,52 @@
+//! Every word for people, in English and in Chinese, in one place.
+//!
+//! `messages!` takes both languages at once, so a missing translation does not compile. Each part of the
+//! program has its messages in a file of its own below this one. Keys, JSON and logs are English always
+//! and do not pass through here.
+
+use std::str::FromStr;
+
+/// The language of text for people.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Lang {
+    /// English.
+    #[default]
+    En,
+    /// 简体中文.
+    Zh,
+}
+
+impl Lang {
+    /// The language that a locale such as `zh_CN.UTF-8` asks for; English unless it is Chinese.
+    pub fn of_locale(locale: &str) -> Self {
+        if locale.to_ascii_lowercase().starts_with("zh") { Self::Zh } else { Self::En }
+    }
+}
+
+impl FromStr for Lang {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        match text {
+            "en" => Ok(Self::En),
+            "zh" => Ok(Self::Zh),
+            _ => Err(()),
+        }
+    }
+}
+
+/// Declares messages: `name(arg: Type, …) { "English {arg}", "中文 {arg}" }`.
+macro_rules! messages {
+    ($($(#[$meta:meta])* $name:ident($($arg:ident: $type:ty),* $(,)?) { $en:literal, $zh:literal $(,)? })+) => {
+        $(
+            $(#[$meta])*
+            pub fn $name(lang: $crate::text::Lang, $($arg: $type),*) -> String {
+                match lang {
+                    $crate::text::Lang::En => format!($en),
+                    $crate::text::Lang::Zh => format!($zh),
+                }
+            }
+        )+
+    };
+}
+pub(crate) use messages;

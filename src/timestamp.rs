@@ -1,0 +1,106 @@
+//! A point in time: milliseconds since the Unix epoch, UTC.
+
+use std::fmt;
+use std::ops::{Add, Sub};
+use std::str::FromStr;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// Milliseconds since the Unix epoch. Printed and serialised as RFC 3339 in UTC, to the second.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Timestamp(u64);
+
+impl Timestamp {
+    /// The moment `millis` milliseconds after the epoch.
+    pub const fn from_millis(millis: u64) -> Self {
+        Self(millis)
+    }
+
+    /// Milliseconds since the epoch.
+    pub const fn as_millis(self) -> u64 {
+        self.0
+    }
+
+    /// How long ago `earlier` was; zero when it lies ahead, as after a clock was set back.
+    pub const fn since(self, earlier: Self) -> Duration {
+        Duration::from_millis(self.0.saturating_sub(earlier.0))
+    }
+}
+
+impl From<SystemTime> for Timestamp {
+    fn from(time: SystemTime) -> Self {
+        let elapsed = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+        Self(u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX))
+    }
+}
+
+impl Add<Duration> for Timestamp {
+    type Output = Self;
+
+    fn add(self, duration: Duration) -> Self {
+        let millis = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+        Self(self.0.saturating_add(millis))
+    }
+}
+
+impl Sub<Duration> for Timestamp {
+    type Output = Self;
+
+    fn sub(self, duration: Duration) -> Self {
+        let millis = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+        Self(self.0.saturating_sub(millis))
+    }
+}
+
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // humantime ends at the year 9999; a clock beyond that is shown at the end.
+        let shown = self.0.min(253_402_300_799_000);
+        let time = UNIX_EPOCH + Duration::from_millis(shown);
+        humantime::format_rfc3339_seconds(time).fmt(f)
+    }
+}
+
+impl FromStr for Timestamp {
+    type Err = humantime::TimestampError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        humantime::parse_rfc3339_weak(text).map(Self::from)
+    }
+}
+
+impl Serialize for Timestamp {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Timestamp {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn prints_and_reads_rfc_3339() {
+        let time = Timestamp::from_millis(1_795_176_000_000);
+        assert_eq!(time.to_string(), "2026-11-20T12:00:00Z");
+        assert_eq!("2026-11-20T12:00:00Z".parse(), Ok(time));
+    }
+
+    #[test]
+    fn arithmetic_never_wraps() {
+        let start = Timestamp::from_millis(5);
+        assert_eq!(start - Duration::from_secs(1), Timestamp::from_millis(0));
+        assert_eq!(start.since(start + Duration::from_secs(1)), Duration::ZERO);
+        let end = Timestamp::from_millis(u64::MAX);
+        assert_eq!(end + Duration::from_secs(1), end);
+        assert_eq!(end.to_string(), "9999-12-31T23:59:59Z");
+    }
+}
