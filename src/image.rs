@@ -73,7 +73,8 @@ impl FromStr for Image {
         // 255 and 128 are the lengths that the distribution specification allows.
         let lengths_ok = path.len() <= 255 && tag.len() <= 128;
         let tag_start_ok = !tag.starts_with(['.', '-']);
-        if !path.chars().all(path_ok) || !tag.chars().all(tag_ok) || !parts_ok || !lengths_ok || !tag_start_ok {
+        if !path.chars().all(path_ok) || !tag.chars().all(tag_ok) || !parts_ok || !lengths_ok || !tag_start_ok
+        {
             return Err(ImageError::Character);
         }
         let repository = if path.contains('/') { path.to_owned() } else { format!("library/{path}") };

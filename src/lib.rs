@@ -9,7 +9,7 @@
 //! | --- | --- | --- |
 //! | words | [`timestamp`], [`mirror`], [`image`], [`observation`], [`reason`], [`text`] | name things |
 //! | decisions | [`ranking`] | decide: no I/O, no clock, no randomness, no tokio |
-//! | edges | [`config`], [`probe`], [`engine`], [`file`], [`store`], [`status`], [`watch`] | talk to one outside thing each; no edge knows another (but [`file`], the shared tool) |
+//! | edges | [`config`], [`probe`], [`engine`], [`file`], [`publish`], [`store`], [`status`], [`pause`], [`watch`] | talk to one outside thing each; no edge knows another (but [`file`] and [`publish`], the shared tools) |
 //! | wiring | [`daemon`], [`cli`] | connect them |
 //!
 //! # What holds everywhere
@@ -20,9 +20,13 @@
 //! - Unknown is a value: `None`, never `0` or an empty string.
 //! - Whatever fails, the engine's file and the running engine stay as they were.
 
+pub mod cli;
 pub mod image;
 pub mod mirror;
 pub mod observation;
+pub mod pause;
+pub mod publish;
 pub mod reason;
+pub mod status;
 pub mod text;
 pub mod timestamp;

@@ -1,5 +1,5 @@
 //! The closed lists: why a probe failed, why a mirror is rejected, what is wrong with an engine,
-//! why the list changed.
+//! what is worth a warning, why the list changed.
 //!
 //! The words are public: they stand in JSON, in logs and in the database, in English always.
 
@@ -223,6 +223,24 @@ words! {
         RollbackFailed = "rollback_failed",
         /// Another mirrorwatch holds the lock.
         Locked = "locked",
+    }
+}
+
+words! {
+    /// What works, and is still worth knowing.
+    WarningKind {
+        /// A `docker login` to Docker Hub with the classic store: it is sent to any mirror that asks for it.
+        LoginLeaks = "login_leaks",
+        /// dockerd up to 24: `docker build` sees the change only after Docker's next start.
+        BuildNeedsRestart = "build_needs_restart",
+        /// The engine's file holds other edits that the engine has not taken yet; a reload takes them along.
+        PendingEdits = "pending_edits",
+        /// A key that looks like `registry-mirrors` and is not, such as `registry-mirror`.
+        Typo = "typo",
+        /// A warning about mirrors.toml; the detail is `file:line:column: what`.
+        Config = "config",
+        /// What was remembered could not be read and was begun anew, or cannot be kept.
+        Setback = "setback",
     }
 }
 

@@ -6,6 +6,10 @@
 
 use std::str::FromStr;
 
+pub mod cli;
+pub mod reason;
+pub mod status;
+
 /// The language of text for people.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Lang {

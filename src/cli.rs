@@ -1,0 +1,147 @@
+//! The command line: what was typed becomes a [`Cli`], and each command is one file.
+
+use std::ffi::OsString;
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::{Duration, SystemTime};
+
+use anstream::ColorChoice;
+
+use crate::image::Image;
+use crate::observation::Depth;
+use crate::text::Lang;
+use crate::timestamp::Timestamp;
+
+pub mod args;
+pub mod completions;
+pub mod exit;
+pub mod man;
+pub mod out;
+pub mod pause;
+pub mod status;
+
+use exit::{Error, Exit};
+use out::Out;
+
+/// What was typed, understood.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Cli {
+    /// What every command takes.
+    pub global: Global,
+    /// What to do.
+    pub command: Command,
+}
+
+/// What every command takes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Global {
+    /// mirrors.toml.
+    pub config: PathBuf,
+    /// Where what is remembered lies.
+    pub state_dir: PathBuf,
+    /// Where the status is published.
+    pub runtime_dir: PathBuf,
+    /// How much more to say.
+    pub verbose: u8,
+    /// Say only errors.
+    pub quiet: bool,
+    /// The language of text for people.
+    pub lang: Lang,
+    /// Whether to use colour; on each stream `Auto` asks that stream and the environment.
+    pub color: ColorChoice,
+    /// `$COLUMNS`, where it is a number.
+    pub columns: Option<usize>,
+}
+
+/// What to do.
+#[derive(Clone, Debug, PartialEq)]
+#[expect(
+    missing_docs,
+    reason = "the commands and their arguments are described where they are defined, in args"
+)]
+pub enum Command {
+    Run,
+    Status { json: bool, watch: bool, all: bool },
+    Probe { mirrors: Vec<String>, image: Option<Image>, depth: Depth, json: bool },
+    Apply { dry_run: bool, json: bool },
+    Restore { dry_run: bool },
+    Pause { length: Option<Duration> },
+    Resume,
+    Check { file: Option<PathBuf> },
+    Add { url: String, name: Option<String> },
+    Remove { name: String },
+    Completions { shell: clap_complete::Shell },
+    Man,
+}
+
+/// Understands `args` (the first is the program's own name); `env` looks up environment variables.
+///
+/// # Errors
+///
+/// What was typed is not understood, or is a request for help or the version: the error prints itself.
+pub fn parse(args: Vec<OsString>, env: impl Fn(&str) -> Option<OsString>) -> Result<Cli, clap::Error> {
+    // Set and empty is as good as unset, in every shell's convention.
+    args::parse(args, &|name| env(name).filter(|value| !value.is_empty()))
+}
+
+/// From arguments to exit code; what `main` is.
+pub fn main(args: Vec<OsString>, env: impl Fn(&str) -> Option<OsString>) -> ExitCode {
+    let typed = args.clone();
+    let cli = match parse(args, &env) {
+        Ok(cli) => cli,
+        Err(error) => return exit::print_usage(&error, args::language(&typed, &|name| env(name))).into(),
+    };
+    let mut out = Out::stdout(&cli.global);
+    match dispatch(&cli, &mut out) {
+        // The reader has what it wanted, and hung up.
+        Ok(_) if out.is_closed() => Exit::Ok.into(),
+        Ok(exit) => exit.into(),
+        Err(error) => {
+            error.print(&cli.global, &typed);
+            error.exit.into()
+        }
+    }
+}
+
+/// Does what was asked.
+///
+/// # Errors
+///
+/// It could not be done; the error says why, and with which code to exit.
+pub fn dispatch(cli: &Cli, out: &mut Out) -> Result<Exit, Error> {
+    let global = &cli.global;
+    match &cli.command {
+        Command::Status { json, watch: false, all } => status::once(global, *json, *all, now(), out),
+        Command::Status { json, watch: true, all } => status::watch(global, *json, *all, out),
+        Command::Pause { length } => pause::pause(global, *length, now(), out),
+        Command::Resume => pause::resume(global, out),
+        Command::Completions { shell } => completions::print(*shell, global.lang, out),
+        Command::Man => man::print(global.lang, out),
+        // MERGE: these commands are wired where daemon, probe, engine and config come together.
+        Command::Run
+        | Command::Probe { .. }
+        | Command::Apply { .. }
+        | Command::Restore { .. }
+        | Command::Check { .. }
+        | Command::Add { .. }
+        | Command::Remove { .. } => Err(Error::failed("not in this build")),
+    }
+}
+
+/// The wall clock.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "commands are wiring: here time enters, and goes on as an argument"
+)]
+pub fn now() -> Timestamp {
+    SystemTime::now().into()
+}
+
+/// Says something beside the data: on standard error, unless `-q`.
+pub fn note(global: &Global, text: &str) {
+    if !global.quiet {
+        // Nobody can be told that standard error is gone.
+        drop(writeln!(io::stderr(), "{text}"));
+    }
+}

@@ -1,0 +1,282 @@
+//! What may be typed: the one definition that parsing, help, completions and man page come from.
+//!
+//! clap's builder rather than its derive, because every help text depends on the language.
+
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anstream::ColorChoice;
+use clap::builder::Styles;
+use clap::{Arg, ArgAction, ArgMatches, Command as Clap, value_parser};
+use clap_complete::Shell;
+
+use super::{Cli, Command, Global};
+use crate::image::Image;
+use crate::observation::Depth;
+use crate::text::{Lang, cli as say};
+
+/// The program's name.
+pub const PROGRAM: &str = "mirrorwatch";
+/// Where mirrors.toml is, unless said otherwise.
+pub const CONFIG: &str = "/etc/mirrorwatch/mirrors.toml";
+/// Where what is remembered lies, unless said otherwise.
+pub const STATE_DIR: &str = "/var/lib/mirrorwatch";
+/// Where the status is published, unless said otherwise.
+pub const RUNTIME_DIR: &str = "/run/mirrorwatch";
+
+type Env<'a> = &'a dyn Fn(&str) -> Option<OsString>;
+
+pub(super) fn parse(args: Vec<OsString>, env: Env<'_>) -> Result<Cli, clap::Error> {
+    let lang = language(&args, env);
+    let color = match said(&args, "--color").and_then(OsStr::to_str) {
+        Some("always") => clap::ColorChoice::Always,
+        Some("never") => clap::ColorChoice::Never,
+        Some(_) | None => clap::ColorChoice::Auto,
+    };
+    let mut matches = command(lang).color(color).try_get_matches_from(args)?;
+    if let Some(("help", asked)) = matches.subcommand() {
+        // Said as clap understands it; the answer is then the help, or that there is no such command.
+        let asked = asked.get_one::<String>("command").map(String::as_str);
+        let again = [Some(PROGRAM), asked, Some("--help")].into_iter().flatten();
+        matches = command(lang).color(color).try_get_matches_from(again)?;
+    }
+    let global = global(&mut matches, lang, env);
+    let command = match matches.remove_subcommand() {
+        None => Command::Status { json: false, watch: false, all: false },
+        Some((name, matches)) => subcommand(&name, matches),
+    };
+    Ok(Cli { global, command })
+}
+
+/// The language, before anything is parsed, because parsing may already have to say something.
+pub(super) fn language(args: &[OsString], env: Env<'_>) -> Lang {
+    if let Some(lang) = said(args, "--lang").and_then(OsStr::to_str).and_then(|lang| lang.parse().ok()) {
+        return lang;
+    }
+    let set = |name| env(name).filter(|value| !value.is_empty());
+    let locale = ["MIRRORWATCH_LANG", "LC_ALL", "LC_MESSAGES", "LANG"].into_iter().find_map(set);
+    locale.map_or(Lang::En, |locale| Lang::of_locale(&locale.to_string_lossy()))
+}
+
+/// The last value of `option`, as clap will see it.
+fn said<'a>(args: &'a [OsString], option: &str) -> Option<&'a OsStr> {
+    let options = args.split(|arg| arg == "--").next().unwrap_or_default();
+    let value = |(index, arg): (usize, &'a OsString)| {
+        if arg == option {
+            return options.get(index + 1).map(OsString::as_os_str);
+        }
+        arg.to_str()?.strip_prefix(option)?.strip_prefix('=').map(OsStr::new)
+    };
+    options.iter().enumerate().filter_map(value).next_back()
+}
+
+/// The whole command line in one language.
+pub fn command(lang: Lang) -> Clap {
+    frame(Clap::new(PROGRAM), PROGRAM, lang)
+        .version(env!("CARGO_PKG_VERSION"))
+        .propagate_version(true)
+        .args_override_self(true)
+        .disable_help_flag(true)
+        .disable_version_flag(true)
+        // clap's own is in English; ours is among the others.
+        .disable_help_subcommand(true)
+        .about(say::about(lang))
+        .long_about(say::long_about(lang))
+        .after_help(say::after_help(lang))
+        .after_long_help(say::after_long_help(lang))
+        .subcommand_help_heading(say::heading_commands(lang))
+        .args(globals(lang))
+        .subcommands(subcommands(lang))
+}
+
+/// The first line and the heading of the usage, which clap has in English only.
+fn frame(command: Clap, name: &str, lang: Lang) -> Clap {
+    let styles = Styles::styled();
+    let heading = styles.get_usage();
+    let usage = say::heading_usage(lang);
+    command.before_help(say::other_language(lang, name)).help_template(format!(
+        "{{before-help}}{{about-with-newline}}\n{heading}{usage}{heading:#}{{usage}}\n\n{{all-args}}{{after-help}}"
+    ))
+}
+
+fn globals(lang: Lang) -> Vec<Arg> {
+    let path = |name: &'static str, value: &'static str, help: String| {
+        Arg::new(name).long(name).value_name(value).value_parser(value_parser!(PathBuf)).help(help)
+    };
+    let words = |name: &'static str, value: &'static str, words: &'static [&'static str], help: String| {
+        Arg::new(name)
+            .long(name)
+            .value_name(value)
+            .value_parser(words.to_vec())
+            .hide_possible_values(true)
+            .help(help)
+    };
+    let args = [
+        path("config", "FILE", say::config(lang, CONFIG)),
+        path("state-dir", "DIR", say::state_dir(lang, STATE_DIR)),
+        path("runtime-dir", "DIR", say::runtime_dir(lang, RUNTIME_DIR)),
+        Arg::new("verbose").short('v').long("verbose").action(ArgAction::Count).help(say::verbose(lang)),
+        flag("quiet", say::quiet(lang)).short('q').conflicts_with("verbose"),
+        words("lang", "LANG", &["en", "zh"], say::lang(lang)),
+        words("color", "WHEN", &["auto", "always", "never"], say::color(lang)),
+        Arg::new("help").short('h').long("help").action(ArgAction::Help).help(say::show_help(lang)),
+        Arg::new("version")
+            .short('V')
+            .long("version")
+            .action(ArgAction::Version)
+            .help(say::show_version(lang)),
+    ];
+    // Far behind a command's own, in its help.
+    let place = |(index, arg): (usize, Arg)| {
+        arg.global(true).help_heading(say::heading_globals(lang)).display_order(100 + index)
+    };
+    args.into_iter().enumerate().map(place).collect()
+}
+
+fn subcommands(lang: Lang) -> Vec<Clap> {
+    let command = |name: &'static str, about: String, long: String| {
+        frame(Clap::new(name), &format!("{PROGRAM} {name}"), lang)
+            .display_name(PROGRAM)
+            .about(about)
+            .long_about(long)
+            .next_help_heading(say::heading_options(lang))
+    };
+    let json = || flag("json", say::json(lang));
+    let dry_run = || flag("dry-run", say::dry_run(lang));
+    let argument = |name: &'static str, value: &'static str, help: String| {
+        Arg::new(name).value_name(value).help(help).help_heading(say::heading_arguments(lang))
+    };
+    vec![
+        command("run", say::run(lang), say::run_long(lang)),
+        command("status", say::status(lang), say::status_long(lang)).args([
+            flag("json", say::status_json(lang)),
+            flag("watch", say::watch(lang)),
+            flag("all", say::all(lang)),
+        ]),
+        command("probe", say::probe(lang), say::probe_long(lang)).args([
+            argument("mirrors", "NAME|URL", say::mirrors(lang)).action(ArgAction::Append).num_args(0..),
+            Arg::new("image")
+                .long("image")
+                .value_name("IMAGE")
+                .help(say::image(lang))
+                .value_parser(value_parser!(Image)),
+            Arg::new("depth")
+                .long("depth")
+                .value_name("DEPTH")
+                .value_parser(["connect", "sample", "rehearse"])
+                .hide_possible_values(true)
+                .help(say::depth(lang)),
+            json(),
+        ]),
+        command("apply", say::apply(lang), say::apply_long(lang)).args([dry_run(), json()]),
+        command("restore", say::restore(lang), say::restore_long(lang)).arg(dry_run()),
+        command("pause", say::pause(lang), say::pause_long(lang)).arg(
+            Arg::new("for")
+                .long("for")
+                .value_name("DURATION")
+                .value_parser(move |text: &str| duration(text, lang))
+                .help(say::length(lang)),
+        ),
+        command("resume", say::resume(lang), say::resume_long(lang)),
+        command("check", say::check(lang), say::check_long(lang))
+            .arg(argument("file", "FILE", say::file(lang)).value_parser(value_parser!(PathBuf))),
+        command("add", say::add(lang), say::add_long(lang)).args([
+            argument("url", "URL", say::url(lang)).required(true),
+            Arg::new("name").long("name").value_name("NAME").help(say::name(lang)),
+        ]),
+        command("remove", say::remove(lang), say::remove_long(lang))
+            .arg(argument("name", "NAME", say::which(lang)).required(true)),
+        command("completions", say::completions(lang), say::completions_long(lang)).arg(
+            argument("shell", "SHELL", say::shell(lang))
+                .required(true)
+                .hide_possible_values(true)
+                .value_parser(value_parser!(Shell)),
+        ),
+        command("man", say::man(lang), say::man_long(lang)),
+        command("help", say::help(lang), say::help(lang)).arg(argument(
+            "command",
+            "COMMAND",
+            say::help_command(lang),
+        )),
+    ]
+}
+
+fn flag(name: &'static str, help: String) -> Arg {
+    Arg::new(name).long(name).action(ArgAction::SetTrue).help(help)
+}
+
+fn duration(text: &str, lang: Lang) -> Result<Duration, String> {
+    match humantime::parse_duration(text) {
+        Ok(Duration::ZERO) => Err(say::no_duration(lang)),
+        Ok(duration) => Ok(duration),
+        // humantime speaks of offsets and suffixes; what is wanted says more.
+        Err(_) => Err(say::bad_duration(lang)),
+    }
+}
+
+fn global(matches: &mut ArgMatches, lang: Lang, env: Env<'_>) -> Global {
+    let mut path = |option: &str, variable: &str, default: &str| {
+        let said = matches.remove_one::<PathBuf>(option);
+        said.or_else(|| env(variable).map(PathBuf::from)).unwrap_or_else(|| default.into())
+    };
+    let config = path("config", "MIRRORWATCH_CONFIG", CONFIG);
+    // systemd names every directory of a unit that has several, separated by colons; the first is ours.
+    let first = |dirs: PathBuf| {
+        let first = dirs.to_str().and_then(|dirs| dirs.split(':').find(|dir| !dir.is_empty()));
+        first.map_or_else(|| dirs.clone(), |dir| Path::new(dir).to_owned())
+    };
+    let mut dir = |option: &str, variable: &str, default: &str| {
+        let said = matches.remove_one::<PathBuf>(option);
+        said.or_else(|| env(variable).map(PathBuf::from).map(first)).unwrap_or_else(|| default.into())
+    };
+    Global {
+        config,
+        state_dir: dir("state-dir", "STATE_DIRECTORY", STATE_DIR),
+        runtime_dir: dir("runtime-dir", "RUNTIME_DIRECTORY", RUNTIME_DIR),
+        verbose: matches.get_count("verbose"),
+        quiet: matches.get_flag("quiet"),
+        lang,
+        color: match matches.get_one::<String>("color").map(String::as_str) {
+            Some("always") => ColorChoice::Always,
+            Some("never") => ColorChoice::Never,
+            Some(_) | None => ColorChoice::Auto,
+        },
+        columns: env("COLUMNS")
+            .and_then(|columns| columns.to_str()?.parse().ok())
+            .filter(|columns| *columns > 0),
+    }
+}
+
+fn subcommand(name: &str, mut matches: ArgMatches) -> Command {
+    let required = "clap has seen to it that it is there";
+    match name {
+        "run" => Command::Run,
+        "status" => {
+            let [json, watch, all] = ["json", "watch", "all"].map(|flag| matches.get_flag(flag));
+            Command::Status { json, watch, all }
+        }
+        "probe" => Command::Probe {
+            mirrors: matches.remove_many("mirrors").map(Iterator::collect).unwrap_or_default(),
+            image: matches.remove_one("image"),
+            depth: match matches.get_one::<String>("depth").map(String::as_str) {
+                Some("connect") => Depth::Connect,
+                Some("sample") => Depth::Sample,
+                Some(_) | None => Depth::Rehearse,
+            },
+            json: matches.get_flag("json"),
+        },
+        "apply" => Command::Apply { dry_run: matches.get_flag("dry-run"), json: matches.get_flag("json") },
+        "restore" => Command::Restore { dry_run: matches.get_flag("dry-run") },
+        "pause" => Command::Pause { length: matches.remove_one("for") },
+        "resume" => Command::Resume,
+        "check" => Command::Check { file: matches.remove_one("file") },
+        "add" => {
+            Command::Add { url: matches.remove_one("url").expect(required), name: matches.remove_one("name") }
+        }
+        "remove" => Command::Remove { name: matches.remove_one("name").expect(required) },
+        "completions" => Command::Completions { shell: matches.remove_one("shell").expect(required) },
+        "man" => Command::Man,
+        other => unreachable!("clap knows no subcommand {other:?}"),
+    }
+}

@@ -1,0 +1,161 @@
+//! Exit codes, and errors as they are printed.
+
+use std::ffi::OsString;
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use anstream::AutoStream;
+use anstyle::{AnsiColor, Style};
+use clap::error::{ContextKind, ErrorKind};
+
+use super::Global;
+use crate::text::{Lang, cli as say};
+
+/// Every way to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// Done; healthy.
+    Ok,
+    /// Not done; not healthy.
+    Failed,
+    /// The command line was not understood.
+    Usage,
+    /// The service is not running.
+    NotRunning,
+    /// Somebody with more rights could.
+    NotPermitted,
+    /// mirrors.toml is invalid: `EX_CONFIG` of sysexits.h, at which systemd does not try again.
+    Config,
+}
+
+impl Exit {
+    /// Every code, in its order.
+    pub const ALL: [Self; 6] =
+        [Self::Ok, Self::Failed, Self::Usage, Self::NotRunning, Self::NotPermitted, Self::Config];
+
+    /// The number.
+    pub const fn code(self) -> u8 {
+        match self {
+            Self::Ok => 0,
+            Self::Failed => 1,
+            Self::Usage => 2,
+            Self::NotRunning => 3,
+            Self::NotPermitted => 4,
+            Self::Config => 78,
+        }
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        exit.code().into()
+    }
+}
+
+/// Why a command ended without its work done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Error {
+    /// With which code to end.
+    pub exit: Exit,
+    /// Path first, act second, cause last; in the user's language.
+    pub message: String,
+    /// What to do about it. For [`Exit::NotPermitted`] the same command with `sudo` goes without saying.
+    pub hint: Option<String>,
+}
+
+impl Error {
+    /// Code 1.
+    pub fn failed(message: impl Into<String>) -> Self {
+        Self::new(Exit::Failed, message)
+    }
+
+    /// Any code.
+    pub fn new(exit: Exit, message: impl Into<String>) -> Self {
+        Self { exit, message: message.into(), hint: None }
+    }
+
+    /// The same with a hint.
+    #[must_use]
+    pub fn with_hint(self, hint: impl Into<String>) -> Self {
+        Self { hint: Some(hint.into()), ..self }
+    }
+
+    /// Says it on standard error; `typed` is what the user typed, for what to type instead.
+    pub fn print(&self, global: &Global, typed: &[OsString]) {
+        let again = || say::type_instead(global.lang, &format!("sudo {}", quoted(typed)));
+        let hint = match self.exit {
+            Exit::NotPermitted => self.hint.clone().or_else(|| Some(again())),
+            Exit::Ok | Exit::Failed | Exit::Usage | Exit::NotRunning | Exit::Config => self.hint.clone(),
+        };
+        let mut text = String::new();
+        line(&mut text, AnsiColor::Red.on_default().bold(), &say::error(global.lang), &self.message);
+        if let Some(hint) = hint {
+            line(&mut text, AnsiColor::Cyan.on_default().bold(), &say::hint(global.lang), &hint);
+        }
+        // Nobody can be told that standard error is gone.
+        drop(AutoStream::new(std::io::stderr(), global.color).write_all(text.as_bytes()));
+    }
+}
+
+fn line(out: &mut String, style: Style, label: &str, text: &str) {
+    writeln!(out, "{style}{label}{style:#}{text}").expect("a String takes everything");
+}
+
+/// What was typed, such that a shell reads it as the same words.
+fn quoted(typed: &[OsString]) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,@%+".contains(c);
+    let words = typed.iter().map(|word| match word.to_string_lossy() {
+        word if !word.is_empty() && word.chars().all(plain) => word.into_owned(),
+        word => format!("'{}'", word.replace('\'', r"'\''")),
+    });
+    words.collect::<Vec<_>>().join(" ")
+}
+
+/// Prints what clap has to say: help and version on standard output, the rest on standard error.
+pub fn print_usage(error: &clap::Error, lang: Lang) -> Exit {
+    let exit = if error.use_stderr() { Exit::Usage } else { Exit::Ok };
+    if exit == Exit::Usage && lang == Lang::Zh {
+        // clap's own sentences have no translations; the first line says it all the same.
+        let text = format!("{}{}\n", say::error(lang), headline(error, lang));
+        drop(std::io::stderr().write_all(text.as_bytes()));
+    }
+    // A reader of the help may have hung up already, and that is fine.
+    drop(error.print());
+    exit
+}
+
+fn headline(error: &clap::Error, lang: Lang) -> String {
+    let context = |kind| error.get(kind).map(ToString::to_string);
+    let (argument, value) = (context(ContextKind::InvalidArg), context(ContextKind::InvalidValue));
+    match (error.kind(), argument, value) {
+        (ErrorKind::UnknownArgument, Some(argument), _) => say::unknown_argument(lang, &argument),
+        (ErrorKind::InvalidSubcommand, _, _) => {
+            say::unknown_command(lang, &context(ContextKind::InvalidSubcommand).unwrap_or_default())
+        }
+        (ErrorKind::InvalidValue | ErrorKind::ValueValidation, Some(argument), Some(value))
+            if !value.is_empty() =>
+        {
+            say::bad_value(lang, &argument, &value)
+        }
+        (ErrorKind::MissingRequiredArgument, Some(argument), _) => say::missing(lang, &argument),
+        _ => say::usage_error(lang),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_to_type_instead_is_one_that_a_shell_reads_the_same() {
+        for (typed, shown) in [
+            (&["mirrorwatch", "pause", "--for", "2h"][..], "mirrorwatch pause --for 2h"),
+            (&["./m", "--config", "/a b/it's.toml", ""], r"./m --config '/a b/it'\''s.toml' ''"),
+            (&["m", "$(reboot)"], "m '$(reboot)'"),
+        ] {
+            let typed: Vec<OsString> = typed.iter().map(OsString::from).collect();
+            assert_eq!(quoted(&typed), shown);
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! `mirrorwatch pause` and `resume`.
+
+use std::io;
+use std::time::Duration;
+
+use super::exit::{Error, Exit};
+use super::out::Out;
+use super::{Global, note};
+use crate::pause::{Pause, PauseError, Until};
+use crate::text::cli as say;
+use crate::timestamp::Timestamp;
+
+/// Tells the service to write nothing, for `length` or until `resume`. Pauses of single engines stay.
+///
+/// # Errors
+///
+/// The pause file cannot be written.
+pub fn pause(
+    global: &Global,
+    length: Option<Duration>,
+    now: Timestamp,
+    out: &mut Out,
+) -> Result<Exit, Error> {
+    let mut pause = read(global)?;
+    let until = length.map(|length| now + length);
+    pause.service = Some(Until { until });
+    pause.write(&global.state_dir).map_err(|error| failed(global, &error))?;
+    let answer = match until {
+        None => say::paused(global.lang),
+        Some(at) => say::paused_until(global.lang, &at.to_string()),
+    };
+    out.print(&(answer + "\n"))?;
+    Ok(Exit::Ok)
+}
+
+/// Ends every pause, those of single engines too: who resumes wants the service back at work.
+///
+/// # Errors
+///
+/// The pause file cannot be removed.
+pub fn resume(global: &Global, out: &mut Out) -> Result<Exit, Error> {
+    let before = read(global)?;
+    Pause::default().write(&global.state_dir).map_err(|error| failed(global, &error))?;
+    let engines: Vec<&str> = before.engines.keys().map(String::as_str).collect();
+    let answer = match (before.service, engines.as_slice()) {
+        (None, []) => say::was_not_paused(global.lang),
+        (Some(_), []) => say::resumed(global.lang),
+        (_, engines) => say::resumed_engines(global.lang, &crate::status::safe::line(&engines.join(", "))),
+    };
+    out.print(&(answer + "\n"))?;
+    Ok(Exit::Ok)
+}
+
+/// What is paused already; a file that makes no sense is as good as none, because it is about to be replaced.
+fn read(global: &Global) -> Result<Pause, Error> {
+    match Pause::read(&global.state_dir) {
+        Ok(pause) => Ok(pause),
+        Err(error)
+            if error.cause.kind() == io::ErrorKind::InvalidData
+                || error.cause.kind() == io::ErrorKind::UnexpectedEof =>
+        {
+            note(global, &say::broken_pause(global.lang, &error.to_string()));
+            Ok(Pause::default())
+        }
+        Err(error) => Err(failed(global, &error)),
+    }
+}
+
+fn failed(global: &Global, error: &PauseError) -> Error {
+    if error.not_permitted() {
+        Error::new(Exit::NotPermitted, error.to_string())
+    } else if error.cause.kind() == io::ErrorKind::NotFound {
+        let hint = say::ran_never(global.lang, &global.state_dir.display().to_string());
+        Error::failed(error.to_string()).with_hint(hint)
+    } else {
+        Error::failed(error.to_string())
+    }
+}

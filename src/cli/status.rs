@@ -1,0 +1,164 @@
+//! `mirrorwatch status`.
+
+use std::time::Duration;
+
+use unicode_width::UnicodeWidthStr;
+
+use super::exit::{Error, Exit};
+use super::out::Out;
+use super::{Global, now};
+use crate::status::json::{Layout, to_string};
+use crate::status::text::{View, render};
+use crate::status::{ServiceState, Status};
+use crate::text::{cli as say, status as words};
+use crate::timestamp::Timestamp;
+
+/// How often `--watch` looks.
+const EVERY: Duration = Duration::from_secs(1);
+
+/// Alternate screen, no cursor; and back.
+const ENTER: &str = "\x1b[?1049h\x1b[?25l";
+const LEAVE: &str = "\x1b[?25h\x1b[?1049l";
+
+/// Shows the status once.
+///
+/// # Errors
+///
+/// There is none, or it cannot be read.
+pub fn once(global: &Global, json: bool, all: bool, now: Timestamp, out: &mut Out) -> Result<Exit, Error> {
+    let status = read(global)?;
+    let text = if json {
+        to_string(&status, Layout::Indented)
+    } else {
+        render(&status, &view(global, all, now, out))
+    };
+    out.print(&text)?;
+    Ok(exit(&status))
+}
+
+/// Shows it every second until Ctrl-C; as JSON a line whenever it changed.
+///
+/// # Errors
+///
+/// There is none at the beginning, or it cannot be read.
+pub fn watch(global: &Global, json: bool, all: bool, out: &mut Out) -> Result<Exit, Error> {
+    let mut last = read(global)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| Error::failed(say::signals(global.lang, &error.to_string())))?;
+    let screen = !json && out.is_terminal();
+    if screen {
+        out.print(ENTER)?;
+    }
+    let mut shown = None;
+    let result = runtime.block_on(async {
+        let mut signals = Signals::new(global)?;
+        while !out.is_closed() {
+            // A moment without a file, as while the service restarts, leaves the last one standing.
+            if let Ok(status) = read(global) {
+                last = status;
+            }
+            if json && shown.as_ref() != Some(&last) {
+                out.print(&to_string(&last, Layout::Line))?;
+                shown = Some(last.clone());
+            } else if !json {
+                out.print(&frame(&last, global, all, screen, out))?;
+            }
+            if tokio::time::timeout(EVERY, signals.next()).await.is_ok() {
+                break;
+            }
+        }
+        Ok(Exit::Ok)
+    });
+    if screen {
+        out.print(LEAVE)?;
+    }
+    result
+}
+
+/// What ends a watch: Ctrl-C, and the terminal or a supervisor going away.
+struct Signals {
+    interrupt: tokio::signal::unix::Signal,
+    terminate: tokio::signal::unix::Signal,
+    hang_up: tokio::signal::unix::Signal,
+}
+
+impl Signals {
+    fn new(global: &Global) -> Result<Self, Error> {
+        use tokio::signal::unix::{SignalKind, signal};
+        let listen =
+            |kind| signal(kind).map_err(|error| Error::failed(say::signals(global.lang, &error.to_string())));
+        Ok(Self {
+            interrupt: listen(SignalKind::interrupt())?,
+            terminate: listen(SignalKind::terminate())?,
+            hang_up: listen(SignalKind::hangup())?,
+        })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+            _ = self.hang_up.recv() => {}
+        }
+    }
+}
+
+/// One picture: on a screen drawn over the one before, and no longer than it; else behind it.
+fn frame(status: &Status, global: &Global, all: bool, screen: bool, out: &Out) -> String {
+    let text = render(status, &view(global, all, now(), out));
+    if !screen {
+        return text + "\n";
+    }
+    let (columns, rows) = out.size();
+    let (columns, rows) = (columns.unwrap_or(80).max(1), rows.unwrap_or(24).max(2));
+    let mut left = rows - 1;
+    let mut frame = String::from("\x1b[H");
+    let lines: Vec<&str> = text.lines().collect();
+    for (index, line) in lines.iter().enumerate() {
+        // A line that the terminal breaks takes several rows. Colour counts as nothing.
+        let takes = anstream::adapter::strip_str(line).to_string().width().div_ceil(columns).max(1);
+        if takes > left || (takes == left && index + 1 < lines.len()) {
+            frame.push_str(&words::more_lines(global.lang, lines.len() - index));
+            frame.push_str("\x1b[K\n");
+            break;
+        }
+        left -= takes;
+        frame.push_str(line);
+        frame.push_str("\x1b[K\n");
+    }
+    frame + "\x1b[J"
+}
+
+fn view(global: &Global, all: bool, now: Timestamp, out: &Out) -> View {
+    let (lang, color) = (global.lang, out.color());
+    View { lang, width: out.size().0, color, all, legend: all || global.verbose > 0, now }
+}
+
+fn read(global: &Global) -> Result<Status, Error> {
+    Status::read(&global.runtime_dir, &global.state_dir).map_err(|error| {
+        let lang = global.lang;
+        // Without a file in the runtime directory nothing runs, whatever is wrong with the copy.
+        let gone = !error.path.starts_with(&global.runtime_dir);
+        if error.is_absent() {
+            Error::new(Exit::NotRunning, say::not_running(lang)).with_hint(say::start_service(lang))
+        } else if gone {
+            let message = say::not_running_detail(lang, &error.to_string());
+            Error::new(Exit::NotRunning, message).with_hint(say::start_service(lang))
+        } else if error.not_permitted() {
+            Error::new(Exit::NotPermitted, error.to_string())
+        } else {
+            Error::failed(error.to_string()).with_hint(say::unusable_status(lang))
+        }
+    })
+}
+
+/// What the status comes to.
+fn exit(status: &Status) -> Exit {
+    if status.service.state == ServiceState::Stopped {
+        Exit::NotRunning
+    } else if status.health().is_empty() {
+        Exit::Ok
+    } else {
+        Exit::Failed
+    }
+}

@@ -1,0 +1,77 @@
+//! Small files of our own that other processes read: replaced whole, readable by everyone.
+//!
+//! Next to [`crate::file`], which edits other people's files and so keeps their mode, owner and attributes and
+//! looks out for edits between: here nobody else writes, and the last writer is right.
+
+use std::fs::Permissions;
+use std::io::{self, Write};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, fchown};
+use std::path::Path;
+
+/// Whether the bytes must outlive a power cut.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Durability {
+    /// Flushed to the disk, and the directory too.
+    Flushed,
+    /// Left to the kernel: for what is written anew all the time, or lies in memory anyway.
+    Cached,
+}
+
+/// Replaces `dir/name` with `bytes`, mode 0644, so that a reader sees the old or the new and never half of it.
+///
+/// The file belongs to whom the directory belongs: what root publishes in the service's directory stays the service's.
+///
+/// # Errors
+///
+/// Whatever the file system says; the old file is then still there, and nothing else is left behind.
+pub fn publish(dir: &Path, name: &str, bytes: &[u8], durability: Durability) -> io::Result<()> {
+    let mut file = tempfile::Builder::new()
+        .prefix(".mirrorwatch-")
+        .permissions(Permissions::from_mode(0o600))
+        .tempfile_in(dir)?;
+    file.write_all(bytes)?;
+    let (owner, ours) = (std::fs::metadata(dir)?, file.as_file().metadata()?);
+    if (owner.uid(), owner.gid()) != (ours.uid(), ours.gid()) {
+        // Only root can give a file away; anybody else wrote a file of his own, which is as readable.
+        match fchown(file.as_file(), Some(owner.uid()), Some(owner.gid())) {
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {}
+            result => result?,
+        }
+    }
+    // Set afterwards, because the umask would have cut it.
+    file.as_file().set_permissions(Permissions::from_mode(0o644))?;
+    match durability {
+        Durability::Flushed => {
+            file.as_file().sync_all()?;
+            file.persist(dir.join(name))?;
+            std::fs::File::open(dir)?.sync_all()
+        }
+        Durability::Cached => file.persist(dir.join(name)).map(drop).map_err(Into::into),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_file_is_replaced_whole_and_everyone_may_read_it() {
+        let dir = tempfile::tempdir().unwrap();
+        for (bytes, durability) in [("one", Durability::Cached), ("two", Durability::Flushed)] {
+            publish(dir.path(), "x.json", bytes.as_bytes(), durability).unwrap();
+            assert_eq!(std::fs::read_to_string(dir.path().join("x.json")).unwrap(), bytes);
+        }
+        let metadata = dir.path().join("x.json").metadata().unwrap();
+        assert_eq!(metadata.mode() & 0o777, 0o644);
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1, "a temporary file was left behind");
+    }
+
+    #[test]
+    fn a_reader_holds_the_old_file_while_the_new_one_takes_its_name() {
+        let dir = tempfile::tempdir().unwrap();
+        publish(dir.path(), "x.json", b"old", Durability::Cached).unwrap();
+        let open = std::fs::File::open(dir.path().join("x.json")).unwrap();
+        publish(dir.path(), "x.json", b"new", Durability::Cached).unwrap();
+        assert_eq!(std::io::read_to_string(open).unwrap(), "old");
+    }
+}

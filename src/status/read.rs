@@ -1,0 +1,167 @@
+//! The files a status is published in, and whether the process that wrote them still lives.
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use rustix::io::Errno;
+use rustix::process::{Pid, test_kill_process};
+
+use super::json::{Layout, to_string};
+use super::{FILE_NAME, SCHEMA, ServiceState, Status};
+use crate::publish::{Durability, publish};
+
+/// Why no status could be shown.
+#[derive(Debug)]
+pub struct ReadError {
+    /// The file that would have been the best.
+    pub path: PathBuf,
+    /// Why it could not be used.
+    pub cause: Unusable,
+}
+
+/// Why a status file cannot be used.
+#[derive(Debug)]
+pub enum Unusable {
+    /// It cannot be read; `NotFound` when the service never ran.
+    Io(io::Error),
+    /// It was written by a version whose shape we do not know.
+    Schema(u32),
+    /// It is not a status.
+    Shape(serde_json::Error),
+}
+
+impl Status {
+    /// Publishes this in `dir`: the runtime directory, and for later the state directory.
+    ///
+    /// # Errors
+    ///
+    /// Whatever the file system says; what was published before still stands.
+    pub fn write(&self, dir: &Path) -> io::Result<()> {
+        publish(dir, FILE_NAME, to_string(self, Layout::Line).as_bytes(), Durability::Cached)
+    }
+
+    /// The last published status, with `service.state` made `stopped` when the process that wrote it is gone.
+    ///
+    /// The state directory's copy is for the time after systemd has removed the runtime directory.
+    ///
+    /// # Errors
+    ///
+    /// Neither file can be used; told of the runtime directory's, unless there is none.
+    pub fn read(runtime_dir: &Path, state_dir: &Path) -> Result<Self, ReadError> {
+        let mut status = match read_file(runtime_dir) {
+            Ok(status) => status,
+            Err(first) => match read_file(state_dir) {
+                Ok(status) => status,
+                Err(second) if first.is_absent() => return Err(second),
+                Err(_) => return Err(first),
+            },
+        };
+        let service = &mut status.service;
+        if !service.pid.is_some_and(|pid| is_running(pid, service.pid_started)) {
+            service.state = ServiceState::Stopped;
+        }
+        Ok(status)
+    }
+}
+
+fn read_file(dir: &Path) -> Result<Status, ReadError> {
+    #[derive(serde::Deserialize)]
+    struct Version {
+        schema: u32,
+    }
+    let path = dir.join(FILE_NAME);
+    let failed = |cause| ReadError { path: path.clone(), cause };
+    let bytes = std::fs::read(&path).map_err(|error| failed(Unusable::Io(error)))?;
+    // The number first: a later shape would otherwise be called broken.
+    let version: Version = serde_json::from_slice(&bytes).map_err(|error| failed(Unusable::Shape(error)))?;
+    if version.schema != SCHEMA {
+        return Err(failed(Unusable::Schema(version.schema)));
+    }
+    serde_json::from_slice(&bytes).map_err(|error| failed(Unusable::Shape(error)))
+}
+
+/// When the process `pid` began, in clock ticks since boot: with the pid, the name of one process for good.
+pub fn started(pid: u32) -> Option<u64> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // proc(5): the second field is the program's name in parentheses and may hold anything, parentheses too;
+    // the start is field 22, the twentieth after it.
+    stat.rsplit_once(')')?.1.split_ascii_whitespace().nth(19)?.parse().ok()
+}
+
+/// Whether the process `pid` that began at `begun` still runs.
+fn is_running(pid: u32, begun: Option<u64>) -> bool {
+    let Some(id) = i32::try_from(pid).ok().and_then(Pid::from_raw) else { return false };
+    match test_kill_process(id) {
+        // It is there, and another user's.
+        Ok(()) | Err(Errno::PERM) => {}
+        Err(_) => return false,
+    }
+    match (begun, started(pid)) {
+        (Some(begun), Some(started)) => begun == started,
+        // /proc may hide other users' processes (hidepid); then the pid has to do.
+        (Some(_), None) => true,
+        (None, _) => std::fs::read_to_string(format!("/proc/{pid}/comm"))
+            .is_ok_and(|comm| comm.trim_end() == "mirrorwatch"),
+    }
+}
+
+impl ReadError {
+    /// There is no such file: the service never ran here.
+    pub fn is_absent(&self) -> bool {
+        matches!(&self.cause, Unusable::Io(error) if error.kind() == io::ErrorKind::NotFound)
+    }
+
+    /// Only somebody with more rights can read it.
+    pub fn not_permitted(&self) -> bool {
+        matches!(&self.cause, Unusable::Io(error) if error.kind() == io::ErrorKind::PermissionDenied)
+    }
+}
+
+impl fmt::Display for ReadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: ", self.path.display())?;
+        match &self.cause {
+            Unusable::Io(error) => error.fmt(f),
+            Unusable::Schema(schema) => write!(f, "schema {schema} is not {SCHEMA}"),
+            Unusable::Shape(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for ReadError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match &self.cause {
+            Unusable::Io(error) => Some(error),
+            Unusable::Schema(_) => None,
+            Unusable::Shape(error) => Some(error),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::{Command, Stdio};
+
+    use super::*;
+
+    #[test]
+    fn a_process_is_known_by_its_pid_and_its_start() {
+        let own = std::process::id();
+        assert!(is_running(own, started(own)));
+        assert!(!is_running(own, started(own).map(|ticks| ticks - 1)), "another process with our pid");
+        // The test's own program is not called mirrorwatch.
+        assert!(!is_running(own, None));
+        assert!(!is_running(0, None) && !is_running(u32::MAX, None));
+    }
+
+    #[test]
+    fn a_process_that_ended_does_not_run() {
+        let mut child = Command::new("sleep").arg("60").stdin(Stdio::null()).spawn().unwrap();
+        let (pid, begun) = (child.id(), started(child.id()));
+        assert!(begun.is_some() && is_running(pid, begun));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(!is_running(pid, begun));
+    }
+}

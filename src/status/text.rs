@@ -1,0 +1,441 @@
+//! The status for people: what is well or not in the first line, then every mirror, then the engines.
+
+use std::fmt::Write;
+use std::time::Duration;
+
+use anstyle::{AnsiColor, Style};
+
+use super::health::Trouble;
+use super::safe::line as safe;
+use super::spark::bars;
+use super::table::{Cell, Column, Table, paint};
+use super::{Engine, EngineState, Mirror, Network, Reason, ServiceState, Status, Switch, Verdict, Warning};
+use crate::mirror::DOCKER_HUB;
+use crate::reason::ReasonKind;
+use crate::text::{Lang, reason as phrase, status as say};
+use crate::timestamp::Timestamp;
+
+const GOOD: Style = AnsiColor::Green.on_default();
+const BAD: Style = AnsiColor::Red.on_default();
+const UNSURE: Style = AnsiColor::Yellow.on_default();
+const FAINT: Style = Style::new().dimmed();
+const PLAIN: Style = Style::new();
+
+/// How a status is shown.
+#[derive(Clone, Copy, Debug)]
+pub struct View {
+    /// In which language.
+    pub lang: Lang,
+    /// How wide the terminal is; `None` when there is none, and so no limit.
+    pub width: Option<usize>,
+    /// Whether colour is added; everything is said without it too.
+    pub color: bool,
+    /// Whether mirrors that are switched off are shown, and not only counted.
+    pub all: bool,
+    /// Whether the marks are explained.
+    pub legend: bool,
+    /// What ages are counted from.
+    pub now: Timestamp,
+}
+
+/// The whole status, a line break at its end.
+pub fn render(status: &Status, view: &View) -> String {
+    let mut out = String::new();
+    first_lines(&mut out, status, view);
+    out.push('\n');
+    let shown: Vec<&Mirror> = status.mirrors.iter().filter(|mirror| view.all || !is_off(mirror)).collect();
+    let folded = status.mirrors.len() - shown.len();
+    if status.mirrors.is_empty() {
+        out.push_str(&say::no_mirrors(view.lang));
+        out.push('\n');
+    } else {
+        out.push_str(&mirrors(&shown, view));
+    }
+    match folded {
+        0 => {}
+        1 => faint_line(&mut out, &say::folded_one(view.lang), view),
+        _ => faint_line(&mut out, &say::folded(view.lang, folded), view),
+    }
+    out.push('\n');
+    for engine in &status.engines {
+        engine_lines(&mut out, status, engine, view);
+    }
+    for warning in &status.service.warnings {
+        let text = with_detail(
+            view.lang,
+            phrase::warning(view.lang, warning.kind).to_owned(),
+            Some(&warning.detail),
+        );
+        warning_line(&mut out, "mirrorwatch", &text, view);
+    }
+    service_line(&mut out, status, view);
+    out
+}
+
+/// One line a mirror, under headings. Also the answer of `probe`.
+pub fn mirrors(mirrors: &[&Mirror], view: &View) -> String {
+    let fastest = mirrors.iter().flat_map(|mirror| &mirror.spark).flatten().copied().max().unwrap_or(0);
+    let lang = view.lang;
+    let others = mirrors.iter().any(|mirror| mirror.upstream != DOCKER_HUB);
+    let column = |heading, right, leaves, most| Column { heading, right, leaves, most };
+    // On a narrow terminal a long name would push out a figure.
+    let name = if view.width.is_some_and(|width| width < 100) { 18 } else { 24 };
+    let table = Table {
+        columns: vec![
+            column(" ".to_owned(), false, None, None),
+            column(say::head_mirror(lang), false, None, Some(name)),
+            column(if others { say::head_upstream(lang) } else { String::new() }, false, Some(7), Some(12)),
+            column(say::head_pull(lang), true, None, None),
+            column(say::head_speed(lang), true, Some(6), None),
+            column(say::head_first(lang), true, Some(2), None),
+            column(say::head_success(lang), true, Some(4), None),
+            column(say::head_images(lang), true, Some(3), None),
+            column(say::head_seen(lang), true, Some(1), None),
+            column(say::head_day(lang), false, Some(5), None),
+            column(say::head_why(lang), false, None, None),
+        ],
+        rows: mirrors.iter().map(|mirror| row(mirror, fastest, others, view)).collect(),
+    };
+    let mut out = table.render(view.width, view.color);
+    if view.legend {
+        for line in say::legend(lang).lines() {
+            faint_line(&mut out, line, view);
+        }
+    }
+    out
+}
+
+fn row(mirror: &Mirror, fastest: u64, others: bool, view: &View) -> Vec<Cell> {
+    let (mark, style) = mark(mirror);
+    let name_style = if mirror.selected.is_some() { style.bold() } else { style };
+    let figures = if is_off(mirror) { FAINT } else { PLAIN };
+    let cell = |text: Option<String>| Cell { text: text.unwrap_or_else(|| "-".to_owned()), style: figures };
+    vec![
+        Cell { text: mark.to_string(), style: name_style },
+        Cell { text: safe(&mirror.name), style: name_style },
+        Cell { text: if others { safe(&mirror.upstream) } else { String::new() }, style: figures },
+        cell(mirror.predicted_seconds.filter(|seconds| seconds.is_finite()).map(pull)),
+        cell(mirror.bytes_per_second.map(speed)),
+        cell(mirror.first_byte_ms.map(|ms| format!("{ms} ms"))),
+        cell(mirror.success.map(|share| format!("{:.0}%", (share * 100.0).floor()))),
+        cell(mirror.coverage.map(|coverage| format!("{}/{}", coverage.served, coverage.of))),
+        cell(mirror.last_probe.map(|at| age(view.lang, view.now.since(at)))),
+        cell(bars(&mirror.spark, fastest)),
+        Cell {
+            text: why(mirror, view),
+            style: if mirror.verdict == Verdict::Rejected { FAINT } else { PLAIN },
+        },
+    ]
+}
+
+/// The letter in front of a mirror.
+fn mark(mirror: &Mirror) -> (char, Style) {
+    match (mirror.verdict, mirror.selected) {
+        (_, Some(1)) => ('*', GOOD),
+        (_, Some(_)) => ('+', GOOD),
+        (Verdict::Live, None) => ('-', PLAIN),
+        (Verdict::Rejected, None) if is_off(mirror) => ('o', FAINT),
+        (Verdict::Rejected, None) if mirror.reasons.iter().any(|reason| is_silence(reason.kind)) => {
+            ('?', UNSURE)
+        }
+        (Verdict::Rejected, None) => ('x', BAD),
+    }
+}
+
+fn is_off(mirror: &Mirror) -> bool {
+    mirror.selected.is_none() && mirror.reasons.iter().any(|reason| reason.kind == ReasonKind::Disabled)
+}
+
+/// Whether the mirror said nothing at all, so far as we know.
+fn is_silence(kind: ReasonKind) -> bool {
+    match kind {
+        ReasonKind::NameNotResolved
+        | ReasonKind::ConnectionRefused
+        | ReasonKind::Unreachable
+        | ReasonKind::ConnectTimeout
+        | ReasonKind::NoAnswer
+        | ReasonKind::Unprobed => true,
+        ReasonKind::SuspiciousAddress
+        | ReasonKind::TlsExpired
+        | ReasonKind::TlsUntrusted
+        | ReasonKind::TlsWrongHost
+        | ReasonKind::TlsError
+        | ReasonKind::ConnectionLost
+        | ReasonKind::NotARegistry
+        | ReasonKind::LoginRequired
+        | ReasonKind::NotAllowed
+        | ReasonKind::NotFound
+        | ReasonKind::RateLimited
+        | ReasonKind::ServerError
+        | ReasonKind::Stalled
+        | ReasonKind::TooSlow
+        | ReasonKind::Corrupt
+        | ReasonKind::Stale
+        | ReasonKind::RedirectRefused
+        | ReasonKind::AnswerTooLarge
+        | ReasonKind::ProtocolError
+        | ReasonKind::SlowerThanUpstream
+        | ReasonKind::SameBackend
+        | ReasonKind::Unfit
+        | ReasonKind::Disabled
+        | ReasonKind::NotSelected
+        | ReasonKind::OverBudget => false,
+    }
+}
+
+/// The weightiest reason: what, for how long, more; and how many others there are.
+fn why(mirror: &Mirror, view: &View) -> String {
+    let Some((first, rest)) = mirror.reasons.split_first() else { return String::new() };
+    let Reason { kind, detail, since } = first;
+    let mut text = phrase::reason(view.lang, *kind).to_owned();
+    if let Some(since) = since {
+        text = say::why_since(view.lang, &text, &age(view.lang, view.now.since(*since)));
+    }
+    if !rest.is_empty() {
+        text = say::why_and(view.lang, &text, rest.len());
+    }
+    if !detail.is_empty() {
+        text = say::why_detail(view.lang, &text, &safe(detail));
+    }
+    text
+}
+
+fn first_lines(out: &mut String, status: &Status, view: &View) {
+    let lang = view.lang;
+    let troubles = status.health();
+    let (sentence, style) = match status.service.state {
+        ServiceState::Stopped => (say::stopped(lang, &age(lang, view.now.since(status.generated_at))), BAD),
+        ServiceState::Starting if troubles.iter().all(is_only_waiting) => (say::starting(lang), UNSURE),
+        ServiceState::Starting | ServiceState::Running | ServiceState::Paused => match troubles.as_slice() {
+            [] => (well(status, view), GOOD),
+            [one] => (say::not_well_one(lang, &trouble_text(one, status, view)), trouble_style(one)),
+            many => (say::not_well_many(lang, many.len()), BAD),
+        },
+    };
+    paint(out, &sentence, style.bold(), view.color);
+    out.push('\n');
+    match (status.service.state, troubles.as_slice()) {
+        (ServiceState::Stopped, all) => {
+            advice(out, &say::do_start(lang), view);
+            list_troubles(out, all, status, view);
+        }
+        (ServiceState::Starting, all) if all.iter().all(is_only_waiting) => {}
+        (ServiceState::Starting | ServiceState::Running | ServiceState::Paused, [one]) => {
+            advice(out, &what_to_do(one, status, view), view);
+        }
+        (ServiceState::Starting | ServiceState::Running | ServiceState::Paused, many) => {
+            list_troubles(out, many, status, view);
+        }
+    }
+}
+
+fn list_troubles(out: &mut String, troubles: &[Trouble<'_>], status: &Status, view: &View) {
+    for trouble in troubles {
+        paint(out, "! ", trouble_style(trouble).bold(), view.color);
+        out.push_str(&trouble_text(trouble, status, view));
+        out.push('\n');
+        advice(out, &what_to_do(trouble, status, view), view);
+    }
+}
+
+fn advice(out: &mut String, what: &str, _view: &View) {
+    out.push_str("  → ");
+    out.push_str(what);
+    out.push('\n');
+}
+
+/// Whether this is what a start looks like, and not a trouble yet.
+fn is_only_waiting(trouble: &Trouble<'_>) -> bool {
+    matches!(trouble, Trouble::EngineWithout(engine) if engine.state == EngineState::Pending && engine.problem.is_none())
+}
+
+fn trouble_style(trouble: &Trouble<'_>) -> Style {
+    match trouble {
+        Trouble::Paused { .. } => UNSURE,
+        Trouble::NetworkDown { .. }
+        | Trouble::NothingLive
+        | Trouble::NoEngine
+        | Trouble::EngineWithout(_)
+        | Trouble::ConfigInvalid { .. } => BAD,
+    }
+}
+
+fn well(status: &Status, view: &View) -> String {
+    let names: Vec<String> = status.selected().iter().map(|mirror| safe(&mirror.name)).collect();
+    let list = names.join(&say::then(view.lang));
+    match (names.is_empty(), status.engines.is_empty()) {
+        (true, _) => say::well_direct(view.lang, &safe(&status.upstream.name)),
+        (false, true) => say::well_idle(view.lang, &list),
+        (false, false) => say::well(view.lang, &list),
+    }
+}
+
+fn trouble_text(trouble: &Trouble<'_>, status: &Status, view: &View) -> String {
+    let lang = view.lang;
+    let upstream = safe(&status.upstream.name);
+    match trouble {
+        Trouble::NetworkDown { reason } => with_detail(lang, say::network_down(lang, &upstream), *reason),
+        Trouble::NothingLive if status.upstream.answers.is_none() => {
+            say::nothing_live_unasked(lang, &upstream)
+        }
+        Trouble::NothingLive => say::nothing_live(lang, &upstream),
+        Trouble::NoEngine => {
+            let names: Vec<String> = status.engines.iter().map(|engine| safe(&engine.name)).collect();
+            say::no_engine(lang, &names.join(", "))
+        }
+        Trouble::EngineWithout(engine) => engine_trouble(engine, view),
+        Trouble::ConfigInvalid { error } => say::config_invalid(lang, &error.map(safe).unwrap_or_default()),
+        Trouble::Paused { engine, until } => {
+            let end = match until {
+                None => say::until_resume(lang),
+                Some(at) => say::until(lang, &at.to_string(), &age(lang, at.since(view.now))),
+            };
+            match engine {
+                None => say::paused(lang, &end),
+                Some(engine) => say::engine_paused(lang, &safe(engine), &end),
+            }
+        }
+    }
+}
+
+fn engine_trouble(engine: &Engine, view: &View) -> String {
+    let lang = view.lang;
+    let what = match (engine.problem_kind, engine.state) {
+        (Some(kind), _) => phrase::problem(lang, kind).to_owned(),
+        (None, EngineState::InPlace | EngineState::Pending) => say::engine_waits(lang),
+        (None, EngineState::Refused) => say::engine_refused(lang),
+        (None, EngineState::RolledBack) => say::engine_rolled_back(lang),
+        (None, EngineState::Absent) => say::engine_absent(lang),
+    };
+    with_detail(lang, say::engine_without(lang, &safe(&engine.name), &what), engine.problem.as_deref())
+}
+
+fn with_detail(lang: Lang, text: String, detail: Option<&str>) -> String {
+    match detail {
+        None | Some("") => text,
+        Some(detail) => say::warning_detail(lang, &text, &safe(detail)),
+    }
+}
+
+fn what_to_do(trouble: &Trouble<'_>, status: &Status, view: &View) -> String {
+    let lang = view.lang;
+    let config = safe(&status.service.config.path);
+    match trouble {
+        Trouble::NetworkDown { .. } => say::do_network(lang),
+        Trouble::NothingLive => say::do_nothing_live(lang),
+        Trouble::NoEngine => say::do_no_engine(lang, &config),
+        Trouble::EngineWithout(engine) => {
+            let (name, file) = (safe(&engine.name), safe(&engine.file));
+            match engine.problem_kind {
+                Some(kind) => say::mend(lang, kind, &name, &file),
+                None => say::do_logs(lang),
+            }
+        }
+        Trouble::ConfigInvalid { .. } => say::do_check(lang, &config),
+        Trouble::Paused { .. } => say::do_resume(lang),
+    }
+}
+
+fn engine_lines(out: &mut String, status: &Status, engine: &Engine, view: &View) {
+    let lang = view.lang;
+    let (state, style) = match (engine.state, engine.verified_at) {
+        (EngineState::InPlace, Some(at)) => {
+            (say::engine_in_place(lang, &age(lang, view.now.since(at))), GOOD)
+        }
+        (EngineState::InPlace, None) => (say::engine_in_place_unverified(lang), GOOD),
+        (EngineState::Pending, _) => (say::engine_waits(lang), UNSURE),
+        (EngineState::Refused, _) => (say::engine_refused(lang), BAD),
+        (EngineState::RolledBack, _) => (say::engine_rolled_back(lang), BAD),
+        (EngineState::Absent, _) => (say::engine_absent(lang), FAINT),
+    };
+    let version = engine.version.as_deref().map(safe).unwrap_or_else(|| "-".to_owned());
+    write!(out, "{} {version}  ", safe(&engine.name)).expect("a String takes everything");
+    paint(out, &state, style, view.color);
+    writeln!(out, "  {}", safe(&engine.file)).expect("a String takes everything");
+    if let Some(list) = &engine.mirrors {
+        let list: Vec<String> = list.iter().map(|url| safe(url)).collect();
+        let text =
+            if list.is_empty() { say::engine_empty(lang) } else { say::engine_list(lang, &list.join(" ")) };
+        writeln!(out, "  {text}").expect("a String takes everything");
+    }
+    if let Some(switch) = status.switches.iter().find(|switch| switch.engine == engine.name) {
+        writeln!(out, "  {}", switch_text(status, switch, view)).expect("a String takes everything");
+    }
+    for Warning { kind, detail } in &engine.warnings {
+        let text = with_detail(lang, phrase::warning(lang, *kind).to_owned(), Some(detail));
+        warning_line(out, &safe(&engine.name), &text, view);
+    }
+}
+
+/// When, why, and what became of the list.
+fn switch_text(status: &Status, switch: &Switch, view: &View) -> String {
+    let lang = view.lang;
+    let names = |urls: &[String]| {
+        let names: Vec<String> = urls.iter().map(|url| safe(status.name_of(url))).collect();
+        if names.is_empty() { say::nobody(lang) } else { names.join(", ") }
+    };
+    let why = match switch.kind {
+        None => safe(&switch.why),
+        Some(kind) => {
+            let subject = switch.subject.as_deref().map_or_else(|| say::some_member(lang), safe);
+            let reason = switch.reason.map_or("-", |reason| phrase::reason(lang, reason));
+            say::change(lang, kind, &subject, reason, &safe(&status.upstream.name))
+        }
+    };
+    let text = say::last_switch(lang, &safe(&switch.engine), &age(lang, view.now.since(switch.at)), &why);
+    format!("{text} [{} → {}]", names(&switch.from), names(&switch.to))
+}
+
+fn warning_line(out: &mut String, subject: &str, text: &str, view: &View) {
+    paint(out, &say::warning(view.lang, subject, text), UNSURE, view.color);
+    out.push('\n');
+}
+
+fn service_line(out: &mut String, status: &Status, view: &View) {
+    let lang = view.lang;
+    let service = &status.service;
+    let mut facts = Vec::new();
+    if let (ServiceState::Running | ServiceState::Paused, Some(since)) = (service.state, service.since) {
+        facts.push(say::running_for(lang, &age(lang, view.now.since(since))));
+    }
+    facts.push(match service.network {
+        Some(Network::Up) => say::network_up(lang),
+        Some(Network::Down) => say::network_is_down(lang),
+        None => say::network_unknown(lang),
+    });
+    facts.push(safe(&service.config.path));
+    facts.push(say::as_of(lang, &age(lang, view.now.since(status.generated_at))));
+    faint_line(out, &say::service(lang, &safe(&service.version), &facts.join(&say::and(lang))), view);
+}
+
+fn faint_line(out: &mut String, text: &str, view: &View) {
+    paint(out, text, FAINT, view.color);
+    out.push('\n');
+}
+
+/// One number and one unit: ages are for a glance.
+pub fn age(lang: Lang, age: Duration) -> String {
+    let seconds = age.as_secs();
+    match seconds {
+        0..60 => say::seconds(lang, seconds),
+        60..3600 => say::minutes(lang, seconds / 60),
+        3600..172_800 => say::hours(lang, seconds / 3600),
+        172_800.. => say::days(lang, seconds / 86_400),
+    }
+}
+
+fn pull(seconds: f64) -> String {
+    match seconds {
+        ..100.0 => format!("{seconds:.1} s"),
+        _ => format!("{seconds:.0} s"),
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "two digits are shown")]
+fn speed(bytes: u64) -> String {
+    match bytes {
+        ..1000 => format!("{bytes} B/s"),
+        1000..1_000_000 => format!("{:.0} kB/s", bytes as f64 / 1e3),
+        1_000_000.. => format!("{:.1} MB/s", bytes as f64 / 1e6),
+    }
+}

@@ -1,0 +1,194 @@
+//! The words of `status`.
+#![expect(missing_docs, reason = "the sentences say what they say")]
+
+use crate::reason::{ChangeKind, ProblemKind};
+use crate::text::{Lang, messages};
+
+messages! {
+    // The first line.
+    well(list: &str) { "All is well: images are pulled through {list}.", "一切正常：依次通过 {list} 拉取镜像。" }
+    well_direct(upstream: &str) {
+        "All is well without a mirror: none is live, and {upstream} answers directly.",
+        "无需镜像源，一切正常：没有可用的镜像源，但 {upstream} 可以直连。",
+    }
+    well_idle(list: &str) {
+        "All is well, and nothing is written: no engine is enabled. The choice would be {list}.",
+        "一切正常，但未启用任何引擎，不会写入。当前选择为 {list}。",
+    }
+    starting() { "Starting: the first round of probes is on its way.", "正在启动：第一轮探测进行中。" }
+    stopped(age: &str) {
+        "The service is not running. This is what it knew {age} ago.",
+        "服务没有运行。以下是 {age}前的状态。",
+    }
+    not_well_one(trouble: &str) { "Not well: {trouble}.", "有问题：{trouble}。" }
+    not_well_many(count: usize) { "Not well, {count} things:", "有 {count} 个问题：" }
+    then() { ", then ", "、" }
+    nobody() { "none", "无" }
+
+    // What is not well. Fragments, put into `not_well_one` or behind a dash.
+    network_down(upstream: &str) {
+        "the network is down: every mirror and {upstream} failed together; nothing is changed until it is back",
+        "网络不通：所有镜像源和 {upstream} 同时失败；恢复之前不作任何改动",
+    }
+    nothing_live(upstream: &str) {
+        "no mirror is live, and {upstream} does not answer: pulls fail; the list is left as it is",
+        "没有可用的镜像源，{upstream} 也连不上：拉取会失败；列表保持不变",
+    }
+    nothing_live_unasked(upstream: &str) {
+        "no mirror is live, and {upstream} is not compared with: the list is left as it is",
+        "没有可用的镜像源，且未设置与 {upstream} 比较：列表保持不变",
+    }
+    no_engine(engines: &str) { "no engine was found (looked for: {engines})", "没有找到容器引擎（已查找：{engines}）" }
+    engine_without(engine: &str, what: &str) { "{engine}: {what}", "{engine}：{what}" }
+    engine_waits() { "does not have the list yet", "尚未应用列表" }
+    engine_refused() { "the list was not written", "列表未写入" }
+    engine_rolled_back() { "did not take the list, the old file is back", "未采用新列表，已恢复原文件" }
+    engine_absent() { "not found", "未找到" }
+    config_invalid(error: &str) {
+        "mirrors.toml is invalid, the last valid one is gone by: {error}",
+        "mirrors.toml 有错误，暂按上一次有效的内容运行：{error}",
+    }
+    paused(end: &str) { "paused {end}; probing goes on, nothing is written", "已暂停{end}；继续探测，但不写入" }
+    engine_paused(engine: &str, end: &str) { "{engine} is paused {end}; its list is left alone", "{engine} 已暂停{end}；不再改动它的列表" }
+    until_resume() { "until you resume it", "，直到手动恢复" }
+    until(at: &str, left: &str) { "until {at} (for {left} more)", "至 {at}（还有 {left}）" }
+
+    // What to do about it: a command, or a short sentence.
+    do_start() { "sudo systemctl start mirrorwatch    (then: systemctl status mirrorwatch)", "sudo systemctl start mirrorwatch    （然后查看：systemctl status mirrorwatch）" }
+    do_network() { "look at: ip route; getent hosts registry-1.docker.io", "请检查：ip route；getent hosts registry-1.docker.io" }
+    do_nothing_live() {
+        "the reasons are below; add one that serves you: sudo mirrorwatch add URL",
+        "原因见下表；可添加一个可用的镜像源：sudo mirrorwatch add URL",
+    }
+    do_no_engine(config: &str) {
+        "is it installed and running? another place is set under [engine.docker] in {config}",
+        "请确认已安装并运行；若路径不同，请在 {config} 的 [engine.docker] 中设置",
+    }
+    do_check(config: &str) { "mirrorwatch check {config}", "mirrorwatch check {config}" }
+    do_resume() { "sudo mirrorwatch resume", "sudo mirrorwatch resume" }
+    do_apply() { "sudo mirrorwatch apply", "sudo mirrorwatch apply" }
+    do_logs() { "journalctl -u mirrorwatch -n 50", "journalctl -u mirrorwatch -n 50" }
+    do_start_engine(engine: &str) {
+        "it gets the list as soon as it runs: sudo systemctl start {engine}",
+        "启动后会自动应用：sudo systemctl start {engine}",
+    }
+    do_engine_logs(engine: &str) { "systemctl status {engine}; journalctl -u {engine} -n 50", "systemctl status {engine}；journalctl -u {engine} -n 50" }
+    do_permissions(file: &str) {
+        "the service must be able to write: ls -l {file}; systemctl cat mirrorwatch",
+        "请确认服务有写权限：ls -l {file}；systemctl cat mirrorwatch",
+    }
+    do_mend_file(file: &str) {
+        "mend {file} at the place named; the list follows by itself",
+        "请按提示位置修正 {file}，之后会自动应用",
+    }
+    do_writable(file: &str) { "look at: findmnt -T {file}; lsattr {file}; df {file}", "请检查：findmnt -T {file}；lsattr {file}；df {file}" }
+    do_remove_flag(engine: &str) {
+        "take --registry-mirror out of: systemctl cat {engine}; then restart it when it suits you",
+        "请从启动命令中去掉 --registry-mirror（systemctl cat {engine}），方便时重启引擎",
+    }
+    do_leave(engine: &str) {
+        "it is left alone; see what would be written: mirrorwatch apply --dry-run",
+        "为安全起见不改动 {engine}；可查看拟写入的内容：mirrorwatch apply --dry-run",
+    }
+    do_upgrade(engine: &str) { "upgrade {engine} to a version after 24.0.0", "请将 {engine} 升级到 24.0.0 之后的版本" }
+    do_move_flags(file: &str) { "move those flags into {file}", "请把这些启动参数移到 {file} 中" }
+    do_overridden() {
+        "remove /etc/docker/certs.d/docker.io/hosts.toml, or keep it and set enabled = false for this engine",
+        "删除 /etc/docker/certs.d/docker.io/hosts.toml；若要保留它，请将此引擎设为 enabled = false",
+    }
+    do_rollback(file: &str) { "put {file} right by hand before the engine restarts; its bytes are named above", "请在引擎重启前手工修复 {file}；原内容的位置见上" }
+    do_wait() { "it is tried again by itself", "稍后会自动重试" }
+
+    // The table.
+    head_mirror() { "MIRROR", "镜像源" }
+    head_upstream() { "OF", "上游" }
+    head_pull() { "PULL", "耗时" }
+    head_speed() { "SPEED", "速度" }
+    head_first() { "FIRST", "首字节" }
+    head_success() { "OK", "成功率" }
+    head_images() { "IMAGES", "覆盖" }
+    head_day() { "24 H", "近 24 小时" }
+    head_seen() { "SEEN", "探测于" }
+    head_why() { "WHY", "说明" }
+    /// Why, for how long, and more.
+    why_since(what: &str, age: &str) { "{what}, for {age}", "{what}，已 {age}" }
+    why_detail(what: &str, detail: &str) { "{what}: {detail}", "{what}：{detail}" }
+    why_and(what: &str, more: usize) { "{what} (+{more})", "{what}（+{more}）" }
+    folded_one() { "1 more is switched off; --all shows it.", "另有 1 个已停用，用 --all 显示。" }
+    folded(count: usize) { "{count} more are switched off; --all shows them.", "另有 {count} 个已停用，用 --all 显示。" }
+    no_mirrors() { "No mirror is known.", "没有任何镜像源。" }
+    legend() {
+        "* first in the list   + in the list   - live, not needed   x answers wrongly   ? does not answer, or not asked yet   o switched off\nPULL: 30 MiB in 4 layers, predicted.  FIRST: cold connection to first byte of a layer.  24 H: speed, two hours a bar, a bar less is half as fast.",
+        "* 列表首位   + 在列表中   - 可用，暂不需要   x 响应不合格   ? 无响应或尚未探测   o 已停用\n耗时：拉取 30 MiB（4 层）的预计时间。首字节：从新建连接到层的第一个字节。近 24 小时：速度，每格两小时，低一级即慢一半。",
+    }
+
+    // Below the table.
+    engine_in_place(age: &str) { "has the list, verified {age} ago", "已应用，{age}前核实" }
+    engine_in_place_unverified() { "has the list", "已应用" }
+    engine_list(list: &str) { "list: {list}", "列表：{list}" }
+    engine_empty() { "list: empty, the upstream is used directly", "列表：空，直接使用上游" }
+    warning(subject: &str, what: &str) { "warning: {subject}: {what}", "警告：{subject}：{what}" }
+    warning_detail(what: &str, detail: &str) { "{what} ({detail})", "{what}（{detail}）" }
+    last_switch(engine: &str, age: &str, why: &str) { "last switch of {engine}, {age} ago: {why}", "{engine} 上次切换于 {age}前：{why}" }
+    service(version: &str, facts: &str) { "mirrorwatch {version}: {facts}", "mirrorwatch {version}：{facts}" }
+    running_for(age: &str) { "running for {age}", "已运行 {age}" }
+    network_up() { "network up", "网络正常" }
+    network_is_down() { "network down", "网络不通" }
+    network_unknown() { "network -", "网络 -" }
+    as_of(age: &str) { "as of {age} ago", "{age}前的数据" }
+    and() { ", ", "，" }
+    more_lines(count: usize) { "… {count} more lines", "…… 还有 {count} 行" }
+
+    // Ages. Units are fixed, so that a column reads downwards.
+    seconds(n: u64) { "{n} s", "{n} 秒" }
+    minutes(n: u64) { "{n} min", "{n} 分钟" }
+    hours(n: u64) { "{n} h", "{n} 小时" }
+    days(n: u64) { "{n} d", "{n} 天" }
+
+    // Why the list changed.
+    first_list() { "the first list", "首个列表" }
+    member_rejected(subject: &str, reason: &str) { "{subject} was rejected: {reason}", "{subject} 被淘汰：{reason}" }
+    filled(subject: &str) { "{subject} took a free place", "{subject} 补上空位" }
+    faster(subject: &str) { "{subject} is faster", "{subject} 更快" }
+    member_removed(subject: &str) { "{subject} is no longer a candidate", "{subject} 已不在候选之列" }
+    all_dead(upstream: &str) { "nothing was live, and {upstream} answered", "没有可用的镜像源，而 {upstream} 可以直连" }
+    by_hand() { "somebody ran apply", "手动执行了 apply" }
+    restored() { "somebody ran restore", "手动执行了 restore" }
+    engine_differed() { "the engine's list was another", "引擎中的列表与选择不一致" }
+    some_member() { "a member", "某个成员" }
+}
+
+/// What a person does about an engine's problem.
+pub fn mend(lang: Lang, kind: ProblemKind, engine: &str, file: &str) -> String {
+    match kind {
+        ProblemKind::NotRunning => do_start_engine(lang, engine),
+        ProblemKind::NoAnswer | ProblemKind::ReloadFailed | ProblemKind::NotTaken => {
+            do_engine_logs(lang, engine)
+        }
+        ProblemKind::NotPermitted | ProblemKind::Unreadable => do_permissions(lang, file),
+        ProblemKind::BrokenFile | ProblemKind::ValidationFailed => do_mend_file(lang, file),
+        ProblemKind::Unwritable => do_writable(lang, file),
+        ProblemKind::FlagConflict => do_remove_flag(lang, engine),
+        ProblemKind::AuthorizationPlugins => do_leave(lang, engine),
+        ProblemKind::ReloadBug => do_upgrade(lang, engine),
+        ProblemKind::FlagsReset => do_move_flags(lang, file),
+        ProblemKind::Overridden => do_overridden(lang),
+        ProblemKind::RollbackFailed => do_rollback(lang, file),
+        ProblemKind::Raced | ProblemKind::Locked => do_wait(lang),
+    }
+}
+
+/// Why the list changed, in a fragment.
+pub fn change(lang: Lang, kind: ChangeKind, subject: &str, reason: &str, upstream: &str) -> String {
+    match kind {
+        ChangeKind::First => first_list(lang),
+        ChangeKind::MemberRejected => member_rejected(lang, subject, reason),
+        ChangeKind::Filled => filled(lang, subject),
+        ChangeKind::Faster => faster(lang, subject),
+        ChangeKind::MemberRemoved => member_removed(lang, subject),
+        ChangeKind::NothingLive => all_dead(lang, upstream),
+        ChangeKind::ByHand => by_hand(lang),
+        ChangeKind::Restored => restored(lang),
+        ChangeKind::EngineDiffered => engine_differed(lang),
+    }
+}
