@@ -107,7 +107,7 @@ impl Pause {
 impl PauseError {
     /// Whether only somebody with more rights could do it.
     pub fn not_permitted(&self) -> bool {
-        matches!(self.cause.kind(), io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem)
+        self.cause.kind() == io::ErrorKind::PermissionDenied
     }
 }
 
@@ -170,7 +170,7 @@ mod tests {
     #[test]
     fn a_file_that_is_no_pause_file_is_said_to_be_none() {
         let dir = tempfile::tempdir().unwrap();
-        for bad in ["", "{\"service\": {}}x", "{\"until\": null}", "[]"] {
+        for bad in ["", "{\"service\": {}}x", "{\"until\": null}", "7"] {
             std::fs::write(dir.path().join(FILE_NAME), bad).unwrap();
             let error = Pause::read(dir.path()).unwrap_err();
             assert!(

@@ -280,3 +280,122 @@ fn subcommand(name: &str, mut matches: ArgMatches) -> Command {
         other => unreachable!("clap knows no subcommand {other:?}"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(args: &[&str], env: &[(&str, &str)]) -> Cli {
+        let args = [PROGRAM].iter().chain(args).map(OsString::from).collect();
+        let env =
+            |name: &str| env.iter().find(|(key, _)| *key == name).map(|(_, value)| OsString::from(value));
+        super::super::parse(args, env).unwrap()
+    }
+
+    #[test]
+    fn the_definition_is_sound_in_both_languages() {
+        for lang in [Lang::En, Lang::Zh] {
+            command(lang).debug_assert();
+        }
+    }
+
+    #[test]
+    fn each_command_is_understood_with_its_arguments() {
+        let status = Command::Status { json: false, watch: false, all: false };
+        let probe = |mirrors: &[&str], depth| Command::Probe {
+            mirrors: mirrors.iter().map(ToString::to_string).collect(),
+            image: None,
+            depth,
+            json: false,
+        };
+        for (args, command) in [
+            (&[][..], status),
+            (
+                &["status", "--json", "--watch", "--all"],
+                Command::Status { json: true, watch: true, all: true },
+            ),
+            (&["run"], Command::Run),
+            (&["probe"], probe(&[], Depth::Rehearse)),
+            (&["probe", "a", "https://b", "--depth", "sample"], probe(&["a", "https://b"], Depth::Sample)),
+            (&["probe", "--", "--a"], probe(&["--a"], Depth::Rehearse)),
+            (&["apply", "--dry-run"], Command::Apply { dry_run: true, json: false }),
+            (&["restore"], Command::Restore { dry_run: false }),
+            (&["pause"], Command::Pause { length: None }),
+            (&["pause", "--for", "1h 30m"], Command::Pause { length: Some(Duration::from_secs(5400)) }),
+            (&["resume"], Command::Resume),
+            (&["check", "x.toml"], Command::Check { file: Some("x.toml".into()) }),
+            (
+                &["add", "https://a", "--name", "n"],
+                Command::Add { url: "https://a".into(), name: Some("n".into()) },
+            ),
+            (&["remove", "n"], Command::Remove { name: "n".into() }),
+            (&["completions", "fish"], Command::Completions { shell: Shell::Fish }),
+            (&["man"], Command::Man),
+        ] {
+            assert_eq!(parsed(args, &[]).command, command, "{args:?}");
+        }
+    }
+
+    #[test]
+    fn global_options_stand_before_and_after_the_command() {
+        let options = [
+            "--config",
+            "c",
+            "--state-dir",
+            "s",
+            "--runtime-dir",
+            "r",
+            "-vv",
+            "--lang",
+            "zh",
+            "--color=never",
+        ];
+        let before = [&options[..], &["status"]].concat();
+        let after = [&["status"], &options[..]].concat();
+        let expected = Global {
+            config: "c".into(),
+            state_dir: "s".into(),
+            runtime_dir: "r".into(),
+            verbose: 2,
+            quiet: false,
+            lang: Lang::Zh,
+            color: ColorChoice::Never,
+            columns: Some(70),
+        };
+        for args in [before, after] {
+            assert_eq!(parsed(&args, &[("COLUMNS", "70")]).global, expected, "{args:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_said_comes_from_the_environment_and_then_from_the_defaults() {
+        let defaults = parsed(&[], &[("STATE_DIRECTORY", ""), ("COLUMNS", "0")]).global;
+        assert_eq!(defaults.config, Path::new(CONFIG));
+        assert_eq!(
+            (defaults.state_dir.as_path(), defaults.runtime_dir.as_path()),
+            (Path::new(STATE_DIR), Path::new(RUNTIME_DIR))
+        );
+        assert_eq!((defaults.color, defaults.columns, defaults.lang), (ColorChoice::Auto, None, Lang::En));
+        let env = [
+            ("MIRRORWATCH_CONFIG", "/a:b.toml"),
+            // systemd separates by colons; a path that was typed may have some of its own.
+            ("STATE_DIRECTORY", "/var/lib/one:/var/lib/two"),
+            ("RUNTIME_DIRECTORY", "/run/one"),
+        ];
+        let global = parsed(&["--runtime-dir", "/x:y"], &env).global;
+        assert_eq!(global.config, Path::new("/a:b.toml"));
+        assert_eq!(global.state_dir, Path::new("/var/lib/one"));
+        assert_eq!(global.runtime_dir, Path::new("/x:y"));
+    }
+
+    #[test]
+    fn the_last_language_said_is_the_one_and_behind_a_double_dash_nothing_is_said() {
+        for (args, lang) in [
+            (&["--lang", "zh", "status", "--lang", "en"][..], Lang::En),
+            (&["--lang=zh"], Lang::Zh),
+            (&["probe", "--", "--lang", "zh"], Lang::En),
+        ] {
+            assert_eq!(parsed(args, &[]).global.lang, lang, "{args:?}");
+        }
+    }
+}

@@ -180,7 +180,7 @@ a       5.3 MB/s  ▁▂▃
     fn columns_leave_in_their_order_and_the_last_is_cut() {
         for (width, headings) in [
             (60, "镜像源     SPEED  24 H  WHY"),
-            (48, "镜像源     SPEED  WHY"),
+            (47, "镜像源     SPEED  WHY"),
             (40, "镜像源  WHY"),
             (10, "镜像源  W…"),
         ] {

@@ -7,13 +7,15 @@ use anstyle::{AnsiColor, Style};
 
 use super::health::Trouble;
 use super::safe::line as safe;
-use super::spark::bars;
-use super::table::{Cell, Column, Table, paint};
-use super::{Engine, EngineState, Mirror, Network, Reason, ServiceState, Status, Switch, Verdict, Warning};
-use crate::mirror::DOCKER_HUB;
-use crate::reason::ReasonKind;
+use super::table::paint;
+use super::{Engine, EngineState, Mirror, Network, ServiceState, Status, Switch, Warning};
 use crate::text::{Lang, reason as phrase, status as say};
 use crate::timestamp::Timestamp;
+
+mod mirrors;
+
+use mirrors::is_off;
+pub use mirrors::mirrors;
 
 const GOOD: Style = AnsiColor::Green.on_default();
 const BAD: Style = AnsiColor::Red.on_default();
@@ -72,134 +74,6 @@ pub fn render(status: &Status, view: &View) -> String {
     out
 }
 
-/// One line a mirror, under headings. Also the answer of `probe`.
-pub fn mirrors(mirrors: &[&Mirror], view: &View) -> String {
-    let fastest = mirrors.iter().flat_map(|mirror| &mirror.spark).flatten().copied().max().unwrap_or(0);
-    let lang = view.lang;
-    let others = mirrors.iter().any(|mirror| mirror.upstream != DOCKER_HUB);
-    let column = |heading, right, leaves, most| Column { heading, right, leaves, most };
-    // On a narrow terminal a long name would push out a figure.
-    let name = if view.width.is_some_and(|width| width < 100) { 18 } else { 24 };
-    let table = Table {
-        columns: vec![
-            column(" ".to_owned(), false, None, None),
-            column(say::head_mirror(lang), false, None, Some(name)),
-            column(if others { say::head_upstream(lang) } else { String::new() }, false, Some(7), Some(12)),
-            column(say::head_pull(lang), true, None, None),
-            column(say::head_speed(lang), true, Some(6), None),
-            column(say::head_first(lang), true, Some(2), None),
-            column(say::head_success(lang), true, Some(4), None),
-            column(say::head_images(lang), true, Some(3), None),
-            column(say::head_seen(lang), true, Some(1), None),
-            column(say::head_day(lang), false, Some(5), None),
-            column(say::head_why(lang), false, None, None),
-        ],
-        rows: mirrors.iter().map(|mirror| row(mirror, fastest, others, view)).collect(),
-    };
-    let mut out = table.render(view.width, view.color);
-    if view.legend {
-        for line in say::legend(lang).lines() {
-            faint_line(&mut out, line, view);
-        }
-    }
-    out
-}
-
-fn row(mirror: &Mirror, fastest: u64, others: bool, view: &View) -> Vec<Cell> {
-    let (mark, style) = mark(mirror);
-    let name_style = if mirror.selected.is_some() { style.bold() } else { style };
-    let figures = if is_off(mirror) { FAINT } else { PLAIN };
-    let cell = |text: Option<String>| Cell { text: text.unwrap_or_else(|| "-".to_owned()), style: figures };
-    vec![
-        Cell { text: mark.to_string(), style: name_style },
-        Cell { text: safe(&mirror.name), style: name_style },
-        Cell { text: if others { safe(&mirror.upstream) } else { String::new() }, style: figures },
-        cell(mirror.predicted_seconds.filter(|seconds| seconds.is_finite()).map(pull)),
-        cell(mirror.bytes_per_second.map(speed)),
-        cell(mirror.first_byte_ms.map(|ms| format!("{ms} ms"))),
-        cell(mirror.success.map(|share| format!("{:.0}%", (share * 100.0).floor()))),
-        cell(mirror.coverage.map(|coverage| format!("{}/{}", coverage.served, coverage.of))),
-        cell(mirror.last_probe.map(|at| age(view.lang, view.now.since(at)))),
-        cell(bars(&mirror.spark, fastest)),
-        Cell {
-            text: why(mirror, view),
-            style: if mirror.verdict == Verdict::Rejected { FAINT } else { PLAIN },
-        },
-    ]
-}
-
-/// The letter in front of a mirror.
-fn mark(mirror: &Mirror) -> (char, Style) {
-    match (mirror.verdict, mirror.selected) {
-        (_, Some(1)) => ('*', GOOD),
-        (_, Some(_)) => ('+', GOOD),
-        (Verdict::Live, None) => ('-', PLAIN),
-        (Verdict::Rejected, None) if is_off(mirror) => ('o', FAINT),
-        (Verdict::Rejected, None) if mirror.reasons.iter().any(|reason| is_silence(reason.kind)) => {
-            ('?', UNSURE)
-        }
-        (Verdict::Rejected, None) => ('x', BAD),
-    }
-}
-
-fn is_off(mirror: &Mirror) -> bool {
-    mirror.selected.is_none() && mirror.reasons.iter().any(|reason| reason.kind == ReasonKind::Disabled)
-}
-
-/// Whether the mirror said nothing at all, so far as we know.
-fn is_silence(kind: ReasonKind) -> bool {
-    match kind {
-        ReasonKind::NameNotResolved
-        | ReasonKind::ConnectionRefused
-        | ReasonKind::Unreachable
-        | ReasonKind::ConnectTimeout
-        | ReasonKind::NoAnswer
-        | ReasonKind::Unprobed => true,
-        ReasonKind::SuspiciousAddress
-        | ReasonKind::TlsExpired
-        | ReasonKind::TlsUntrusted
-        | ReasonKind::TlsWrongHost
-        | ReasonKind::TlsError
-        | ReasonKind::ConnectionLost
-        | ReasonKind::NotARegistry
-        | ReasonKind::LoginRequired
-        | ReasonKind::NotAllowed
-        | ReasonKind::NotFound
-        | ReasonKind::RateLimited
-        | ReasonKind::ServerError
-        | ReasonKind::Stalled
-        | ReasonKind::TooSlow
-        | ReasonKind::Corrupt
-        | ReasonKind::Stale
-        | ReasonKind::RedirectRefused
-        | ReasonKind::AnswerTooLarge
-        | ReasonKind::ProtocolError
-        | ReasonKind::SlowerThanUpstream
-        | ReasonKind::SameBackend
-        | ReasonKind::Unfit
-        | ReasonKind::Disabled
-        | ReasonKind::NotSelected
-        | ReasonKind::OverBudget => false,
-    }
-}
-
-/// The weightiest reason: what, for how long, more; and how many others there are.
-fn why(mirror: &Mirror, view: &View) -> String {
-    let Some((first, rest)) = mirror.reasons.split_first() else { return String::new() };
-    let Reason { kind, detail, since } = first;
-    let mut text = phrase::reason(view.lang, *kind).to_owned();
-    if let Some(since) = since {
-        text = say::why_since(view.lang, &text, &age(view.lang, view.now.since(*since)));
-    }
-    if !rest.is_empty() {
-        text = say::why_and(view.lang, &text, rest.len());
-    }
-    if !detail.is_empty() {
-        text = say::why_detail(view.lang, &text, &safe(detail));
-    }
-    text
-}
-
 fn first_lines(out: &mut String, status: &Status, view: &View) {
     let lang = view.lang;
     let troubles = status.health();
@@ -216,12 +90,12 @@ fn first_lines(out: &mut String, status: &Status, view: &View) {
     out.push('\n');
     match (status.service.state, troubles.as_slice()) {
         (ServiceState::Stopped, all) => {
-            advice(out, &say::do_start(lang), view);
+            advice(out, &say::do_start(lang));
             list_troubles(out, all, status, view);
         }
         (ServiceState::Starting, all) if all.iter().all(is_only_waiting) => {}
         (ServiceState::Starting | ServiceState::Running | ServiceState::Paused, [one]) => {
-            advice(out, &what_to_do(one, status, view), view);
+            advice(out, &what_to_do(one, status, view));
         }
         (ServiceState::Starting | ServiceState::Running | ServiceState::Paused, many) => {
             list_troubles(out, many, status, view);
@@ -234,11 +108,11 @@ fn list_troubles(out: &mut String, troubles: &[Trouble<'_>], status: &Status, vi
         paint(out, "! ", trouble_style(trouble).bold(), view.color);
         out.push_str(&trouble_text(trouble, status, view));
         out.push('\n');
-        advice(out, &what_to_do(trouble, status, view), view);
+        advice(out, &what_to_do(trouble, status, view));
     }
 }
 
-fn advice(out: &mut String, what: &str, _view: &View) {
+fn advice(out: &mut String, what: &str) {
     out.push_str("  → ");
     out.push_str(what);
     out.push('\n');
@@ -421,21 +295,5 @@ pub fn age(lang: Lang, age: Duration) -> String {
         60..3600 => say::minutes(lang, seconds / 60),
         3600..172_800 => say::hours(lang, seconds / 3600),
         172_800.. => say::days(lang, seconds / 86_400),
-    }
-}
-
-fn pull(seconds: f64) -> String {
-    match seconds {
-        ..100.0 => format!("{seconds:.1} s"),
-        _ => format!("{seconds:.0} s"),
-    }
-}
-
-#[expect(clippy::cast_precision_loss, reason = "two digits are shown")]
-fn speed(bytes: u64) -> String {
-    match bytes {
-        ..1000 => format!("{bytes} B/s"),
-        1000..1_000_000 => format!("{:.0} kB/s", bytes as f64 / 1e3),
-        1_000_000.. => format!("{:.1} MB/s", bytes as f64 / 1e6),
     }
 }

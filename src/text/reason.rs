@@ -41,7 +41,7 @@ pub fn reason(lang: Lang, kind: ReasonKind) -> &'static str {
             ReasonKind::ProtocolError => ("does not speak the protocol", "不符合协议"),
             ReasonKind::Unprobed => ("not probed yet", "尚未探测"),
             ReasonKind::SlowerThanUpstream => ("slower than the upstream", "比直连上游还慢"),
-            ReasonKind::SameBackend => ("same backend as", "与另一镜像源同一后端"),
+            ReasonKind::SameBackend => ("same backend as another", "与另一镜像源同一后端"),
             ReasonKind::Unfit => ("unfit for the engine's image store", "不适合当前引擎的镜像存储"),
             ReasonKind::Disabled => ("switched off", "已停用"),
             ReasonKind::NotSelected => ("others are better", "已有更好的"),
@@ -55,7 +55,7 @@ pub fn problem(lang: Lang, kind: ProblemKind) -> &'static str {
     pick(
         lang,
         match kind {
-            ProblemKind::NotRunning => ("is not running", "没有运行"),
+            ProblemKind::NotRunning => ("not running", "没有运行"),
             ProblemKind::NoAnswer => ("its API does not answer", "API 没有响应"),
             ProblemKind::NotPermitted => ("permission denied", "权限不足"),
             ProblemKind::BrokenFile => {

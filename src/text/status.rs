@@ -35,12 +35,12 @@ messages! {
         "没有可用的镜像源，{upstream} 也连不上：拉取会失败；列表保持不变",
     }
     nothing_live_unasked(upstream: &str) {
-        "no mirror is live, and {upstream} is not compared with: the list is left as it is",
-        "没有可用的镜像源，且未设置与 {upstream} 比较：列表保持不变",
+        "no mirror is live, and {upstream} is not asked (compare_upstream = false): the list is left as it is",
+        "没有可用的镜像源，又不探测 {upstream}（compare_upstream = false）：列表保持不变",
     }
     no_engine(engines: &str) { "no engine was found (looked for: {engines})", "没有找到容器引擎（已查找：{engines}）" }
     engine_without(engine: &str, what: &str) { "{engine}: {what}", "{engine}：{what}" }
-    engine_waits() { "does not have the list yet", "尚未应用列表" }
+    engine_waits() { "list not in place yet", "尚未应用列表" }
     engine_refused() { "the list was not written", "列表未写入" }
     engine_rolled_back() { "did not take the list, the old file is back", "未采用新列表，已恢复原文件" }
     engine_absent() { "not found", "未找到" }
@@ -74,8 +74,8 @@ messages! {
     }
     do_engine_logs(engine: &str) { "systemctl status {engine}; journalctl -u {engine} -n 50", "systemctl status {engine}；journalctl -u {engine} -n 50" }
     do_permissions(file: &str) {
-        "the service must be able to write: ls -l {file}; systemctl cat mirrorwatch",
-        "请确认服务有写权限：ls -l {file}；systemctl cat mirrorwatch",
+        "the service must be able to read and write it: ls -l {file}; systemctl cat mirrorwatch",
+        "请确认服务有读写权限：ls -l {file}；systemctl cat mirrorwatch",
     }
     do_mend_file(file: &str) {
         "mend {file} at the place named; the list follows by itself",
@@ -96,11 +96,12 @@ messages! {
         "remove /etc/docker/certs.d/docker.io/hosts.toml, or keep it and set enabled = false for this engine",
         "删除 /etc/docker/certs.d/docker.io/hosts.toml；若要保留它，请将此引擎设为 enabled = false",
     }
-    do_rollback(file: &str) { "put {file} right by hand before the engine restarts; its bytes are named above", "请在引擎重启前手工修复 {file}；原内容的位置见上" }
+    do_rollback(file: &str) { "put {file} right by hand before the engine restarts; where its bytes are is said above", "请在引擎重启前手工修复 {file}；原内容的位置见上" }
     do_wait() { "it is tried again by itself", "稍后会自动重试" }
 
     // The table.
     head_mirror() { "MIRROR", "镜像源" }
+    head_url() { "URL", "地址" }
     head_upstream() { "OF", "上游" }
     head_pull() { "PULL", "耗时" }
     head_speed() { "SPEED", "速度" }
@@ -113,6 +114,7 @@ messages! {
     /// Why, for how long, and more.
     why_since(what: &str, age: &str) { "{what}, for {age}", "{what}，已 {age}" }
     why_detail(what: &str, detail: &str) { "{what}: {detail}", "{what}：{detail}" }
+    why_backend(other: &str) { "same backend as {other}", "与 {other} 同一后端" }
     why_and(what: &str, more: usize) { "{what} (+{more})", "{what}（+{more}）" }
     folded_one() { "1 more is switched off; --all shows it.", "另有 1 个已停用，用 --all 显示。" }
     folded(count: usize) { "{count} more are switched off; --all shows them.", "另有 {count} 个已停用，用 --all 显示。" }

@@ -1,0 +1,476 @@
+//! The binary as people and scripts meet it: help, exit codes, streams, languages.
+#![expect(clippy::disallowed_methods, reason = "a test writes what the service would have published")]
+#![expect(clippy::unwrap_used, reason = "what surrounds a test may fail as loudly as the test itself")]
+
+use std::io::{BufRead, BufReader, Read};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use mirrorwatch::status::Status;
+use mirrorwatch::status::read::started;
+use mirrorwatch::status::safe::is_safe;
+use serde_json::Value;
+use tempfile::TempDir;
+
+const BINARY: &str = env!("CARGO_BIN_EXE_mirrorwatch");
+const FULL: &str = include_str!("status/full.json");
+const COMMANDS: [&str; 12] = [
+    "run",
+    "status",
+    "probe",
+    "apply",
+    "restore",
+    "pause",
+    "resume",
+    "check",
+    "add",
+    "remove",
+    "completions",
+    "man",
+];
+
+/// A runtime directory and a state directory of one test's own.
+struct Host {
+    dir: TempDir,
+}
+
+impl Host {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        for name in ["run", "state"] {
+            std::fs::create_dir(dir.path().join(name)).unwrap();
+        }
+        Self { dir }
+    }
+
+    /// With a published status that says that the service is this very test, which runs.
+    fn with(mut status: Value) -> Self {
+        let host = Self::new();
+        let pid = std::process::id();
+        status["service"]["pid"] = pid.into();
+        status["service"]["pid_started"] = started(pid).into();
+        host.publish("run", &status);
+        host
+    }
+
+    fn publish(&self, dir: &str, status: &Value) {
+        std::fs::write(self.dir.path().join(dir).join("status.json"), status.to_string()).unwrap();
+    }
+
+    fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(BINARY);
+        command.args(args).env_clear().stdin(Stdio::null());
+        command.env("STATE_DIRECTORY", self.dir.path().join("state"));
+        command.env("RUNTIME_DIRECTORY", self.dir.path().join("run"));
+        command
+    }
+
+    fn run(&self, args: &[&str]) -> (i32, String, String) {
+        said(self.command(args).output().unwrap())
+    }
+}
+
+fn said(output: Output) -> (i32, String, String) {
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (output.status.code().unwrap(), text(output.stdout), text(output.stderr))
+}
+
+fn full() -> Value {
+    serde_json::from_str(FULL).unwrap()
+}
+
+#[test]
+fn every_command_has_help_in_both_languages() {
+    let host = Host::new();
+    for command in COMMANDS.into_iter().chain(["help"]) {
+        let (code, english, errors) = host.run(&[command, "--help"]);
+        assert_eq!((code, errors.as_str()), (0, ""), "{command}");
+        let hint = format!("中文: mirrorwatch {command} --lang zh --help\n");
+        assert!(english.starts_with(&hint) && english.contains("\nUsage: mirrorwatch"), "{english}");
+        assert!(english[hint.len()..].is_ascii(), "{english}");
+        let (code, chinese, _) = host.run(&[command, "--help", "--lang", "zh"]);
+        assert_eq!(code, 0);
+        assert!(
+            chinese.starts_with(&format!("English: mirrorwatch {command} --lang en --help\n")),
+            "{chinese}"
+        );
+        for english in ["Usage", "Options:", "Arguments:", "Commands:", "Print "] {
+            assert!(!chinese.contains(english), "{english} in:\n{chinese}");
+        }
+        assert_eq!(host.run(&["help", command]), host.run(&[command, "--help"]));
+    }
+}
+
+#[test]
+fn the_help_lists_every_command_and_begins_with_the_other_language() {
+    let host = Host::new();
+    for (lang, first) in
+        [("en", "中文: mirrorwatch --lang zh --help"), ("zh", "English: mirrorwatch --lang en --help")]
+    {
+        let (code, help, _) = host.run(&["--lang", lang, "--help"]);
+        assert_eq!((code, help.lines().next()), (0, Some(first)));
+        for command in COMMANDS {
+            assert!(
+                help.lines().any(|line| line.trim_start().starts_with(&format!("{command} "))),
+                "{command}:\n{help}"
+            );
+        }
+        for later in ["why", "doctor", "explain", "history"] {
+            assert!(!help.contains(&format!("\n  {later} ")), "{later} is offered and does not exist yet");
+        }
+    }
+}
+
+#[test]
+fn a_usage_error_is_code_2_and_says_what_was_meant() {
+    let host = Host::new();
+    for (args, expected) in [
+        (&["statsu"][..], "'status'"),
+        (&["--colour", "never"], "'--color'"),
+        (&["pause", "--for", "5x"], "expected a duration such as 30s, 5m, 2h"),
+        (&["pause", "--for", "0s"], "must last a while"),
+        (&["add"], "<URL>"),
+        (&["status", "--lang", "fr"], "en, zh"),
+        (&["completions", "tcsh"], "bash"),
+        (&["probe", "--image", "ghcr.io/a/b"], "Docker Hub"),
+        (&["help", "nope"], "'nope'"),
+        (&["-q", "-v"], "--quiet"),
+    ] {
+        let (code, data, errors) = host.run(args);
+        assert_eq!((code, data.as_str()), (2, ""), "{args:?}");
+        assert!(errors.contains(expected), "{args:?}: {errors}");
+    }
+    let (code, _, errors) = host.run(&["--lang", "zh", "statsu"]);
+    assert_eq!(code, 2);
+    assert!(errors.starts_with("错误：没有这个命令：statsu\n"), "{errors}");
+}
+
+#[test]
+fn a_healthy_service_is_code_0_and_an_unhealthy_one_1() {
+    assert_eq!(Host::with(full()).run(&["status"]).0, 0);
+    assert_eq!(Host::with(full()).run(&[]).0, 0, "without a command it is status");
+    let mut refused = full();
+    refused["engines"][0]["state"] = "refused".into();
+    let (code, text, errors) = Host::with(refused).run(&["status"]);
+    assert_eq!((code, errors.as_str()), (1, ""));
+    assert!(text.starts_with("Not well: docker"), "{text}");
+}
+
+#[test]
+fn a_service_that_is_gone_is_code_3_and_its_last_state_is_shown_with_its_age() {
+    // The pid is this test's, but the process that wrote the status began at another time.
+    let mut other = full();
+    other["service"]["pid"] = std::process::id().into();
+    other["service"]["pid_started"] = 1.into();
+    for dir in ["run", "state"] {
+        // systemd removes the runtime directory; the copy in the state directory is then all there is.
+        let host = Host::new();
+        host.publish(dir, &other);
+        let (code, text, _) = host.run(&["status"]);
+        assert_eq!(code, 3);
+        assert!(text.starts_with("The service is not running. This is what it knew "), "{text}");
+        assert!(text.contains("*  DaoCloud"), "{text}");
+        let (code, json, _) = host.run(&["status", "--json"]);
+        assert_eq!(code, 3);
+        let status: Status = serde_json::from_str(&json).unwrap();
+        assert_eq!(serde_json::to_value(status.service.state).unwrap(), "stopped");
+    }
+}
+
+#[test]
+fn a_service_that_never_ran_is_code_3_with_the_command_that_starts_it() {
+    let (code, data, errors) = Host::new().run(&["status"]);
+    assert_eq!((code, data.as_str()), (3, ""));
+    assert!(errors.starts_with("error: the service is not running"), "{errors}");
+    assert!(errors.contains("hint: sudo systemctl start mirrorwatch"), "{errors}");
+}
+
+#[test]
+fn a_status_of_another_shape_is_code_1_and_names_the_file() {
+    for (bad, expected) in
+        [("{\"schema\": 2}", "schema 2 is not 1"), ("{\"schema\": 1}", "missing field"), ("x", "line 1")]
+    {
+        let host = Host::new();
+        std::fs::write(host.dir.path().join("run/status.json"), bad).unwrap();
+        let (code, _, errors) = host.run(&["status"]);
+        assert_eq!(code, 1);
+        assert!(errors.contains("run/status.json: ") && errors.contains(expected), "{errors}");
+    }
+}
+
+#[test]
+fn a_reader_that_hangs_up_is_success() {
+    let host = Host::with(full());
+    for args in [
+        &["status"][..],
+        &["status", "--json"],
+        &["status", "--watch"],
+        &["--help"],
+        &["man"],
+        &["completions", "bash"],
+    ] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let output = host.command(args).stdout(writer).stderr(Stdio::piped()).output().unwrap();
+        assert_eq!(said(output), (0, String::new(), String::new()), "{args:?}");
+    }
+}
+
+#[test]
+fn an_output_that_takes_no_more_is_an_error() {
+    let full_disk = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let output = Host::with(full()).command(&["status"]).stdout(full_disk).output().unwrap();
+    let (code, _, errors) = said(output);
+    assert_eq!(code, 1);
+    assert!(errors.starts_with("error: standard output: write: "), "{errors}");
+}
+
+#[test]
+fn colour_is_for_terminals_unless_asked_for() {
+    let mut warned = full();
+    warned["service"]["config"]["valid"] = false.into();
+    for (args, env, colored) in [
+        (&["status"][..], &[][..], false),
+        (&["status", "--color", "always"], &[], true),
+        (&["--color=always", "status"], &[("NO_COLOR", "1")], true),
+        (&["status", "--color", "never"], &[("CLICOLOR_FORCE", "1")], false),
+        (&["status"], &[("CLICOLOR_FORCE", "1")], true),
+        (&["status"], &[("CLICOLOR_FORCE", "1"), ("NO_COLOR", "1")], false),
+        (&["status", "--json", "--color", "always"], &[], false),
+        (&["--help", "--color", "always"], &[], true),
+        (&["--help"], &[], false),
+    ] {
+        let output = Host::with(warned.clone()).command(args).envs(env.iter().copied()).output().unwrap();
+        let (_, text, _) = said(output);
+        assert_eq!(text.contains('\u{1b}'), colored, "{args:?} {env:?}");
+    }
+    // Errors are coloured by the same rules, on their own stream.
+    for (args, colored) in [(&["status"][..], false), (&["status", "--color", "always"], true)] {
+        assert_eq!(Host::new().run(args).2.contains('\u{1b}'), colored, "{args:?}");
+    }
+}
+
+#[test]
+fn the_language_is_the_options_then_the_variables_then_the_locales() {
+    for (args, env, chinese) in [
+        (&["status"][..], &[][..], false),
+        (&["status"], &[("LANG", "zh_CN.UTF-8")], true),
+        (&["status"], &[("LC_ALL", "C.UTF-8"), ("LANG", "zh_CN.UTF-8")], false),
+        (&["status"], &[("LC_ALL", ""), ("LC_MESSAGES", "zh_TW"), ("LANG", "en_US")], true),
+        (&["status"], &[("MIRRORWATCH_LANG", "en"), ("LC_ALL", "zh_CN.UTF-8")], false),
+        (&["--lang", "zh", "status"], &[("MIRRORWATCH_LANG", "en")], true),
+        (&["status", "--lang=en"], &[("LANG", "zh_CN.UTF-8")], false),
+    ] {
+        let output = Host::new().command(args).envs(env.iter().copied()).output().unwrap();
+        let (_, _, errors) = said(output);
+        assert_eq!(errors.starts_with("错误："), chinese, "{args:?} {env:?}: {errors}");
+    }
+}
+
+#[test]
+fn quiet_leaves_the_exit_code() {
+    assert_eq!(Host::with(full()).run(&["-q", "status"]), (0, String::new(), String::new()));
+}
+
+#[test]
+fn foreign_text_reaches_the_terminal_as_text_only() {
+    let host = Host::with(hostile(full()));
+    for args in
+        [&["status"][..], &["status", "--all"], &["status", "--json"], &["status", "--all", "--lang", "zh"]]
+    {
+        for state in ["in_place", "refused"] {
+            let mut status = hostile(full());
+            status["engines"][0]["state"] = state.into();
+            status["engines"][0]["problem"] = format!("problem{EVIL}").into();
+            status["service"]["config"]["error"] = format!("error{EVIL}").into();
+            status["service"]["config"]["valid"] = false.into();
+            status["service"]["network"] = "down".into();
+            status["service"]["network_reason"] = format!("reason{EVIL}").into();
+            host.publish("run", &status);
+            let (_, text, _) = host.run(args);
+            assert!(text.contains("EVIL"), "{args:?}: the text under test is not shown");
+            let bad = text.chars().find(|c| !is_safe(*c) && *c != '\n');
+            assert_eq!(bad, None, "{args:?}:\n{text:?}");
+        }
+    }
+}
+
+/// Clears the screen, sets the title, turns the text around, in both ways a terminal knows.
+const EVIL: &str = "\u{1b}[2J\u{1b}]0;EVIL\u{7}\u{9b}31m\u{202e}\r\n\u{2028}\u{7f}\u{200b}";
+
+/// The same status with every free text turned against the terminal; closed words, times and URLs are checked
+/// when they are read.
+fn hostile(value: Value) -> Value {
+    let free = |key: &str| {
+        ["name", "detail", "path", "file", "version", "why", "subject", "layer_host", "upstream", "engine"]
+            .contains(&key)
+    };
+    match value {
+        Value::Object(map) => {
+            let turned = map.into_iter().map(|(key, value)| match value {
+                Value::String(text) if free(&key) => (key, format!("{text}{EVIL}").into()),
+                Value::Array(list)
+                    if ["mirrors", "from", "to"].contains(&&*key) && list.iter().all(Value::is_string) =>
+                {
+                    let list = list.iter().map(|text| format!("{}{EVIL}", text.as_str().unwrap()).into());
+                    (key, Value::Array(list.collect()))
+                }
+                value @ (Value::Null
+                | Value::Bool(_)
+                | Value::Number(_)
+                | Value::String(_)
+                | Value::Array(_)
+                | Value::Object(_)) => (key, hostile(value)),
+            });
+            Value::Object(turned.collect())
+        }
+        Value::Array(list) => Value::Array(list.into_iter().map(hostile).collect()),
+        plain @ (Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_)) => plain,
+    }
+}
+
+#[test]
+fn a_watch_prints_a_line_whenever_the_status_changes_and_ends_by_ctrl_c() {
+    let host = Host::with(full());
+    let mut child = host.command(&["status", "--watch", "--json"]).stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let version = |line: String| serde_json::from_str::<Value>(&line).unwrap()["service"]["version"].clone();
+    assert_eq!(version(lines.next().unwrap().unwrap()), "0.1.0");
+    let mut changed = full();
+    changed["service"]["version"] = "0.2.0".into();
+    host.publish("run", &changed);
+    assert_eq!(version(lines.next().unwrap().unwrap()), "0.2.0");
+    let pid = rustix::process::Pid::from_child(&child);
+    rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+    assert!(lines.next().is_none(), "nothing changed in between");
+}
+
+#[test]
+fn a_pause_is_written_and_a_resume_takes_it_and_those_of_engines_away() {
+    let host = Host::new();
+    let file = host.dir.path().join("state/pause.json");
+    std::fs::write(&file, r#"{"service": null, "engines": {"docker": {"until": null}}}"#).unwrap();
+    let (code, answer, _) = host.run(&["pause"]);
+    assert_eq!(code, 0);
+    assert!(answer.starts_with("Paused until `mirrorwatch resume`"), "{answer}");
+    let pause: Value = serde_json::from_str(&std::fs::read_to_string(&file).unwrap()).unwrap();
+    assert_eq!(
+        pause,
+        serde_json::json!({"service": {"until": null}, "engines": {"docker": {"until": null}}})
+    );
+    let (code, answer, _) = host.run(&["pause", "--for", "2h"]);
+    assert_eq!(code, 0);
+    let pause: Value = serde_json::from_str(&std::fs::read_to_string(&file).unwrap()).unwrap();
+    assert!(answer.contains(pause["service"]["until"].as_str().unwrap()), "{answer}");
+    let (code, answer, _) = host.run(&["resume"]);
+    assert_eq!((code, answer.as_str()), (0, "Resumed, for docker too: the list is kept right again.\n"));
+    assert!(!file.exists());
+    assert_eq!(host.run(&["resume"]).1, "Nothing was paused.\n");
+}
+
+#[test]
+fn a_broken_pause_file_is_no_obstacle() {
+    let host = Host::new();
+    let file = host.dir.path().join("state/pause.json");
+    for command in ["pause", "resume"] {
+        std::fs::write(&file, "{").unwrap();
+        let (code, _, errors) = host.run(&[command]);
+        assert_eq!(code, 0);
+        assert!(errors.contains("pause.json: "), "{errors}");
+    }
+    assert!(!file.exists());
+}
+
+#[test]
+fn without_a_state_directory_there_is_nothing_to_pause() {
+    let host = Host::new();
+    std::fs::remove_dir(host.dir.path().join("state")).unwrap();
+    let (code, _, errors) = host.run(&["pause"]);
+    assert_eq!(code, 1);
+    assert!(errors.contains("hint: ") && errors.contains("systemctl start mirrorwatch"), "{errors}");
+}
+
+#[test]
+fn not_permitted_is_code_4_with_the_command_to_type_instead() {
+    let host = Host::new();
+    let open = |path: &Path, mode| std::fs::set_permissions(path, PermissionsExt::from_mode(mode)).unwrap();
+    open(host.dir.path(), 0o755);
+    open(&host.dir.path().join("state"), 0o555);
+    let mut command = host.command(&["pause", "--for", "2h"]);
+    if rustix::process::geteuid().is_root() {
+        // To root every directory is writable; nobody may not even see where the test was built.
+        let copy = host.dir.path().join("mirrorwatch");
+        // Copied by another process: one of ours would hold it open for writing in every child that other tests
+        // start meanwhile, and such a file cannot be run.
+        assert!(Command::new("cp").arg(BINARY).arg(&copy).status().unwrap().success());
+        command = Command::new(copy);
+        command
+            .args(["pause", "--for", "2h"])
+            .env_clear()
+            .env("STATE_DIRECTORY", host.dir.path().join("state"));
+        command.uid(65534).gid(65534);
+    }
+    let program = command.get_program().to_str().unwrap().to_owned();
+    let (code, _, errors) = said(command.stdin(Stdio::null()).output().unwrap());
+    assert_eq!(code, 4, "{errors}");
+    assert!(errors.contains("state/pause.json: Permission denied"), "{errors}");
+    assert!(errors.contains(&format!("hint: type: sudo {program} pause --for 2h\n")), "{errors}");
+}
+
+#[test]
+fn completions_know_every_command_and_bash_understands_them() {
+    let host = Host::new();
+    for (shell, mark) in
+        [("bash", "complete -F"), ("zsh", "#compdef mirrorwatch"), ("fish", "complete -c mirrorwatch")]
+    {
+        let (code, script, _) = host.run(&["completions", shell]);
+        assert_eq!(code, 0);
+        assert!(script.contains(mark), "{shell}");
+        for word in COMMANDS.into_iter().chain(["dry-run", "depth"]) {
+            assert!(script.contains(word), "{shell}: {word}");
+        }
+    }
+    let file = host.dir.path().join("completions.bash");
+    std::fs::write(&file, host.run(&["completions", "bash"]).1).unwrap();
+    let checked = Command::new("bash").arg("-n").arg(&file).output().unwrap();
+    assert_eq!(said(checked), (0, String::new(), String::new()));
+}
+
+#[test]
+fn the_man_page_has_every_command_and_exit_code_in_both_languages() {
+    let host = Host::new();
+    for (lang, headings) in [("en", ["SYNOPSIS", "EXIT STATUS"]), ("zh", ["概要", "退出码"])] {
+        let (code, page, _) = host.run(&["man", "--lang", lang]);
+        assert_eq!(code, 0);
+        assert!(page.starts_with(".TH MIRRORWATCH 1 "), "{page}");
+        for command in COMMANDS {
+            assert!(page.contains(&format!(".SS {command}\n")), "{command}");
+        }
+        for heading in headings {
+            let line = if heading.contains(' ') {
+                format!(".SH \"{heading}\"\n")
+            } else {
+                format!(".SH {heading}\n")
+            };
+            assert!(page.contains(&line), "{line}");
+        }
+        assert!(page.contains("\\fB78\\fR"));
+    }
+}
+
+#[test]
+fn a_watch_without_a_terminal_prints_whole_tables() {
+    let host = Host::with(full());
+    let mut child = host.command(&["status", "--watch"]).stdout(Stdio::piped()).spawn().unwrap();
+    let mut stdout = child.stdout.take().unwrap();
+    let mut text = vec![0; host.run(&["status"]).1.len() / 2];
+    stdout.read_exact(&mut text).unwrap();
+    let text = String::from_utf8_lossy(&text);
+    assert!(text.starts_with("All is well") && !text.contains('\u{1b}'), "{text}");
+    rustix::process::kill_process(rustix::process::Pid::from_child(&child), rustix::process::Signal::TERM)
+        .unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+}

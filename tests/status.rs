@@ -1,0 +1,305 @@
+//! What a status looks like, line by line, in both languages. `MIRRORWATCH_BLESS=1` rewrites the expected texts.
+#![expect(clippy::disallowed_methods, reason = "the expected texts are rewritten on demand")]
+#![expect(clippy::unwrap_used, reason = "what surrounds a test may fail as loudly as the test itself")]
+
+use std::path::Path;
+
+use mirrorwatch::reason::{ChangeKind, ProblemKind, ReasonKind};
+use mirrorwatch::status::json::{Layout, to_string};
+use mirrorwatch::status::text::{View, render};
+use mirrorwatch::status::{
+    Engine, EnginePause, EngineState, Network, Reason, ServiceState, Status, Verdict, health::Trouble,
+};
+use mirrorwatch::text::Lang;
+use mirrorwatch::timestamp::Timestamp;
+use serde_json::Value;
+use unicode_width::UnicodeWidthStr;
+
+const NOW: Timestamp = Timestamp::from_millis(1_795_176_000_000);
+
+fn full() -> Status {
+    serde_json::from_str(include_str!("status/full.json")).unwrap()
+}
+
+fn view(lang: Lang, width: Option<usize>) -> View {
+    View { lang, width, color: false, all: false, legend: false, now: NOW }
+}
+
+#[track_caller]
+fn check(name: &str, lang: Lang, text: &str) {
+    let tag = match lang {
+        Lang::En => "en",
+        Lang::Zh => "zh",
+    };
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/status/{name}.{tag}.txt"));
+    if std::env::var_os("MIRRORWATCH_BLESS").is_some() {
+        std::fs::write(&path, text).unwrap();
+    }
+    let expected = std::fs::read_to_string(&path).unwrap_or_default();
+    assert_eq!(text, expected, "{}: MIRRORWATCH_BLESS=1 rewrites it", path.display());
+}
+
+#[test]
+fn a_healthy_host_at_every_width_in_both_languages() {
+    for lang in [Lang::En, Lang::Zh] {
+        for width in [60, 80, 120] {
+            let text = render(&full(), &view(lang, Some(width)));
+            let (_, table) = text.split_once("\n\n").unwrap();
+            let (table, _) = table.split_once("\n\n").unwrap();
+            assert!(table.lines().all(|line| line.width() <= width), "{width}:\n{table}");
+            check(&format!("healthy.{width}"), lang, &text);
+        }
+        check("healthy.piped", lang, &render(&full(), &view(lang, None)));
+        let all = View { all: true, legend: true, ..view(lang, Some(120)) };
+        check("healthy.all", lang, &render(&full(), &all));
+    }
+}
+
+#[test]
+fn colour_adds_nothing_but_colour() {
+    for lang in [Lang::En, Lang::Zh] {
+        let plain = view(lang, Some(80));
+        let colored = render(&full(), &View { color: true, ..plain });
+        assert_ne!(colored, render(&full(), &plain));
+        assert_eq!(anstream::adapter::strip_str(&colored).to_string(), render(&full(), &plain));
+    }
+}
+
+type Change = Box<dyn Fn(&mut Status)>;
+
+/// Every state of the world that has a first line of its own.
+fn worlds() -> Vec<(String, Change)> {
+    let world = |name: &str, change: fn(&mut Status)| (name.to_owned(), Box::new(change) as Change);
+    let mut worlds = vec![
+        world("healthy", |_| {}),
+        world("healthy, no engine is enabled", |status| status.engines.clear()),
+        world("nothing live, the upstream answers", |status| {
+            status.mirrors.retain(|mirror| mirror.verdict == Verdict::Rejected);
+            status.upstream.answers = Some(true);
+        }),
+        world("nothing live, nor the upstream", |status| {
+            status.mirrors.retain(|mirror| mirror.verdict == Verdict::Rejected);
+        }),
+        world("nothing live, the upstream was never asked", |status| {
+            status.mirrors.retain(|mirror| mirror.verdict == Verdict::Rejected);
+            status.upstream.answers = None;
+        }),
+        world("the network is down", |status| {
+            status.service.network = Some(Network::Down);
+            status.service.network_reason = Some("8 of 8 failed, no default route".into());
+            status.mirrors.retain(|mirror| mirror.verdict == Verdict::Rejected);
+        }),
+        world("starting", |status| {
+            status.service.state = ServiceState::Starting;
+            status.engines[0].state = EngineState::Pending;
+            status.mirrors.retain(|mirror| mirror.verdict == Verdict::Rejected);
+        }),
+        world("stopped", |status| {
+            status.service.state = ServiceState::Stopped;
+            status.generated_at = NOW - std::time::Duration::from_secs(11_000);
+        }),
+        world("stopped, and ill before", |status| {
+            status.service.state = ServiceState::Stopped;
+            invalid(status);
+        }),
+        world("paused", |status| {
+            status.service.state = ServiceState::Paused;
+            status.engines[0].state = EngineState::Pending;
+        }),
+        world("paused for a while", |status| {
+            status.service.state = ServiceState::Paused;
+            status.service.paused_until = Some(NOW + std::time::Duration::from_secs(7190));
+        }),
+        world("one engine paused", |status| {
+            status.engines[0].paused = Some(EnginePause { until: None });
+            status.engines[0].state = EngineState::Pending;
+        }),
+        world("mirrors.toml is invalid", invalid),
+        world("two things at once", |status| {
+            invalid(status);
+            status.engines[0].state = EngineState::Refused;
+            status.engines[0].problem_kind = Some(ProblemKind::BrokenFile);
+            status.engines[0].problem = Some("/etc/docker/daemon.json:7:3: expected `,` or `}`".into());
+        }),
+        world("no engine found", |status| {
+            status.engines[0].state = EngineState::Absent;
+            status.engines[0].version = None;
+            status.engines[0].mirrors = None;
+        }),
+        world("the engine has not got it yet", |status| status.engines[0].state = EngineState::Pending),
+    ];
+    for kind in ProblemKind::ALL {
+        let change: Change = Box::new(move |status| {
+            status.engines[0].state =
+                if *kind == ProblemKind::NotRunning { EngineState::Pending } else { EngineState::Refused };
+            status.engines[0].problem_kind = Some(*kind);
+            status.engines[0].problem = Some("/etc/docker/daemon.json: the cause".into());
+        });
+        worlds.push((format!("engine: {kind}"), change));
+    }
+    worlds
+}
+
+fn invalid(status: &mut Status) {
+    status.service.config.valid = false;
+    status.service.config.error = Some("/etc/mirrorwatch/mirrors.toml:12:9: unknown key `maxx`".into());
+}
+
+#[test]
+fn the_first_lines_say_what_is_wrong_and_what_to_do() {
+    for lang in [Lang::En, Lang::Zh] {
+        let mut text = String::new();
+        for (name, change) in worlds() {
+            let mut status = full();
+            change(&mut status);
+            let shown = render(&status, &view(lang, Some(100)));
+            let (first, _) = shown.split_once("\n\n").unwrap();
+            text.push_str(&format!("# {name}\n{first}\n\n"));
+        }
+        check("first-lines", lang, &text);
+    }
+}
+
+#[test]
+fn every_reason_has_its_mark_and_its_words() {
+    for lang in [Lang::En, Lang::Zh] {
+        let mut status = full();
+        let model = status.mirrors.pop().unwrap();
+        status.mirrors.clear();
+        for kind in ReasonKind::ALL {
+            let reasons = vec![Reason { kind: *kind, detail: String::new(), since: Some(NOW) }];
+            let live = [ReasonKind::NotSelected, ReasonKind::OverBudget].contains(kind);
+            let verdict = if live { Verdict::Live } else { Verdict::Rejected };
+            status.mirrors.push(mirrorwatch::status::Mirror {
+                name: kind.to_string(),
+                verdict,
+                reasons,
+                ..model.clone()
+            });
+        }
+        let shown = render(&status, &View { all: true, ..view(lang, Some(90)) });
+        check("reasons", lang, &shown);
+    }
+}
+
+#[test]
+fn every_switch_has_its_sentence() {
+    for lang in [Lang::En, Lang::Zh] {
+        let mut text = String::new();
+        for kind in ChangeKind::ALL {
+            let mut status = full();
+            status.switches[0].kind = Some(*kind);
+            status.switches[0].subject = Some("docker.nju.edu.cn".into());
+            let shown = render(&status, &view(lang, None));
+            text.push_str(shown.lines().find(|line| line.contains(" → ")).unwrap());
+            text.push('\n');
+        }
+        check("switches", lang, &text);
+    }
+}
+
+#[test]
+fn what_is_not_healthy_is_exactly_the_contracts_list() {
+    for (name, change) in worlds() {
+        let mut status = full();
+        change(&mut status);
+        let health = status.health();
+        let words: Vec<&str> = health
+            .iter()
+            .map(|trouble| match trouble {
+                Trouble::NetworkDown { .. } => "network",
+                Trouble::NothingLive => "nothing live",
+                Trouble::NoEngine => "no engine",
+                Trouble::EngineWithout(_) => "engine",
+                Trouble::ConfigInvalid { .. } => "config",
+                Trouble::Paused { .. } => "paused",
+            })
+            .collect();
+        let expected: &[&str] = match name.as_str() {
+            "healthy"
+            | "healthy, no engine is enabled"
+            | "nothing live, the upstream answers"
+            | "stopped" => &[],
+            "nothing live, nor the upstream" | "nothing live, the upstream was never asked" => {
+                &["nothing live"]
+            }
+            "the network is down" => &["network"],
+            "starting" | "the engine has not got it yet" => &["engine"],
+            "paused" | "paused for a while" | "one engine paused" => &["paused"],
+            "mirrors.toml is invalid" | "stopped, and ill before" => &["config"],
+            "two things at once" => &["engine", "config"],
+            "no engine found" => &["no engine"],
+            engine => {
+                assert!(engine.starts_with("engine: "), "{engine} has no expectation");
+                &["engine"]
+            }
+        };
+        assert_eq!(words, expected, "{name}");
+    }
+}
+
+#[test]
+fn an_engine_that_is_merely_not_installed_is_no_trouble_beside_one_that_is() {
+    let mut status = full();
+    let absent = Engine {
+        name: "podman".into(),
+        state: EngineState::Absent,
+        version: None,
+        mirrors: None,
+        verified_at: None,
+        warnings: vec![],
+        ..status.engines[0].clone()
+    };
+    status.engines.push(absent.clone());
+    assert_eq!(status.health(), []);
+    // Asked for by name, it is.
+    status.engines[1].problem = Some("/usr/bin/podman: not found".into());
+    assert_eq!(status.health().len(), 1);
+}
+
+#[test]
+fn the_json_has_every_field_of_the_contract_and_reads_back_the_same() {
+    let contract: Value = serde_json::from_str(include_str!("status/contract.json")).unwrap();
+    let status: Status = serde_json::from_value(contract.clone()).unwrap();
+    let printed: Value = serde_json::from_str(&to_string(&status, Layout::Line)).unwrap();
+    contains(&printed, &contract, "status");
+    // And with the additions: what is printed is what was read, unknowns as null.
+    let full: Value = serde_json::from_str(include_str!("status/full.json")).unwrap();
+    for layout in [Layout::Line, Layout::Indented] {
+        let printed = to_string(&serde_json::from_value::<Status>(full.clone()).unwrap(), layout);
+        assert_eq!(serde_json::from_str::<Value>(&printed).unwrap(), full);
+        assert_eq!(printed.lines().count() > 1, layout == Layout::Indented);
+    }
+}
+
+#[track_caller]
+fn contains(printed: &Value, contract: &Value, path: &str) {
+    match (printed, contract) {
+        (Value::Object(printed), Value::Object(contract)) => {
+            for (key, value) in contract {
+                let printed = printed.get(key).unwrap_or_else(|| panic!("{path}.{key} is missing"));
+                contains(printed, value, &format!("{path}.{key}"));
+            }
+        }
+        (Value::Array(printed), Value::Array(contract)) => {
+            assert_eq!(printed.len(), contract.len(), "{path}");
+            for (index, (printed, value)) in printed.iter().zip(contract).enumerate() {
+                contains(printed, value, &format!("{path}[{index}]"));
+            }
+        }
+        (printed, contract) => assert_eq!(printed, contract, "{path}"),
+    }
+}
+
+#[test]
+fn what_is_published_is_what_is_read_and_the_runtime_directory_goes_first() {
+    let (runtime, state) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let mut status = full();
+    status.service.pid = Some(std::process::id());
+    status.service.pid_started = mirrorwatch::status::read::started(std::process::id());
+    status.write(state.path()).unwrap();
+    assert_eq!(Status::read(runtime.path(), state.path()).unwrap(), status);
+    let newer = Status { generated_at: NOW + std::time::Duration::from_secs(60), ..status };
+    newer.write(runtime.path()).unwrap();
+    assert_eq!(Status::read(runtime.path(), state.path()).unwrap(), newer);
+}
