@@ -1,5 +1,5 @@
 //! The closed lists: why a probe failed, why a mirror is rejected, what is wrong with an engine,
-//! what is worth a warning, why the list changed.
+//! why the list changed.
 //!
 //! The words are public: they stand in JSON, in logs and in the database, in English always.
 
@@ -227,20 +227,20 @@ words! {
 }
 
 words! {
-    /// What works, and is still worth knowing.
+    /// What is worth knowing of an engine although it does not stand in the way.
     WarningKind {
-        /// A `docker login` to Docker Hub with the classic store: it is sent to any mirror that asks for it.
+        /// A `docker login` to Docker Hub on the classic store: it is sent to any mirror that asks.
         LoginLeaks = "login_leaks",
-        /// dockerd up to 24: `docker build` sees the change only after Docker's next start.
+        /// dockerd up to 24: `docker build` sees a new list only after Docker's next start.
         BuildNeedsRestart = "build_needs_restart",
-        /// The engine's file holds other edits that the engine has not taken yet; a reload takes them along.
+        /// A reload resets what dockerd was told by these flags; the detail names them.
+        FlagsReset = "flags_reset",
+        /// Our reload would activate somebody else's edits too; the detail names the keys.
         PendingEdits = "pending_edits",
-        /// A key that looks like `registry-mirrors` and is not, such as `registry-mirror`.
-        Typo = "typo",
-        /// A warning about mirrors.toml; the detail is `file:line:column: what`.
-        Config = "config",
-        /// What was remembered could not be read and was begun anew, or cannot be kept.
-        Setback = "setback",
+        /// The file has the key `registry-mirror`, which dockerd ignores in silence.
+        MisspeltKey = "misspelt_key",
+        /// The engine's proxy has a password that cannot be read; probes go there without one.
+        ProxyHidden = "proxy_hidden",
     }
 }
 

@@ -78,7 +78,26 @@ pub struct Service {
     pub paused_until: Option<Timestamp>,
     /// What works, and is still worth knowing (addition).
     #[serde(default)]
-    pub warnings: Vec<Warning>,
+    pub notices: Vec<Notice>,
+}
+
+/// What works in the service, and is still worth knowing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Notice {
+    /// What it is about.
+    pub kind: NoticeKind,
+    /// More, in English; may be empty.
+    pub detail: String,
+}
+
+/// What a notice is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NoticeKind {
+    /// A warning about mirrors.toml; the detail is `file:line:column: what`.
+    Config,
+    /// What was remembered could not be read and was begun anew, or cannot be kept.
+    Setback,
 }
 
 /// What the service is doing.
@@ -184,7 +203,7 @@ pub struct EnginePause {
     pub until: Option<Timestamp>,
 }
 
-/// A warning.
+/// What works in an engine, and is still worth knowing.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Warning {
     /// From the closed list.

@@ -7,6 +7,7 @@
 use std::str::FromStr;
 
 pub mod cli;
+pub mod engine;
 pub mod reason;
 pub mod status;
 

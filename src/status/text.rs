@@ -8,8 +8,10 @@ use anstyle::{AnsiColor, Style};
 use super::health::Trouble;
 use super::safe::line as safe;
 use super::table::paint;
-use super::{Engine, EngineState, Mirror, Network, ServiceState, Status, Switch, Warning};
-use crate::text::{Lang, reason as phrase, status as say};
+use super::{
+    Engine, EngineState, Mirror, Network, Notice, NoticeKind, ServiceState, Status, Switch, Warning,
+};
+use crate::text::{Lang, engine as advise, reason as phrase, status as say};
 use crate::timestamp::Timestamp;
 
 mod mirrors;
@@ -62,13 +64,12 @@ pub fn render(status: &Status, view: &View) -> String {
     for engine in &status.engines {
         engine_lines(&mut out, status, engine, view);
     }
-    for warning in &status.service.warnings {
-        let text = with_detail(
-            view.lang,
-            phrase::warning(view.lang, warning.kind).to_owned(),
-            Some(&warning.detail),
-        );
-        warning_line(&mut out, "mirrorwatch", &text, view);
+    for Notice { kind, detail } in &status.service.notices {
+        let what = match kind {
+            NoticeKind::Config => say::config_notice(view.lang),
+            NoticeKind::Setback => say::setback(view.lang),
+        };
+        warning_line(&mut out, &with_detail(view.lang, what, Some(detail)), view);
     }
     service_line(&mut out, status, view);
     out
@@ -95,6 +96,7 @@ fn first_lines(out: &mut String, status: &Status, view: &View) {
         }
         (ServiceState::Starting, all) if all.iter().all(is_only_waiting) => {}
         (ServiceState::Starting | ServiceState::Running | ServiceState::Paused, [one]) => {
+            why_it_matters(out, one, view);
             advice(out, &what_to_do(one, status, view));
         }
         (ServiceState::Starting | ServiceState::Running | ServiceState::Paused, many) => {
@@ -108,6 +110,7 @@ fn list_troubles(out: &mut String, troubles: &[Trouble<'_>], status: &Status, vi
         paint(out, "! ", trouble_style(trouble).bold(), view.color);
         out.push_str(&trouble_text(trouble, status, view));
         out.push('\n');
+        why_it_matters(out, trouble, view);
         advice(out, &what_to_do(trouble, status, view));
     }
 }
@@ -116,6 +119,13 @@ fn advice(out: &mut String, what: &str) {
     out.push_str("  → ");
     out.push_str(what);
     out.push('\n');
+}
+
+/// What else a person should know before doing anything: for an engine it says what was done, and what not.
+fn why_it_matters(out: &mut String, trouble: &Trouble<'_>, view: &View) {
+    if let Trouble::EngineWithout(Engine { problem_kind: Some(kind), .. }) = trouble {
+        writeln!(out, "  {}", advise::problem(view.lang, *kind).why).expect("a String takes everything");
+    }
 }
 
 /// Whether this is what a start looks like, and not a trouble yet.
@@ -174,20 +184,23 @@ fn trouble_text(trouble: &Trouble<'_>, status: &Status, view: &View) -> String {
 
 fn engine_trouble(engine: &Engine, view: &View) -> String {
     let lang = view.lang;
-    let what = match (engine.problem_kind, engine.state) {
-        (Some(kind), _) => phrase::problem(lang, kind).to_owned(),
-        (None, EngineState::InPlace | EngineState::Pending) => say::engine_waits(lang),
-        (None, EngineState::Refused) => say::engine_refused(lang),
-        (None, EngineState::RolledBack) => say::engine_rolled_back(lang),
-        (None, EngineState::Absent) => say::engine_absent(lang),
+    let state = match engine.state {
+        EngineState::InPlace | EngineState::Pending => say::engine_waits(lang),
+        EngineState::Refused => say::engine_refused(lang),
+        EngineState::RolledBack => say::engine_rolled_back(lang),
+        EngineState::Absent => say::engine_absent(lang),
     };
-    with_detail(lang, say::engine_without(lang, &safe(&engine.name), &what), engine.problem.as_deref())
+    let what = match engine.problem_kind {
+        Some(kind) => advise::problem(lang, kind).what.to_owned(),
+        None => say::engine_without(lang, &safe(&engine.name), &state),
+    };
+    with_detail(lang, what, engine.problem.as_deref())
 }
 
 fn with_detail(lang: Lang, text: String, detail: Option<&str>) -> String {
     match detail {
         None | Some("") => text,
-        Some(detail) => say::warning_detail(lang, &text, &safe(detail)),
+        Some(detail) => say::with_detail(lang, &text, &safe(detail)),
     }
 }
 
@@ -198,13 +211,10 @@ fn what_to_do(trouble: &Trouble<'_>, status: &Status, view: &View) -> String {
         Trouble::NetworkDown { .. } => say::do_network(lang),
         Trouble::NothingLive => say::do_nothing_live(lang),
         Trouble::NoEngine => say::do_no_engine(lang, &config),
-        Trouble::EngineWithout(engine) => {
-            let (name, file) = (safe(&engine.name), safe(&engine.file));
-            match engine.problem_kind {
-                Some(kind) => say::mend(lang, kind, &name, &file),
-                None => say::do_logs(lang),
-            }
-        }
+        Trouble::EngineWithout(engine) => match engine.problem_kind {
+            Some(kind) => advise::problem(lang, kind).mend.to_owned(),
+            None => say::do_logs(lang),
+        },
         Trouble::ConfigInvalid { .. } => say::do_check(lang, &config),
         Trouble::Paused { .. } => say::do_resume(lang),
     }
@@ -236,8 +246,10 @@ fn engine_lines(out: &mut String, status: &Status, engine: &Engine, view: &View)
         writeln!(out, "  {}", switch_text(status, switch, view)).expect("a String takes everything");
     }
     for Warning { kind, detail } in &engine.warnings {
-        let text = with_detail(lang, phrase::warning(lang, *kind).to_owned(), Some(detail));
-        warning_line(out, &safe(&engine.name), &text, view);
+        let found = advise::warning(lang, *kind);
+        let what = with_detail(lang, found.what.to_owned(), Some(detail));
+        warning_line(out, &say::because(lang, &what, found.why), view);
+        advice(out, found.mend);
     }
 }
 
@@ -260,8 +272,8 @@ fn switch_text(status: &Status, switch: &Switch, view: &View) -> String {
     format!("{text} [{} → {}]", names(&switch.from), names(&switch.to))
 }
 
-fn warning_line(out: &mut String, subject: &str, text: &str, view: &View) {
-    paint(out, &say::warning(view.lang, subject, text), UNSURE, view.color);
+fn warning_line(out: &mut String, what: &str, view: &View) {
+    paint(out, &say::warning(view.lang, what), UNSURE, view.color);
     out.push('\n');
 }
 

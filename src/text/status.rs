@@ -1,7 +1,7 @@
 //! The words of `status`.
 #![expect(missing_docs, reason = "the sentences say what they say")]
 
-use crate::reason::{ChangeKind, ProblemKind};
+use crate::reason::ChangeKind;
 use crate::text::{Lang, messages};
 
 messages! {
@@ -66,38 +66,7 @@ messages! {
     }
     do_check(config: &str) { "mirrorwatch check {config}", "mirrorwatch check {config}" }
     do_resume() { "sudo mirrorwatch resume", "sudo mirrorwatch resume" }
-    do_apply() { "sudo mirrorwatch apply", "sudo mirrorwatch apply" }
     do_logs() { "journalctl -u mirrorwatch -n 50", "journalctl -u mirrorwatch -n 50" }
-    do_start_engine(engine: &str) {
-        "it gets the list as soon as it runs: sudo systemctl start {engine}",
-        "启动后会自动应用：sudo systemctl start {engine}",
-    }
-    do_engine_logs(engine: &str) { "systemctl status {engine}; journalctl -u {engine} -n 50", "systemctl status {engine}；journalctl -u {engine} -n 50" }
-    do_permissions(file: &str) {
-        "the service must be able to read and write it: ls -l {file}; systemctl cat mirrorwatch",
-        "请确认服务有读写权限：ls -l {file}；systemctl cat mirrorwatch",
-    }
-    do_mend_file(file: &str) {
-        "mend {file} at the place named; the list follows by itself",
-        "请按提示位置修正 {file}，之后会自动应用",
-    }
-    do_writable(file: &str) { "look at: findmnt -T {file}; lsattr {file}; df {file}", "请检查：findmnt -T {file}；lsattr {file}；df {file}" }
-    do_remove_flag(engine: &str) {
-        "take --registry-mirror out of: systemctl cat {engine}; then restart it when it suits you",
-        "请从启动命令中去掉 --registry-mirror（systemctl cat {engine}），方便时重启引擎",
-    }
-    do_leave(engine: &str) {
-        "it is left alone; see what would be written: mirrorwatch apply --dry-run",
-        "为安全起见不改动 {engine}；可查看拟写入的内容：mirrorwatch apply --dry-run",
-    }
-    do_upgrade(engine: &str) { "upgrade {engine} to a version after 24.0.0", "请将 {engine} 升级到 24.0.0 之后的版本" }
-    do_move_flags(file: &str) { "move those flags into {file}", "请把这些启动参数移到 {file} 中" }
-    do_overridden() {
-        "remove /etc/docker/certs.d/docker.io/hosts.toml, or keep it and set enabled = false for this engine",
-        "删除 /etc/docker/certs.d/docker.io/hosts.toml；若要保留它，请将此引擎设为 enabled = false",
-    }
-    do_rollback(file: &str) { "put {file} right by hand before the engine restarts; where its bytes are is said above", "请在引擎重启前手工修复 {file}；原内容的位置见上" }
-    do_wait() { "it is tried again by itself", "稍后会自动重试" }
 
     // The table.
     head_mirror() { "MIRROR", "镜像源" }
@@ -129,8 +98,11 @@ messages! {
     engine_in_place_unverified() { "has the list", "已应用" }
     engine_list(list: &str) { "list: {list}", "列表：{list}" }
     engine_empty() { "list: empty, the upstream is used directly", "列表：空，直接使用上游" }
-    warning(subject: &str, what: &str) { "warning: {subject}: {what}", "警告：{subject}：{what}" }
-    warning_detail(what: &str, detail: &str) { "{what} ({detail})", "{what}（{detail}）" }
+    warning(what: &str) { "warning: {what}", "警告：{what}" }
+    because(what: &str, why: &str) { "{what}; {why}", "{what}；{why}" }
+    with_detail(what: &str, detail: &str) { "{what} ({detail})", "{what}（{detail}）" }
+    config_notice() { "mirrors.toml has something worth a look", "mirrors.toml 中有值得留意之处" }
+    setback() { "what was remembered is lost, or cannot be kept", "历史记录已丢失或无法保存" }
     last_switch(engine: &str, age: &str, why: &str) { "last switch of {engine}, {age} ago: {why}", "{engine} 上次切换于 {age}前：{why}" }
     service(version: &str, facts: &str) { "mirrorwatch {version}: {facts}", "mirrorwatch {version}：{facts}" }
     running_for(age: &str) { "running for {age}", "已运行 {age}" }
@@ -158,26 +130,6 @@ messages! {
     restored() { "somebody ran restore", "手动执行了 restore" }
     engine_differed() { "the engine's list was another", "引擎中的列表与选择不一致" }
     some_member() { "a member", "某个成员" }
-}
-
-/// What a person does about an engine's problem.
-pub fn mend(lang: Lang, kind: ProblemKind, engine: &str, file: &str) -> String {
-    match kind {
-        ProblemKind::NotRunning => do_start_engine(lang, engine),
-        ProblemKind::NoAnswer | ProblemKind::ReloadFailed | ProblemKind::NotTaken => {
-            do_engine_logs(lang, engine)
-        }
-        ProblemKind::NotPermitted | ProblemKind::Unreadable => do_permissions(lang, file),
-        ProblemKind::BrokenFile | ProblemKind::ValidationFailed => do_mend_file(lang, file),
-        ProblemKind::Unwritable => do_writable(lang, file),
-        ProblemKind::FlagConflict => do_remove_flag(lang, engine),
-        ProblemKind::AuthorizationPlugins => do_leave(lang, engine),
-        ProblemKind::ReloadBug => do_upgrade(lang, engine),
-        ProblemKind::FlagsReset => do_move_flags(lang, file),
-        ProblemKind::Overridden => do_overridden(lang),
-        ProblemKind::RollbackFailed => do_rollback(lang, file),
-        ProblemKind::Raced | ProblemKind::Locked => do_wait(lang),
-    }
 }
 
 /// Why the list changed, in a fragment.

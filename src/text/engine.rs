@@ -1,0 +1,367 @@
+//! What is wrong with an engine, why that matters, and what to type.
+//!
+//! Each entry has all three in both languages, or it does not compile. The detail of a problem (path, act,
+//! cause) is English and is printed beside these by whoever shows it.
+
+use crate::reason::{ProblemKind, WarningKind};
+use crate::text::Lang;
+
+/// A finding for people.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Advice {
+    /// What is the matter, in one clause without a full stop.
+    pub what: &'static str,
+    /// Why it matters.
+    pub why: &'static str,
+    /// What mends it: a command where there is one.
+    pub mend: &'static str,
+}
+
+/// What, why and mend in English, and again in Chinese.
+type Both = [[&'static str; 3]; 2];
+
+/// What a problem means and what to do about it.
+pub fn problem(lang: Lang, kind: ProblemKind) -> Advice {
+    advice(
+        lang,
+        match kind {
+            ProblemKind::NotRunning => NOT_RUNNING,
+            ProblemKind::NoAnswer => NO_ANSWER,
+            ProblemKind::NotPermitted => NOT_PERMITTED,
+            ProblemKind::BrokenFile => BROKEN_FILE,
+            ProblemKind::Unreadable => UNREADABLE,
+            ProblemKind::Unwritable => UNWRITABLE,
+            ProblemKind::FlagConflict => FLAG_CONFLICT,
+            ProblemKind::AuthorizationPlugins => AUTHORIZATION_PLUGINS,
+            ProblemKind::ReloadBug => RELOAD_BUG,
+            ProblemKind::FlagsReset => FLAGS_RESET,
+            ProblemKind::Overridden => OVERRIDDEN,
+            ProblemKind::ValidationFailed => VALIDATION_FAILED,
+            ProblemKind::Raced => RACED,
+            ProblemKind::ReloadFailed => RELOAD_FAILED,
+            ProblemKind::NotTaken => NOT_TAKEN,
+            ProblemKind::RollbackFailed => ROLLBACK_FAILED,
+            ProblemKind::Locked => LOCKED,
+        },
+    )
+}
+
+/// What a warning means and what to do about it.
+pub fn warning(lang: Lang, kind: WarningKind) -> Advice {
+    advice(
+        lang,
+        match kind {
+            WarningKind::LoginLeaks => LOGIN_LEAKS,
+            WarningKind::BuildNeedsRestart => BUILD_NEEDS_RESTART,
+            WarningKind::FlagsReset => FLAGS_RESET,
+            WarningKind::PendingEdits => PENDING_EDITS,
+            WarningKind::MisspeltKey => MISSPELT_KEY,
+            WarningKind::ProxyHidden => PROXY_HIDDEN,
+        },
+    )
+}
+
+fn advice(lang: Lang, [en, zh]: Both) -> Advice {
+    let [what, why, mend] = match lang {
+        Lang::En => en,
+        Lang::Zh => zh,
+    };
+    Advice { what, why, mend }
+}
+
+const NOT_RUNNING: Both = [
+    [
+        "Docker is not running",
+        "nothing is written while it is down; the list is applied as soon as it is up",
+        "sudo systemctl start docker",
+    ],
+    [
+        "Docker 没有运行",
+        "Docker 停止期间不写入任何内容，等它启动后会立即应用镜像列表",
+        "sudo systemctl start docker",
+    ],
+];
+
+const NO_ANSWER: Both = [
+    [
+        "Docker's socket does not answer as dockerd does",
+        "what the engine has cannot be proven, so nothing is changed",
+        "see what it is doing: sudo journalctl -u docker -n 50; `socket` in [engine.docker] sets another socket",
+    ],
+    [
+        "Docker 套接字没有给出 dockerd 应有的应答",
+        "无法确认引擎的实际配置，因此不做任何改动",
+        "查看它在做什么：sudo journalctl -u docker -n 50；套接字路径可在 [engine.docker] 的 `socket` 中设置",
+    ],
+];
+
+const NOT_PERMITTED: Both = [
+    [
+        "not permitted",
+        "Docker's configuration and its socket belong to root",
+        "run the same command with sudo",
+    ],
+    ["权限不足", "Docker 的配置文件和套接字归 root 所有", "在命令前加上 sudo 再执行"],
+];
+
+const BROKEN_FILE: Both = [
+    [
+        "Docker's configuration file is not valid",
+        "dockerd will not start with it the next time; it is left for you to mend, never overwritten",
+        "correct it at the line and column that are named; the list is applied afterwards",
+    ],
+    [
+        "Docker 的配置文件无效",
+        "dockerd 下次启动会因此失败；mirrorwatch 不会覆盖它，留给您修正",
+        "按给出的行号和列号修正该文件，之后会应用镜像列表",
+    ],
+];
+
+const UNREADABLE: Both = [
+    [
+        "Docker's configuration file cannot be read",
+        "what cannot be read cannot be edited without losing what is in it",
+        "look at the path that is named: sudo ls -lL /etc/docker",
+    ],
+    [
+        "无法读取 Docker 的配置文件",
+        "读不到原有内容，就无法保证修改时不丢失其中的设置",
+        "检查给出的路径：sudo ls -lL /etc/docker",
+    ],
+];
+
+const UNWRITABLE: Both = [
+    [
+        "the place cannot be written safely",
+        "a file is only ever replaced as a whole, so that a crash never leaves half of it",
+        "see which it is: findmnt -T, lsattr, df -h and ls -l on the path that is named",
+    ],
+    [
+        "该位置无法安全写入",
+        "文件只会整体原子替换，这样即使崩溃也不会留下半截内容",
+        "用 findmnt -T、lsattr、df -h、ls -l 检查给出的路径，找出原因",
+    ],
+];
+
+const FLAG_CONFLICT: Both = [
+    [
+        "dockerd was started with a --registry-mirror flag",
+        "with the flag and the file's key together it does not start, so nothing is written",
+        "take the flag out of the unit or of /etc/default/docker (sudo systemctl cat docker shows it) and restart Docker when it suits you",
+    ],
+    [
+        "dockerd 启动时带有 --registry-mirror 参数",
+        "该参数与配置文件中的 registry-mirrors 并存时 dockerd 无法启动，因此没有写入",
+        "从服务单元或 /etc/default/docker 中去掉该参数（可用 sudo systemctl cat docker 查看），并在方便时重启 Docker",
+    ],
+];
+
+const AUTHORIZATION_PLUGINS: Both = [
+    [
+        "the file has authorization-plugins",
+        "dockerd ends itself at a reload if one of them fails to load, and containers may end with it",
+        "write the list yourself at Docker's next planned restart, or take authorization-plugins out",
+    ],
+    [
+        "配置文件中有 authorization-plugins",
+        "重新加载时只要有一个插件加载失败，dockerd 就会退出，容器也可能随之停止",
+        "请在下次计划重启 Docker 时手动写入镜像列表，或移除 authorization-plugins",
+    ],
+];
+
+const RELOAD_BUG: Both = [
+    [
+        "this version of dockerd forgets insecure-registries at a reload",
+        "pulls from those registries would fail until Docker's next start (moby#45552)",
+        "upgrade Docker to 23.0.7, 24.0.1 or later",
+    ],
+    [
+        "这个版本的 dockerd 在重新加载后会丢失 insecure-registries",
+        "在 Docker 下次启动之前，从这些仓库拉取都会失败（moby#45552）",
+        "将 Docker 升级到 23.0.7、24.0.1 或更新的版本",
+    ],
+];
+
+const FLAGS_RESET: Both = [
+    [
+        "a reload resets what dockerd was told by these flags",
+        "after any reload, whoever asks for it, the file or the default counts until the next start",
+        "move them from dockerd's command line into its configuration file",
+    ],
+    [
+        "重新加载会重置 dockerd 这些命令行参数设定的值",
+        "无论由谁触发，重新加载后都以配置文件或默认值为准，直到下次启动",
+        "把这些参数从 dockerd 的命令行移到配置文件中",
+    ],
+];
+
+const OVERRIDDEN: Both = [
+    [
+        "a hosts.toml overrides Docker's list of mirrors",
+        "with the containerd image store dockerd takes mirrors from there and ignores registry-mirrors",
+        "remove the file that is named, or keep it and set enabled = false in [engine.docker]",
+    ],
+    [
+        "hosts.toml 覆盖了 Docker 的镜像列表",
+        "使用 containerd 镜像存储时，dockerd 以 hosts.toml 为准，忽略 registry-mirrors",
+        "删除给出的文件；若要保留它，请在 [engine.docker] 中设置 enabled = false",
+    ],
+];
+
+const VALIDATION_FAILED: Both = [
+    [
+        "dockerd would not start with the new file",
+        "a file like that breaks Docker at the next boot, so it was not written",
+        "mend what is named in the file, then: sudo mirrorwatch apply",
+    ],
+    [
+        "dockerd 无法用新的配置文件启动",
+        "写入这样的文件会使 Docker 在下次开机时启动失败，因此没有写入",
+        "修正文件中指出的问题，然后执行：sudo mirrorwatch apply",
+    ],
+];
+
+const RACED: Both = [
+    [
+        "another program wrote the file at the same moment",
+        "its edit is not overwritten; the next round tries again",
+        "if it goes on, find out who writes it: sudo inotifywait -m /etc/docker",
+    ],
+    [
+        "另一个程序在同一时刻写了这个文件",
+        "mirrorwatch 不会覆盖它的修改，下一轮会重试",
+        "如果一直出现，请查出是谁在写：sudo inotifywait -m /etc/docker",
+    ],
+];
+
+const RELOAD_FAILED: Both = [
+    [
+        "dockerd could not be asked to reload",
+        "it would go on with the old list, so the file is as it was",
+        "see whether this works: sudo systemctl reload docker; `reload` in [engine.docker] sets another way",
+    ],
+    [
+        "无法通知 dockerd 重新加载",
+        "它会继续使用旧列表，因此配置文件保持原样",
+        "确认这条命令可用：sudo systemctl reload docker；其他方式可在 [engine.docker] 的 `reload` 中设置",
+    ],
+];
+
+const NOT_TAKEN: Both = [
+    [
+        "dockerd did not take the new list; the old file is back",
+        "a file that dockerd refuses would keep it from starting at the next boot",
+        "see the reason in its log: sudo journalctl -u docker -n 20",
+    ],
+    [
+        "dockerd 没有接受新列表，已恢复原来的文件",
+        "留下 dockerd 拒绝的文件会使它在下次开机时无法启动",
+        "在日志中查看原因：sudo journalctl -u docker -n 20",
+    ],
+];
+
+const ROLLBACK_FAILED: Both = [
+    [
+        "dockerd did not take the new list, and the old file could not be put back",
+        "Docker runs on as before, and may not start at the next boot",
+        "copy the bytes back from where the message says they are, then: sudo systemctl reload docker",
+    ],
+    [
+        "dockerd 没有接受新列表，原来的文件也未能恢复",
+        "Docker 目前照常运行，但下次开机可能无法启动",
+        "从消息给出的备份位置把文件复制回去，然后执行：sudo systemctl reload docker",
+    ],
+];
+
+const LOCKED: Both = [
+    [
+        "another mirrorwatch is applying right now",
+        "two at once would undo each other",
+        "try again in a few seconds; a running service tries again by itself",
+    ],
+    ["另一个 mirrorwatch 正在应用列表", "两个同时进行会互相覆盖", "过几秒再试；正在运行的服务会自动重试"],
+];
+
+const LOGIN_LEAKS: Both = [
+    [
+        "this host is logged in to Docker Hub",
+        "dockerd's classic image store sends that login to any mirror that asks for one",
+        "docker logout, or log in with a token that may only read public images",
+    ],
+    [
+        "本机已登录 Docker Hub",
+        "dockerd 的传统镜像存储会把登录凭据发给任何索要凭据的镜像站",
+        "执行 docker logout，或改用只能读取公开镜像的令牌登录",
+    ],
+];
+
+const BUILD_NEEDS_RESTART: Both = [
+    [
+        "docker build keeps the list that Docker was started with",
+        "up to Docker 24 only docker pull and docker run see a new list at once",
+        "nothing to do for pulls; builds see it after Docker's next start, or with Docker 25 and later",
+    ],
+    [
+        "docker build 仍使用 Docker 启动时的列表",
+        "在 Docker 24 及更早的版本中，只有 docker pull 和 docker run 会立即使用新列表",
+        "拉取无需处理；构建要到 Docker 下次启动后才会生效，或升级到 Docker 25 及以上版本",
+    ],
+];
+
+const PENDING_EDITS: Both = [
+    [
+        "the file has edits that dockerd has not taken yet",
+        "the reload activates them too",
+        "check that they are meant: compare the file with docker info",
+    ],
+    [
+        "配置文件中有 dockerd 尚未生效的修改",
+        "重新加载会让它们一并生效",
+        "请确认这些修改是您想要的：与 docker info 的输出对照",
+    ],
+];
+
+const MISSPELT_KEY: Both = [
+    [
+        "the file has the key `registry-mirror`",
+        "dockerd ignores it in silence; the key is `registry-mirrors`",
+        "remove it; its entries can go into mirrors.toml: mirrorwatch add URL",
+    ],
+    [
+        "配置文件中写成了 `registry-mirror`",
+        "dockerd 会默默忽略它，正确的键是 `registry-mirrors`",
+        "删除这一项；其中的地址可加入 mirrors.toml：mirrorwatch add URL",
+    ],
+];
+
+const PROXY_HIDDEN: Both = [
+    [
+        "the password of dockerd's proxy cannot be read",
+        "probes go through that proxy without one, and may all be refused",
+        "run as root, or set `proxy` in [probe] to the whole URL",
+    ],
+    [
+        "无法读取 dockerd 所用代理的密码",
+        "探测只能不带密码经过该代理，可能全部被拒绝",
+        "以 root 身份运行，或在 [probe] 的 `proxy` 中写明完整地址",
+    ],
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_finding_says_what_why_and_what_to_do_in_both_languages() {
+        let both = [Lang::En, Lang::Zh];
+        let problems = ProblemKind::ALL.iter().map(|kind| both.map(|lang| problem(lang, *kind)));
+        let warnings = WarningKind::ALL.iter().map(|kind| both.map(|lang| warning(lang, *kind)));
+        for [en, zh] in problems.chain(warnings) {
+            for text in [en.what, en.why, en.mend, zh.what, zh.why, zh.mend] {
+                assert!(!text.is_empty() && !text.ends_with(['.', '。', ' ']), "{text:?}");
+            }
+            assert!(en.what.is_ascii() && !zh.what.is_ascii(), "{} / {}", en.what, zh.what);
+            assert_ne!(en.why, zh.why);
+        }
+    }
+}
