@@ -21,6 +21,7 @@
 //! - Whatever fails, the engine's file and the running engine stay as they were.
 
 pub mod cli;
+pub mod config;
 pub mod image;
 pub mod mirror;
 pub mod observation;

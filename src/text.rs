@@ -10,6 +10,7 @@ pub mod cli;
 pub mod engine;
 pub mod reason;
 pub mod status;
+pub mod config;
 
 /// The language of text for people.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

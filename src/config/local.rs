@@ -1,0 +1,358 @@
+//! `mirrors.d/local.toml`: what `add` and `remove` write. Text → text, and every byte stays that is not theirs.
+//!
+//! The edits are splices at the places that the parser reports. A TOML writer would be shorter, but the one
+//! there is turns CRLF into LF, and then a user's whole file differs.
+
+use std::fmt;
+use std::ops::Range;
+
+use toml::de::{DeTable, DeValue};
+
+use super::problem::quoted;
+use super::syntax::Syntax;
+use crate::mirror::MirrorUrl;
+use crate::text::{Lang, config as say};
+
+/// What stands in front of the first mirror of a new file.
+const HEAD: &str = "# Mirrors added and removed by `mirrorwatch add` and `mirrorwatch remove`; edit freely.\n\
+                    # 由 mirrorwatch add 和 remove 维护，也可以手工编辑。\n";
+
+/// Why the file was not edited.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum EditError {
+    /// It is not TOML.
+    NotToml {
+        /// From 1.
+        line: usize,
+        /// From 1, in characters.
+        column: usize,
+        /// What is wrong there.
+        syntax: Syntax,
+    },
+    /// `mirror = [{…}]` instead of `[[mirror]]`.
+    Inline,
+    /// Another URL has this name.
+    NameTaken {
+        /// The name.
+        name: String,
+        /// Whose it is.
+        url: String,
+    },
+    /// The URL is there already, and enabled.
+    Present {
+        /// Under which name.
+        name: String,
+    },
+    /// There is no mirror of this name.
+    Unknown {
+        /// The name.
+        name: String,
+    },
+}
+
+impl EditError {
+    /// What it is, for people.
+    pub fn render(&self, lang: Lang) -> String {
+        match self {
+            Self::NotToml { line, column, syntax } => {
+                say::edit_not_toml(lang, *line, *column, &syntax.what(lang))
+            }
+            Self::Inline => say::edit_inline(lang),
+            Self::NameTaken { name, url } => say::edit_name_taken(lang, &quoted(name), url),
+            Self::Present { name } => say::edit_present(lang, &quoted(name)),
+            Self::Unknown { name } => say::edit_unknown(lang, &quoted(name)),
+        }
+    }
+}
+
+impl fmt::Display for EditError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.render(Lang::En))
+    }
+}
+
+impl std::error::Error for EditError {}
+
+/// One `[[mirror]]` of the file.
+struct Entry {
+    /// `[[mirror]]` itself.
+    header: Range<usize>,
+    /// The end of its last value, or of its header.
+    end: usize,
+    name: Option<String>,
+    url: Option<MirrorUrl>,
+    /// The place of the value of `enabled`, and whether it is `false`.
+    enabled: Option<(Range<usize>, bool)>,
+}
+
+/// The text with a mirror `name` at `url`. One that is there and disabled is enabled again.
+///
+/// Whether the name or the URL is taken in another file is the caller's to know ([`super::Config`] has them
+/// all). The usual name is [`MirrorUrl::authority`].
+///
+/// # Errors
+/// [`EditError::Present`], [`EditError::NameTaken`], or the file cannot be edited.
+pub fn with_mirror(before: &str, name: &str, url: &MirrorUrl) -> Result<String, EditError> {
+    let entries = entries(before)?;
+    let same_url = entries.iter().find(|entry| entry.url.as_ref() == Some(url));
+    let same_name = entries.iter().find(|entry| entry.name.as_deref() == Some(name));
+    match (same_url.or(same_name), same_name.and_then(|entry| entry.url.as_ref())) {
+        (_, Some(other)) if other != url => {
+            Err(EditError::NameTaken { name: name.to_owned(), url: other.to_string() })
+        }
+        (Some(Entry { enabled: Some((place, true)), .. }), _) => Ok(splice(before, place.clone(), "true")),
+        (Some(entry), _) => {
+            Err(EditError::Present { name: entry.name.clone().unwrap_or_else(|| url.to_string()) })
+        }
+        (None, _) => {
+            let lines = [format!("name = {}", basic(name)), format!("url = {}", basic(url.as_str()))];
+            Ok(append(before, &lines))
+        }
+    }
+}
+
+/// The text without the mirror `name`. A `shipped` one, which another file defines, gets `enabled = false` here
+/// instead, because the file that defines it is not ours to edit.
+///
+/// # Errors
+/// [`EditError::Unknown`], or the file cannot be edited.
+pub fn without_mirror(before: &str, name: &str, shipped: bool) -> Result<String, EditError> {
+    let entries = entries(before)?;
+    let found = entries.iter().position(|entry| entry.name.as_deref() == Some(name));
+    match (found.map(|at| &entries[at]), shipped) {
+        (None, false) => Err(EditError::Unknown { name: name.to_owned() }),
+        (None, true) => {
+            Ok(append(before, &[format!("name = {}", basic(name)), "enabled = false".to_owned()]))
+        }
+        (Some(Entry { enabled: Some((place, _)), .. }), true) => Ok(splice(before, place.clone(), "false")),
+        (Some(entry), true) => {
+            let line = format!("{}enabled = false", line_end(before));
+            let end = end_of_line(before, entry.end);
+            Ok(splice(before, end..end, &line))
+        }
+        (Some(entry), false) => Ok(cut(before, entry)),
+    }
+}
+
+fn entries(text: &str) -> Result<Vec<Entry>, EditError> {
+    let root = DeTable::parse(text).map_err(|error| {
+        let (span, syntax) = Syntax::new(text, &error);
+        let before = &text[..span.start.min(text.len())];
+        let line = before.matches('\n').count() + 1;
+        let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+        EditError::NotToml { line, column, syntax }
+    })?;
+    let Some(mirrors) = root.get_ref().get("mirror") else { return Ok(Vec::new()) };
+    let Some(array) = mirrors.get_ref().as_array() else { return Err(EditError::Inline) };
+    array.iter().map(|element| entry(text, element.get_ref(), element.span())).collect()
+}
+
+fn entry(text: &str, value: &DeValue<'_>, header: Range<usize>) -> Result<Entry, EditError> {
+    let table =
+        value.as_table().filter(|_| text[header.clone()].starts_with("[[")).ok_or(EditError::Inline)?;
+    let string = |key: &str| table.get(key).and_then(|value| value.get_ref().as_str());
+    let end = table.values().map(|value| value.span().end).fold(header.end, usize::max);
+    Ok(Entry {
+        end,
+        name: string("name").map(str::to_owned),
+        url: string("url").and_then(|url| url.parse().ok()),
+        enabled: table.get("enabled").map(|value| (value.span(), value.get_ref().as_bool() == Some(false))),
+        header,
+    })
+}
+
+fn splice(text: &str, place: Range<usize>, with: &str) -> String {
+    format!("{}{with}{}", &text[..place.start], &text[place.end..])
+}
+
+/// The line end that the file has, by its first line.
+fn line_end(text: &str) -> &'static str {
+    let first = text.split_inclusive('\n').next().unwrap_or_default();
+    if first.ends_with("\r\n") { "\r\n" } else { "\n" }
+}
+
+/// Where the line ends in which `at` stands, before its line end.
+fn end_of_line(text: &str, at: usize) -> usize {
+    let rest = text[at..].split('\n').next().unwrap_or_default();
+    at + rest.trim_end_matches('\r').len()
+}
+
+/// The file with one more entry at its end, one blank line apart.
+fn append(before: &str, lines: &[String]) -> String {
+    let eol = line_end(before);
+    let mut text = if before.trim_start_matches('\u{feff}').trim().is_empty() {
+        HEAD.to_owned()
+    } else {
+        before.to_owned()
+    };
+    if !text.ends_with('\n') {
+        text.push_str(eol);
+    }
+    text.push_str(eol);
+    text.push_str("[[mirror]]");
+    text.push_str(eol);
+    for line in lines {
+        text.push_str(line);
+        text.push_str(eol);
+    }
+    text
+}
+
+/// The file without `entry`, with the comment that touches it and one of the blank lines around it.
+fn cut(text: &str, entry: &Entry) -> String {
+    let header = line_start(text, entry.header.start);
+    let mut start = header;
+    while start > 0 {
+        let above = line_start(text, start - 1);
+        if !text[above..start].trim_start().starts_with('#') {
+            break;
+        }
+        start = above;
+    }
+    // A comment at the very top may speak of the whole file, so it stays.
+    if start == 0 {
+        start = header;
+    }
+    let line_end = end_of_line(text, entry.end);
+    let end = text[line_end..].find('\n').map_or(text.len(), |newline| line_end + newline + 1);
+    let blank_before = start > 0
+        && text[..start].trim_end_matches([' ', '\t']).ends_with("\n")
+        && text[line_start(text, start - 1)..start].trim().is_empty();
+    let rest = &text[end..];
+    let next = rest.split_inclusive('\n').next().unwrap_or_default();
+    if blank_before && (rest.is_empty() || next.trim().is_empty()) {
+        start = line_start(text, start - 1);
+    }
+    splice(text, start..end, "")
+}
+
+/// Where the line begins in which `at` stands.
+fn line_start(text: &str, at: usize) -> usize {
+    text[..at].rfind('\n').map_or(0, |newline| newline + 1)
+}
+
+/// A TOML string.
+fn basic(text: &str) -> String {
+    toml::Value::from(text).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn url(text: &str) -> MirrorUrl {
+        text.parse().unwrap()
+    }
+
+    const FILE: &str = "\
+# 公司内部镜像，改动请联系运维
+# second line of the head
+
+[[mirror]]  # 主
+name = 'office'   # 办公室
+url   =   \"https://mirror.office.example\"
+
+# the old one
+# of the cellar
+[[mirror]]
+name = \"cellar\"
+url = \"http://10.0.0.1:5000\"
+enabled = false  # until the power is back
+
+[[mirror]]
+name = \"DaoCloud\"
+note = \"慢\"
+# the end
+";
+
+    #[test]
+    fn a_new_mirror_is_appended_and_every_other_byte_stays() {
+        let after = with_mirror(FILE, "镜像 \"x\"", &url("https://x.example")).unwrap();
+        let added = after.strip_prefix(FILE).unwrap();
+        assert_eq!(added, "\n[[mirror]]\nname = '镜像 \"x\"'\nurl = \"https://x.example\"\n");
+    }
+
+    #[test]
+    fn the_first_mirror_of_a_new_file_has_a_head_above_it() {
+        let after = with_mirror("", "x", &url("https://x.example")).unwrap();
+        assert_eq!(after, format!("{HEAD}\n[[mirror]]\nname = \"x\"\nurl = \"https://x.example\"\n"));
+    }
+
+    #[test]
+    fn a_disabled_mirror_is_enabled_again_by_its_name_or_by_its_url() {
+        let enabled = FILE.replace("enabled = false  # until", "enabled = true  # until");
+        assert_eq!(with_mirror(FILE, "cellar", &url("http://10.0.0.1:5000")), Ok(enabled.clone()));
+        assert_eq!(with_mirror(FILE, "10.0.0.1:5000", &url("http://10.0.0.1:5000")), Ok(enabled));
+        let shipped = without_mirror("", "DaoCloud", true).unwrap();
+        let again = with_mirror(&shipped, "DaoCloud", &url("https://docker.m.daocloud.io"));
+        assert_eq!(again, Ok(shipped.replace("false", "true")));
+    }
+
+    #[test]
+    fn a_mirror_is_not_added_twice_and_a_name_is_not_taken_away() {
+        let present = EditError::Present { name: "office".to_owned() };
+        assert_eq!(with_mirror(FILE, "x", &url("https://mirror.office.example/")), Err(present));
+        let taken =
+            EditError::NameTaken { name: "cellar".to_owned(), url: "http://10.0.0.1:5000".to_owned() };
+        assert_eq!(with_mirror(FILE, "cellar", &url("https://x.example")), Err(taken));
+    }
+
+    #[test]
+    fn a_mirror_of_ones_own_goes_with_the_comment_that_touches_it_and_nothing_else() {
+        let cellar = FILE.find("# the old one").unwrap()..FILE.rfind("[[mirror]]").unwrap();
+        let without = without_mirror(FILE, "cellar", false).unwrap();
+        assert_eq!(without, splice(FILE, cellar, ""));
+        let office = FILE.find("[[mirror]]  # 主").unwrap()..FILE.find("# the old one").unwrap();
+        assert_eq!(without_mirror(FILE, "office", false).unwrap(), splice(FILE, office, ""));
+    }
+
+    #[test]
+    fn the_head_of_a_file_stays_even_where_it_touches_the_first_mirror() {
+        let file = "# head\n[[mirror]]\nname = \"a\"\nurl = \"https://a\"\n";
+        assert_eq!(without_mirror(file, "a", false).unwrap(), "# head\n");
+    }
+
+    #[test]
+    fn a_shipped_mirror_is_disabled_and_keeps_what_is_said_of_it() {
+        let after = without_mirror(FILE, "DaoCloud", true).unwrap();
+        assert_eq!(after, FILE.replace("note = \"慢\"\n", "note = \"慢\"\nenabled = false\n"));
+        let after = without_mirror(FILE, "1ms", true).unwrap();
+        assert_eq!(after.strip_prefix(FILE), Some("\n[[mirror]]\nname = \"1ms\"\nenabled = false\n"));
+        let override_on = "[[mirror]]\nname = \"a\"\nenabled = true # x\n";
+        assert_eq!(without_mirror(override_on, "a", true).unwrap(), override_on.replace("true", "false"));
+    }
+
+    #[test]
+    fn line_ends_stay_what_they_are() {
+        let file = FILE.replace('\n', "\r\n");
+        let after = with_mirror(&file, "x", &url("https://x.example")).unwrap();
+        let added = after.strip_prefix(&file).unwrap();
+        assert_eq!(added, "\r\n[[mirror]]\r\nname = \"x\"\r\nurl = \"https://x.example\"\r\n");
+        assert_eq!(without_mirror(&after, "x", false).unwrap(), file);
+        let disabled = without_mirror(&file, "DaoCloud", true).unwrap();
+        assert!(disabled.contains("note = \"慢\"\r\nenabled = false\r\n# the end"));
+        let no_end = file.trim_end().trim_end_matches("# the end").trim_end();
+        assert!(without_mirror(no_end, "DaoCloud", true).unwrap().ends_with("\"慢\"\r\nenabled = false"));
+    }
+
+    #[test]
+    fn what_was_added_and_removed_leaves_no_trace() {
+        for file in [FILE, "# only a head\n", "[[mirror]]\nname = \"a\"\nurl = \"https://a\"\n"] {
+            let after = with_mirror(file, "x", &url("https://x.example")).unwrap();
+            assert_eq!(without_mirror(&after, "x", false).unwrap(), file);
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_edited_is_said_in_both_languages() {
+        assert_eq!(
+            with_mirror("mirror = [{ name = \"a\" }]\n", "x", &url("https://x")),
+            Err(EditError::Inline)
+        );
+        let unknown = without_mirror(FILE, "x", false).unwrap_err();
+        assert_eq!(unknown.to_string(), "there is no mirror named \"x\"");
+        let syntax = without_mirror("# 头\n  = 1", "x", false).unwrap_err();
+        assert!(syntax.to_string().starts_with("line 2, column 3: "), "{syntax}");
+        assert!(syntax.render(Lang::Zh).starts_with("第 2 行第 3 列："));
+    }
+}
