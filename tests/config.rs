@@ -234,6 +234,22 @@ fn a_file_of_mirrors_d_overrides_only_the_keys_it_says() {
 }
 
 #[test]
+fn an_override_that_does_not_say_enabled_leaves_a_disabled_mirror_disabled() {
+    let config =
+        valid(&format!("{ONE}enabled = false\n"), &[("x.toml", "[[mirror]]\nname = \"A\"\nnote = \"x\"\n")]);
+    assert!(!mirror(&config, "A").enabled);
+}
+
+#[test]
+fn what_only_local_toml_defines_is_not_shipped() {
+    let own =
+        "[[mirror]]\nname = \"B\"\nurl = \"https://b.example\"\n[[mirror]]\nname = \"A\"\nenabled = false\n";
+    let config = valid(ONE, &[("local.toml", own)]);
+    assert_eq!(config::local::file(Path::new(MAIN)), Path::new("mirrors.d/local.toml"));
+    assert_eq!([config.shipped("A"), config.shipped("B"), config.shipped("C")], [true, false, false]);
+}
+
+#[test]
 fn the_last_file_of_mirrors_d_has_the_last_word() {
     let off = "[[mirror]]\nname = \"A\"\nenabled = false\n";
     let on = "[[mirror]]\nname = \"A\"\nenabled = true\nurl = \"https://b.example\"\n";
@@ -312,6 +328,9 @@ fn more_errors_than_anybody_reads_are_cut_and_warnings_never_hide_an_error() {
     let warned: String =
         (0..300).map(|n| format!("[[mirror]]\nname = \"{n}\"\nurl = \"https://r{n}.gcr.io\"\n")).collect();
     assert_eq!(valid(&warned, &[]).warnings.len(), 200);
+    // Each would look for the nearest of all names: minutes, if every one did.
+    let nameless: String = (0..20_000).map(|n| format!("[[mirror]]\nname = \"mirror {n}\"\n")).collect();
+    assert_eq!(parse(&nameless, &[]).unwrap_err().diagnostics.len(), 200);
     let invalid = parse(&format!("{warned}[[mirror]]\nname = \"x\"\n"), &[]).unwrap_err();
     assert_eq!(invalid.diagnostics.len(), 1);
 }

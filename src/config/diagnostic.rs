@@ -102,11 +102,15 @@ impl Findings {
     }
 
     fn push(&mut self, severity: Severity, source: &Source, span: Range<usize>, problem: Problem) {
-        let many = self.all.iter().filter(|(_, it)| it.severity == severity).count() >= MOST;
-        if !many {
+        if !self.full(severity) {
             let place = Some(source.place(span));
             self.all.push((source.index, Diagnostic { severity, file: source.path.clone(), place, problem }));
         }
+    }
+
+    /// Whether more of this severity would not be kept, so that costly hints can be spared.
+    pub(super) fn full(&self, severity: Severity) -> bool {
+        self.all.iter().filter(|(_, it)| it.severity == severity).count() >= MOST
     }
 
     /// About a file as a whole.

@@ -5,10 +5,11 @@
 
 use std::fmt;
 use std::ops::Range;
+use std::path::{Path, PathBuf};
 
 use toml::de::{DeTable, DeValue};
 
-use super::problem::quoted;
+use super::safe::quoted;
 use super::syntax::Syntax;
 use crate::mirror::MirrorUrl;
 use crate::text::{Lang, config as say};
@@ -16,6 +17,11 @@ use crate::text::{Lang, config as say};
 /// What stands in front of the first mirror of a new file.
 const HEAD: &str = "# Mirrors added and removed by `mirrorwatch add` and `mirrorwatch remove`; edit freely.\n\
                     # 由 mirrorwatch add 和 remove 维护，也可以手工编辑。\n";
+
+/// Where it is, beside mirrors.toml (`main`).
+pub fn file(main: &Path) -> PathBuf {
+    super::mirrors_d(main).join("local.toml")
+}
 
 /// Why the file was not edited.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use toml::de::{DeTable, DeValue};
 
-use super::diagnostic::Findings;
+use super::diagnostic::{Findings, Severity};
 use super::known::lookup;
 use super::nearest::nearest;
 use super::problem::{Expected, Found, Position, Problem};
@@ -83,7 +83,7 @@ pub(super) fn read<'a>(
             match by_name.get(&name) {
                 Some(at) => all[*at].take(said),
                 None => {
-                    if said.url.is_none() && !said.url_wrong {
+                    if said.url.is_none() && !said.url_wrong && !findings.full(Severity::Error) {
                         let near = nearest(&name, by_name.keys().map(String::as_str)).map(str::to_owned);
                         findings.error(source, spot.span, Problem::UrlMissing { name: name.clone(), near });
                     }

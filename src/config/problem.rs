@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::known::Known;
+use super::name::NameError;
+use super::safe::{printable, quoted};
 use super::syntax::Syntax;
 use crate::image::ImageError;
 use crate::mirror::UrlError;
@@ -178,50 +180,6 @@ pub enum Encoding {
     Unknown,
 }
 
-/// Why a text cannot be the name of a mirror or of a group.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum NameError {
-    /// Nothing, or only white space.
-    Empty,
-    /// White space in front or at the end.
-    Edges,
-    /// A control character, which would disturb the terminal.
-    Control,
-    /// Longer than [`NameError::MOST`].
-    TooLong,
-    /// `://` in it: commands take a name or a URL and could not tell.
-    Url,
-    /// A dash in front: commands would take it for an option.
-    Dash,
-}
-
-impl NameError {
-    /// The longest name, in characters, so that the table of `status` stays a table.
-    pub const MOST: usize = 64;
-
-    /// Whether `name` can be one.
-    ///
-    /// # Errors
-    /// Why it cannot.
-    pub fn check(name: &str) -> Result<(), Self> {
-        if name.trim().is_empty() {
-            Err(Self::Empty)
-        } else if name.chars().any(unprintable) {
-            Err(Self::Control)
-        } else if name.trim() != name {
-            Err(Self::Edges)
-        } else if name.chars().count() > Self::MOST {
-            Err(Self::TooLong)
-        } else if name.contains("://") {
-            Err(Self::Url)
-        } else if name.starts_with('-') {
-            Err(Self::Dash)
-        } else {
-            Ok(())
-        }
-    }
-}
-
 impl Encoding {
     /// GBK's Chinese is pairs with a first byte from 0x81 and a second from 0x40; text in it has many.
     pub(super) fn guess(bytes: &[u8]) -> Self {
@@ -238,30 +196,6 @@ impl Encoding {
             };
         }
         Self::Gbk
-    }
-}
-
-/// A character that moves a terminal's cursor or turns its text round.
-fn unprintable(c: char) -> bool {
-    c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-}
-
-/// `text` without characters that move a cursor.
-fn printable(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        if unprintable(c) { out.extend(c.escape_unicode()) } else { out.push(c) }
-    }
-    out
-}
-
-/// `text` in quotes, short and safe to print.
-pub(super) fn quoted(text: &str) -> String {
-    /// Longer texts are cut; the excerpt shows them anyway.
-    const MOST: usize = 60;
-    match text.char_indices().nth(MOST) {
-        Some((end, _)) => format!("\"{}…\"", printable(&text[..end])),
-        None => format!("\"{}\"", printable(text)),
     }
 }
 
@@ -305,7 +239,7 @@ impl Problem {
             Self::Size { most, found } => {
                 say::size_range(lang, &format!("{}GiB", most >> 30), &quoted(found))
             }
-            Self::Url { error, said } => url_what(*error, lang, said),
+            Self::Url { error, said } => super::url::what(*error, lang, said),
             Self::Image { error, said } => image_what(*error, lang, &quoted(said)),
             Self::Name { error } => error.what(lang),
             Self::NameMissing { .. } => say::name_missing(lang),
@@ -348,7 +282,7 @@ impl Problem {
             Self::Unexpected { meant, .. } => meant.as_ref().map(|meant| did_you_mean(meant)),
             Self::Duration { found, .. } if found.trim_end().ends_with('M') => Some(say::month_hint(lang)),
             Self::Duration { .. } | Self::Size { .. } => None,
-            Self::Url { error, said } => url_hint(*error, lang, said),
+            Self::Url { error, said } => super::url::hint(*error, lang, said),
             Self::Image { error, .. } => image_hint(*error, lang),
             Self::Name { .. } => None,
             Self::NameMissing { from } => Some(say::name_missing_hint(lang, from.as_deref().unwrap_or("…"))),
@@ -409,19 +343,6 @@ impl Found {
     }
 }
 
-impl NameError {
-    fn what(self, lang: Lang) -> String {
-        match self {
-            Self::Empty => say::name_empty(lang),
-            Self::Edges => say::name_edges(lang),
-            Self::Control => say::name_control(lang),
-            Self::TooLong => say::name_too_long(lang, Self::MOST),
-            Self::Url => say::name_url(lang),
-            Self::Dash => say::name_dash(lang),
-        }
-    }
-}
-
 fn image_what(error: ImageError, lang: Lang, said: &str) -> String {
     match error {
         ImageError::Empty => say::image_empty(lang, said),
@@ -439,100 +360,14 @@ fn image_hint(error: ImageError, lang: Lang) -> Option<String> {
     }
 }
 
-/// Why `said` is not a mirror's URL.
-pub(super) fn url_what(error: UrlError, lang: Lang, said: &str) -> String {
-    match error {
-        UrlError::Empty => say::url_empty(lang),
-        UrlError::Blank => say::url_blank(lang),
-        UrlError::Placeholder => say::url_placeholder(lang, placeholder(said)),
-        UrlError::NoScheme => say::url_no_scheme(lang),
-        UrlError::OtherScheme => say::url_other_scheme(lang),
-        UrlError::NoHost => say::url_no_host(lang),
-        UrlError::Host => say::url_host(lang),
-        UrlError::Port => say::url_port(lang),
-        UrlError::UserInfo => say::url_user_info(lang),
-        UrlError::Path => say::url_path(lang),
-        UrlError::Query => say::url_query(lang),
-        UrlError::Fragment => say::url_fragment(lang),
-    }
-}
-
-/// What to write instead of `said`.
-pub(super) fn url_hint(error: UrlError, lang: Lang, said: &str) -> Option<String> {
-    match error {
-        UrlError::Empty | UrlError::NoHost => Some(say::url_form_hint(lang)),
-        UrlError::Placeholder if said.contains("aliyuncs.com") => Some(say::placeholder_aliyun(lang)),
-        UrlError::Placeholder if said.contains("myhuaweicloud.com") => Some(say::placeholder_huawei(lang)),
-        UrlError::Placeholder => Some(say::placeholder_hint(lang, placeholder(said))),
-        UrlError::UserInfo => Some(say::url_user_info_hint(lang)),
-        UrlError::Path => Some(match super::url::meant(error, said) {
-            Some(meant) => say::did_you_mean(lang, &quoted(&meant)),
-            None => say::url_path_hint(lang),
-        }),
-        UrlError::Host if !said.is_ascii() => Some(say::url_ascii_hint(lang)),
-        UrlError::Blank
-        | UrlError::NoScheme
-        | UrlError::OtherScheme
-        | UrlError::Host
-        | UrlError::Port
-        | UrlError::Query
-        | UrlError::Fragment => Some(match super::url::meant(error, said) {
-            Some(meant) => say::did_you_mean(lang, &quoted(&meant)),
-            None => say::url_form_hint(lang),
-        }),
-    }
-}
-
-/// The placeholder itself: `<your_code>`, `{code}`, `$CODE`.
-fn placeholder(said: &str) -> &str {
-    let Some(start) = said.find(['<', '{', '$', '>', '}']) else { return said };
-    let tail = &said[start..];
-    let end = tail.find(['>', '}']).map(|at| at + 1).or_else(|| tail.find(['.', '/', ':']));
-    &tail[..end.unwrap_or(tail.len())]
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_placeholder_is_named_alone() {
-        for (said, named) in [
-            ("https://<your_code>.mirror.aliyuncs.com", "<your_code>"),
-            ("https://{id}.example", "{id}"),
-            ("https://$CODE.example", "$CODE"),
-            ("https://a>b", ">"),
-        ] {
-            assert_eq!(placeholder(said), named);
-        }
-    }
-
-    #[test]
-    fn what_is_printed_cannot_move_the_cursor() {
-        assert_eq!(quoted("a\u{1b}[2J\u{202e}"), r#""a\u{1b}[2J\u{202e}""#);
-        assert_eq!(quoted(&"镜".repeat(99)).chars().count(), 63);
-    }
 
     #[test]
     fn gbk_and_utf16_are_told_from_noise() {
         assert_eq!(Encoding::guess(b"# \xbe\xb5\xcf\xf1\n"), Encoding::Gbk);
         assert_eq!(Encoding::guess(b"\xff\xfea\0"), Encoding::Utf16);
         assert_eq!(Encoding::guess(b"\x80\0\0"), Encoding::Unknown);
-    }
-
-    #[test]
-    fn a_name_that_a_command_could_misread_is_refused() {
-        for (name, verdict) in [
-            ("DaoCloud", Ok(())),
-            ("1ms 毫秒镜像", Ok(())),
-            ("", Err(NameError::Empty)),
-            (" a", Err(NameError::Edges)),
-            ("a\u{7}", Err(NameError::Control)),
-            ("https://a", Err(NameError::Url)),
-            ("--all", Err(NameError::Dash)),
-        ] {
-            assert_eq!(NameError::check(name), verdict, "{name:?}");
-        }
-        assert_eq!(NameError::check(&"a".repeat(65)), Err(NameError::TooLong));
     }
 }

@@ -127,7 +127,7 @@ fn unreadable(error: &io::Error) -> Problem {
 
 /// The files of `mirrors.d` beside `main`, by name. Hidden ones are left out: editors leave their locks there.
 pub(super) fn drop_ins(main: &Path) -> Result<Vec<PathBuf>, (PathBuf, Problem)> {
-    let directory = directory(main);
+    let directory = super::mirrors_d(main);
     let list = match std::fs::read_dir(&directory) {
         Ok(list) => list,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -146,11 +146,6 @@ pub(super) fn drop_ins(main: &Path) -> Result<Vec<PathBuf>, (PathBuf, Problem)> 
     }
     files.sort();
     Ok(files)
-}
-
-/// `mirrors.d` beside `main`.
-pub(super) fn directory(main: &Path) -> PathBuf {
-    main.parent().unwrap_or(Path::new("")).join("mirrors.d")
 }
 
 #[cfg(test)]
@@ -179,7 +174,7 @@ mod tests {
 
     #[test]
     fn a_line_that_is_shown_cannot_steer_the_terminal() {
-        let found = place("\u{9b}2J = x", 8..9);
+        let found = place("\u{9b}2J = x", 7..8);
         assert_eq!((&*found.excerpt, &found.excerpt[found.span.clone()]), ("\u{fffd}2J = x", "x"));
     }
 

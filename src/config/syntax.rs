@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::problem::quoted;
+use super::safe::quoted;
 use crate::text::{Lang, config as say};
 
 /// One error of the TOML parser.

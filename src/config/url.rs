@@ -1,9 +1,11 @@
-//! What somebody probably meant who wrote something that is not a mirror's URL.
+//! What to say to somebody who wrote something that is not a mirror's URL, and what they probably meant.
 
+use super::safe::quoted;
 use crate::mirror::{MirrorUrl, UrlError};
+use crate::text::{Lang, config as say};
 
 /// A URL to propose instead of `said`, if one is likely.
-pub(super) fn meant(error: UrlError, said: &str) -> Option<String> {
+fn meant(error: UrlError, said: &str) -> Option<String> {
     let proposal = match error {
         UrlError::Blank => said.split_whitespace().collect::<String>(),
         UrlError::NoScheme => {
@@ -41,6 +43,58 @@ fn with_scheme(authority: &str) -> String {
     }
 }
 
+/// Why `said` is not a mirror's URL.
+pub(super) fn what(error: UrlError, lang: Lang, said: &str) -> String {
+    match error {
+        UrlError::Empty => say::url_empty(lang),
+        UrlError::Blank => say::url_blank(lang),
+        UrlError::Placeholder => say::url_placeholder(lang, placeholder(said)),
+        UrlError::NoScheme => say::url_no_scheme(lang),
+        UrlError::OtherScheme => say::url_other_scheme(lang),
+        UrlError::NoHost => say::url_no_host(lang),
+        UrlError::Host => say::url_host(lang),
+        UrlError::Port => say::url_port(lang),
+        UrlError::UserInfo => say::url_user_info(lang),
+        UrlError::Path => say::url_path(lang),
+        UrlError::Query => say::url_query(lang),
+        UrlError::Fragment => say::url_fragment(lang),
+    }
+}
+
+/// What to write instead of `said`.
+pub(super) fn hint(error: UrlError, lang: Lang, said: &str) -> Option<String> {
+    match error {
+        UrlError::Empty | UrlError::NoHost => Some(say::url_form_hint(lang)),
+        UrlError::Placeholder if said.contains("aliyuncs.com") => Some(say::placeholder_aliyun(lang)),
+        UrlError::Placeholder if said.contains("myhuaweicloud.com") => Some(say::placeholder_huawei(lang)),
+        UrlError::Placeholder => Some(say::placeholder_hint(lang, placeholder(said))),
+        UrlError::UserInfo => Some(say::url_user_info_hint(lang)),
+        UrlError::Path => Some(match meant(error, said) {
+            Some(meant) => say::did_you_mean(lang, &quoted(&meant)),
+            None => say::url_path_hint(lang),
+        }),
+        UrlError::Host if !said.is_ascii() => Some(say::url_ascii_hint(lang)),
+        UrlError::Blank
+        | UrlError::NoScheme
+        | UrlError::OtherScheme
+        | UrlError::Host
+        | UrlError::Port
+        | UrlError::Query
+        | UrlError::Fragment => Some(match meant(error, said) {
+            Some(meant) => say::did_you_mean(lang, &quoted(&meant)),
+            None => say::url_form_hint(lang),
+        }),
+    }
+}
+
+/// The placeholder itself: `<your_code>`, `{code}`, `$CODE`.
+fn placeholder(said: &str) -> &str {
+    let Some(start) = said.find(['<', '{', '$', '>', '}']) else { return said };
+    let tail = &said[start..];
+    let end = tail.find(['>', '}']).map(|at| at + 1).or_else(|| tail.find(['.', '/', ':']));
+    &tail[..end.unwrap_or(tail.len())]
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -68,6 +122,18 @@ mod tests {
         ] {
             let error = said.parse::<MirrorUrl>().unwrap_err();
             assert_eq!(meant(error, said).as_deref(), proposal, "{said:?}");
+        }
+    }
+
+    #[test]
+    fn a_placeholder_is_named_alone() {
+        for (said, named) in [
+            ("https://<your_code>.mirror.aliyuncs.com", "<your_code>"),
+            ("https://{id}.example", "{id}"),
+            ("https://$CODE.example", "$CODE"),
+            ("https://a>b", ">"),
+        ] {
+            assert_eq!(placeholder(said), named);
         }
     }
 }

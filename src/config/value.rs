@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use toml::de::DeValue;
 
-use super::problem::{Expected, Found, NameError, Problem};
+use super::name::NameError;
+use super::problem::{Expected, Found, Problem};
 use super::{Enabled, ProxyChoice, Reload};
 use crate::image::Image;
 use crate::mirror::{DOCKER_HUB, MirrorUrl};
