@@ -7,10 +7,10 @@
 use std::str::FromStr;
 
 pub mod cli;
+pub mod config;
 pub mod engine;
 pub mod reason;
 pub mod status;
-pub mod config;
 
 /// The language of text for people.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
