@@ -22,6 +22,8 @@
 
 pub mod cli;
 pub mod config;
+pub mod engine;
+pub mod file;
 pub mod image;
 pub mod mirror;
 pub mod observation;

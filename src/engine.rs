@@ -1,0 +1,196 @@
+//! The engines whose mirror list is kept: what they are now, what would change, and the change itself.
+//!
+//! Applying is read → plan → validate → back up → replace → reload → verify, or roll back. Whatever fails,
+//! the engine's file and the running engine stay as they were, and the [`Problem`] says why. An engine is
+//! never restarted, and nobody but the engine's own socket is talked to.
+
+pub mod docker;
+
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::image::Image;
+use crate::observation::ImageStore;
+use crate::reason::{ProblemKind, WarningKind};
+
+pub use docker::Docker;
+
+/// Why an engine does not have, or cannot be given, the list.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Problem {
+    /// Which of the closed list; [`crate::text::engine`] knows what to do about each.
+    pub kind: ProblemKind,
+    /// English: the path or socket first, then the act, then the cause.
+    pub detail: String,
+}
+
+impl Problem {
+    pub(crate) fn new(kind: ProblemKind, detail: impl Into<String>) -> Self {
+        Self { kind, detail: detail.into() }
+    }
+
+    /// What the engine's line in the status says after this problem.
+    pub const fn state(&self) -> State {
+        match self.kind {
+            ProblemKind::NotRunning | ProblemKind::NoAnswer | ProblemKind::Raced | ProblemKind::Locked => {
+                State::Pending
+            }
+            ProblemKind::NotTaken | ProblemKind::ReloadFailed => State::RolledBack,
+            ProblemKind::NotPermitted
+            | ProblemKind::BrokenFile
+            | ProblemKind::Unreadable
+            | ProblemKind::Unwritable
+            | ProblemKind::FlagConflict
+            | ProblemKind::AuthorizationPlugins
+            | ProblemKind::ReloadBug
+            | ProblemKind::FlagsReset
+            | ProblemKind::Overridden
+            | ProblemKind::ValidationFailed
+            | ProblemKind::RollbackFailed => State::Refused,
+        }
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.detail)
+    }
+}
+
+impl std::error::Error for Problem {}
+
+/// What is worth knowing of an engine although it does not stand in the way.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Warning {
+    /// Which of the closed list; [`crate::text::engine`] knows what to do about each.
+    pub kind: WarningKind,
+    /// What it is about: paths, flags, keys. May be empty.
+    pub detail: String,
+}
+
+impl Warning {
+    pub(crate) fn new(kind: WarningKind, detail: impl Into<String>) -> Self {
+        Self { kind, detail: detail.into() }
+    }
+}
+
+/// How an engine stands to the selection; the word in status.json.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    /// The engine itself lists exactly the selection.
+    InPlace,
+    /// It will be applied when the engine is there, or when the other writer is done.
+    Pending,
+    /// Nothing was written, for the reason in the problem.
+    Refused,
+    /// The engine could not be told, or did not take it, and the old file is in place.
+    RolledBack,
+    /// The engine is not installed.
+    Absent,
+}
+
+/// How the engine goes out to the world.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Outbound {
+    /// Proxy for `http://` URLs.
+    pub http: Option<String>,
+    /// Proxy for `https://` URLs.
+    pub https: Option<String>,
+    /// Hosts that are reached directly, in Go's comma-separated form.
+    pub no_proxy: Option<String>,
+}
+
+impl fmt::Debug for Outbound {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // A proxy's URL may have a password in it, and debug output ends in logs.
+        f.debug_struct("Outbound")
+            .field("http", &self.http.is_some())
+            .field("https", &self.https.is_some())
+            .field("no_proxy", &self.no_proxy)
+            .finish()
+    }
+}
+
+/// What an engine is, as it says itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Facts {
+    /// As in `docker version`.
+    pub version: String,
+    /// Where it keeps images, which decides what mirrors it can live with.
+    pub store: ImageStore,
+    /// The list that it uses now, without trailing slashes.
+    pub mirrors: Vec<String>,
+    /// The file that it reads its list from.
+    pub file: PathBuf,
+    /// The list in that file as it is written; `None` when the key is absent or the file cannot be read.
+    pub listed: Option<Vec<String>>,
+    /// Its proxies.
+    pub proxies: Outbound,
+    /// Images of Docker Hub that this host has, most recent first, at most 50.
+    pub images: Vec<Image>,
+    /// Worth knowing.
+    pub warnings: Vec<Warning>,
+    /// What an apply would be refused for, as far as can be told without trying.
+    pub refusal: Option<Problem>,
+}
+
+/// What would be done; the same value is then done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Plan {
+    /// The file.
+    pub file: PathBuf,
+    /// Its bytes now; `None` when there is no file.
+    pub before: Option<Vec<u8>>,
+    /// Its bytes afterwards; `None` when there will be no file.
+    pub after: Option<Vec<u8>>,
+    /// The list that the engine will have, entries to keep first.
+    pub mirrors: Vec<String>,
+    /// Whether there is anything to do: write, reload or both.
+    pub change: bool,
+}
+
+impl Plan {
+    /// Whether the file changes; otherwise at most a reload is due.
+    pub fn writes(&self) -> bool {
+        self.before != self.after
+    }
+
+    /// The change of the file as a unified diff; empty when the file does not change.
+    pub fn diff(&self) -> String {
+        if !self.writes() {
+            return String::new();
+        }
+        let name = self.file.display().to_string();
+        let side = |bytes: &Option<Vec<u8>>| match bytes {
+            Some(bytes) => (name.clone(), String::from_utf8_lossy(bytes).into_owned()),
+            None => ("/dev/null".to_owned(), String::new()),
+        };
+        let ((old_name, old), (new_name, new)) = (side(&self.before), side(&self.after));
+        let diff = similar::TextDiff::from_lines(&old, &new);
+        diff.unified_diff().header(&old_name, &new_name).to_string()
+    }
+}
+
+/// What was done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Applied {
+    /// Whether anything was done at all.
+    pub changed: bool,
+    /// The list as it now stands in the file.
+    pub mirrors: Vec<String>,
+    /// Whether the engine itself lists exactly these. False only where reloading was left to somebody else.
+    pub verified: bool,
+    /// From the file's replacement to the engine's proof; `None` when nothing was reloaded.
+    pub acknowledged: Option<Duration>,
+}
+
+impl Applied {
+    /// What the engine's line in the status says.
+    pub const fn state(&self) -> State {
+        if self.verified { State::InPlace } else { State::Pending }
+    }
+}

@@ -1,0 +1,373 @@
+//! dockerd: the list `registry-mirrors` in its daemon.json.
+//!
+//! What the running dockerd says of itself goes before what we were told of it: its own command line names the
+//! file, `/info` the list in use. [`edit`] renders, [`crate::file`] replaces, and `/info` proves.
+
+mod api;
+mod backup;
+mod discover;
+pub mod edit;
+mod images;
+mod log;
+mod outbound;
+mod reload;
+mod scruples;
+mod transact;
+mod validate;
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use tokio::time::sleep;
+
+use crate::engine::{Applied, Facts, Plan, Problem};
+use crate::file::{self, Snapshot};
+use crate::mirror::MirrorUrl;
+use crate::observation::ImageStore;
+use crate::reason::ProblemKind;
+
+use api::{Api, Info};
+use backup::Backups;
+use discover::Process;
+use edit::{Document, EditError};
+use scruples::Scene;
+use transact::{Outcome, Transaction};
+
+pub use reload::Reload;
+
+/// A writer that truncates and then writes leaves an empty or half file for a moment; so long is waited.
+const SETTLE: Duration = Duration::from_millis(500);
+
+/// How often a change starts again when somebody else wrote the file in between.
+const ATTEMPTS: usize = 3;
+
+/// Where dockerd is and how it is reloaded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// Its daemon.json, unless the running dockerd says that it reads another.
+    pub config_file: PathBuf,
+    /// Its API.
+    pub socket: PathBuf,
+    /// How a reload is asked for.
+    pub reload: Reload,
+    /// The systemd unit that runs it.
+    pub unit: String,
+    /// Where it writes its pid; looked at only when systemd holds the socket.
+    pub pid_file: PathBuf,
+    /// Entries that always stay, first.
+    pub keep: Vec<MirrorUrl>,
+}
+
+/// One dockerd.
+#[derive(Clone, Debug)]
+pub struct Docker {
+    settings: Settings,
+    api: Api,
+    backups: Backups,
+}
+
+/// A dockerd that answers, at one moment.
+struct Live {
+    info: Info,
+    process: Option<Process>,
+    file: PathBuf,
+}
+
+impl Docker {
+    /// Nothing is touched yet. Backups and the lock live in `engines/docker` of `state_dir`.
+    pub fn new(settings: Settings, state_dir: &Path) -> Self {
+        let api = Api::new(&settings.socket);
+        let backups = Backups::new(state_dir.join("engines/docker"));
+        Self { settings, api, backups }
+    }
+
+    /// Whether there is a dockerd on this host, running or not.
+    pub fn installed(&self) -> bool {
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let places = ["/usr/bin", "/usr/sbin", "/usr/local/bin", "/usr/local/sbin", "/snap/bin"];
+        let mut places = std::env::split_paths(&path).chain(places.map(PathBuf::from));
+        self.settings.socket.exists() || places.any(|place| place.join("dockerd").is_file())
+    }
+
+    /// What dockerd is now. Writes nothing, takes no lock.
+    ///
+    /// # Errors
+    /// It does not run, does not answer or may not be asked. A broken file is no error here; see
+    /// [`Facts::refusal`].
+    pub async fn facts(&self) -> Result<Facts, Problem> {
+        let live = self.look().await?;
+        let read = read(&live.file);
+        let bytes = read.as_ref().ok().and_then(Snapshot::bytes);
+        let parsed = Document::parse(bytes).map_err(|error| broken(&live.file, &error));
+        let empty = Document::parse(None).expect("nothing parses");
+        let document = parsed.as_ref().unwrap_or(&empty);
+        let scene = live.scene(document);
+        let (proxies, hidden) = outbound::of(&live.info, live.process.as_ref(), document);
+        let warnings = scene.warnings().into_iter().chain(hidden).collect();
+        let refusal = scene.refusal().or_else(|| scene.overridden());
+        let refusal = read.as_ref().err().or(parsed.as_ref().err()).cloned().or(refusal);
+        let store = if live.info.containerd_store() { ImageStore::Containerd } else { ImageStore::Classic };
+        Ok(Facts {
+            store,
+            mirrors: live.info.mirrors(),
+            listed: document.listed(),
+            proxies,
+            // Without them mirrors are still judged, by the images that mirrors.toml names.
+            images: self.api.images().await.map(images::of_hub).unwrap_or_default(),
+            warnings,
+            refusal,
+            version: live.info.server_version,
+            file: live.file,
+        })
+    }
+
+    /// What [`Self::apply`] would do.
+    ///
+    /// # Errors
+    /// Why it would do nothing.
+    pub async fn plan(&self, mirrors: &[MirrorUrl]) -> Result<Plan, Problem> {
+        let live = self.look().await?;
+        let snapshot = settled(&live.file).await?;
+        plan(&live, &snapshot, &self.wanted(mirrors))
+    }
+
+    /// Makes `mirrors`, after the entries to keep, the list of the file and of the running dockerd.
+    ///
+    /// Must be awaited to its end: dropped half-way, it leaves the file written and unproven.
+    ///
+    /// # Errors
+    /// File and dockerd are as they were, and the problem says why. Only after
+    /// [`ProblemKind::RollbackFailed`] the file is not.
+    pub async fn apply(&self, mirrors: &[MirrorUrl]) -> Result<Applied, Problem> {
+        let _lock = self.backups.lock()?;
+        let wanted = self.wanted(mirrors);
+        let mut attempt = 1;
+        loop {
+            match self.apply_once(&wanted).await {
+                Err(problem) if problem.kind == ProblemKind::Raced && attempt < ATTEMPTS => attempt += 1,
+                done => return done,
+            }
+        }
+    }
+
+    async fn apply_once(&self, wanted: &[MirrorUrl]) -> Result<Applied, Problem> {
+        let live = self.look().await?;
+        let snapshot = settled(&live.file).await?;
+        let plan = plan(&live, &snapshot, wanted)?;
+        if !plan.change {
+            return Ok(Applied { changed: false, mirrors: plan.mirrors, verified: true, acknowledged: None });
+        }
+        let after = plan.after.as_deref().expect("only a restore removes the file");
+        validate::check(&live.file, after, wanted)?;
+        let outcome = self.carry_out(&live, &snapshot, after, &plan.mirrors).await?;
+        let changed = plan.writes() || matches!(outcome, Outcome::Proven(_));
+        self.applied(changed, plan.mirrors, outcome).await
+    }
+
+    /// What [`Self::restore`] would do.
+    ///
+    /// # Errors
+    /// Why it would do nothing.
+    pub async fn plan_restore(&self) -> Result<Plan, Problem> {
+        let live = self.look().await?;
+        let snapshot = settled(&live.file).await?;
+        self.restoration(&live, &snapshot)
+    }
+
+    /// Puts back what stood in the file before the first write: its bytes, if since then only our value has
+    /// changed, else our value alone. What was kept is kept on.
+    ///
+    /// Must be awaited to its end, as [`Self::apply`].
+    ///
+    /// # Errors
+    /// As [`Self::apply`].
+    pub async fn restore(&self) -> Result<Applied, Problem> {
+        let _lock = self.backups.lock()?;
+        let live = self.look().await?;
+        let snapshot = settled(&live.file).await?;
+        let plan = self.restoration(&live, &snapshot)?;
+        if !plan.change {
+            return Ok(Applied { changed: false, mirrors: plan.mirrors, verified: true, acknowledged: None });
+        }
+        let lacks_key = |bytes| Document::parse(bytes).is_ok_and(|document| document.listed().is_none());
+        if let Some(after) = plan.after.as_deref().filter(|after| !lacks_key(Some(after))) {
+            let outcome = self.carry_out(&live, &snapshot, after, &plan.mirrors).await?;
+            return self.applied(true, plan.mirrors, outcome).await;
+        }
+        // A reload of a file without the key changes nothing, so an empty list is applied first; then the key
+        // can go, and dockerd need not be told.
+        let document = Document::parse(snapshot.bytes()).map_err(|error| broken(&live.file, &error))?;
+        let outcome = if live.info.mirrors().is_empty() {
+            Outcome::Proven(Duration::ZERO)
+        } else {
+            self.carry_out(&live, &snapshot, &document.with(&[]), &[]).await?
+        };
+        let emptied = read(&live.file)?;
+        let done = match &plan.after {
+            Some(after) => file::replace(&live.file, after, Some(&emptied)),
+            None if emptied.bytes().is_some() => file::remove(&live.file, Some(&emptied)),
+            None => Ok(()),
+        };
+        done.map_err(|error| transact::unwritable(&error))?;
+        self.applied(true, plan.mirrors, outcome).await
+    }
+
+    fn restoration(&self, live: &Live, snapshot: &Snapshot) -> Result<Plan, Problem> {
+        let before = snapshot.bytes().map(<[u8]>::to_vec);
+        let Some(pristine) = self.backups.pristine(&live.file)? else {
+            let (file, mirrors) = (live.file.clone(), live.info.mirrors());
+            return Ok(Plan { file, after: before.clone(), before, mirrors, change: false });
+        };
+        let document = Document::parse(snapshot.bytes()).map_err(|error| broken(&live.file, &error))?;
+        if let Some(problem) = live.scene(&document).refusal() {
+            return Err(problem);
+        }
+        let original = pristine.bytes.as_deref();
+        let listed = Document::parse(original).map_err(|error| broken(&live.file, &error))?.listed();
+        let mirrors = normal(&listed.unwrap_or_default());
+        let after = edit::put_back(snapshot.bytes(), original).map_err(|error| broken(&live.file, &error))?;
+        let change = before != after || live.info.mirrors() != mirrors;
+        Ok(Plan { file: live.file.clone(), before, after, mirrors, change })
+    }
+
+    /// Second opinion, then the transaction.
+    async fn carry_out(
+        &self,
+        live: &Live,
+        snapshot: &Snapshot,
+        after: &[u8],
+        wanted: &[String],
+    ) -> Result<Outcome, Problem> {
+        let process = live.process.as_ref();
+        let way = self.settings.reload.way(&self.settings.unit, process)?;
+        validate::second_opinion(&live.info.server_version, process, &live.file, after).await?;
+        let transaction = Transaction {
+            api: &self.api,
+            backups: &self.backups,
+            file: &live.file,
+            way: &way,
+            mark: log::Mark::set(process),
+            before: snapshot,
+            was: &live.info.mirrors(),
+        };
+        transaction.run(after, wanted).await
+    }
+
+    async fn applied(
+        &self,
+        changed: bool,
+        mirrors: Vec<String>,
+        outcome: Outcome,
+    ) -> Result<Applied, Problem> {
+        let (verified, acknowledged) = match outcome {
+            Outcome::Proven(time) => (true, Some(time)),
+            Outcome::Unproven => (self.api.info().await?.mirrors() == mirrors, None),
+        };
+        Ok(Applied { changed, mirrors, verified, acknowledged })
+    }
+
+    /// Entries to keep, then `mirrors`, each once.
+    fn wanted(&self, mirrors: &[MirrorUrl]) -> Vec<MirrorUrl> {
+        let mut wanted: Vec<MirrorUrl> = Vec::new();
+        for mirror in self.settings.keep.iter().chain(mirrors) {
+            if !wanted.contains(mirror) {
+                wanted.push(mirror.clone());
+            }
+        }
+        wanted
+    }
+
+    async fn look(&self) -> Result<Live, Problem> {
+        self.refuse_to_wake()?;
+        let pong = self.api.ping().await?;
+        let process = Process::find(pong.peer, &self.settings.pid_file);
+        let info = self.api.info().await?;
+        let file = process.as_ref().map_or_else(|| self.settings.config_file.clone(), Process::config_file);
+        Ok(Live { info, process, file })
+    }
+
+    /// Under socket activation a connection starts a dockerd that somebody has stopped.
+    fn refuse_to_wake(&self) -> Result<(), Problem> {
+        let socket = &self.settings.socket;
+        let standard = [Path::new("/var/run/docker.sock"), Path::new("/run/docker.sock")];
+        let activated = Path::new("/run/systemd/system").is_dir() && standard.contains(&socket.as_path());
+        if activated && Process::all().is_empty() {
+            let detail =
+                format!("{}: dockerd does not run, and asking here would start it", socket.display());
+            return Err(Problem::new(ProblemKind::NotRunning, detail));
+        }
+        Ok(())
+    }
+}
+
+impl Live {
+    fn scene<'a>(&'a self, document: &'a Document<'a>) -> Scene<'a> {
+        Scene { info: &self.info, process: self.process.as_ref(), file: &self.file, document }
+    }
+}
+
+fn plan(live: &Live, snapshot: &Snapshot, wanted: &[MirrorUrl]) -> Result<Plan, Problem> {
+    let before = snapshot.bytes().map(<[u8]>::to_vec);
+    let document = Document::parse(snapshot.bytes()).map_err(|error| broken(&live.file, &error))?;
+    let scene = live.scene(&document);
+    if let Some(problem) = scene.refusal().or_else(|| scene.overridden()) {
+        return Err(problem);
+    }
+    let mirrors: Vec<_> = wanted.iter().map(|mirror| mirror.as_str().to_owned()).collect();
+    let in_use = live.info.mirrors() == mirrors;
+    let in_file = match document.listed() {
+        Some(listed) => normal(&listed) == mirrors,
+        // No key and an empty list are the same to dockerd, unless it still has a list from before.
+        None => mirrors.is_empty() && in_use,
+    };
+    let after = if in_file { before.clone() } else { Some(document.with(&mirrors)) };
+    Ok(Plan { file: live.file.clone(), before, after, mirrors, change: !in_file || !in_use })
+}
+
+/// Entries as dockerd compares them: one trailing slash does not count, a repetition neither.
+fn normal(list: &[String]) -> Vec<String> {
+    let mut normal: Vec<String> = Vec::new();
+    for entry in list.iter().map(|entry| entry.strip_suffix('/').unwrap_or(entry)) {
+        if !normal.iter().any(|known| known == entry) {
+            normal.push(entry.to_owned());
+        }
+    }
+    normal
+}
+
+/// The first number of a version such as `20.10.24+dfsg1`.
+fn major(version: &str) -> Option<u32> {
+    version.split('.').next()?.parse().ok()
+}
+
+fn read(path: &Path) -> Result<Snapshot, Problem> {
+    file::read(path).map_err(|error| {
+        let denied = error.kind() == io::ErrorKind::PermissionDenied;
+        let kind = if denied { ProblemKind::NotPermitted } else { ProblemKind::Unreadable };
+        Problem::new(kind, format!("{}: cannot be read: {error}", path.display()))
+    })
+}
+
+/// Reads the file; one that is empty or broken is perhaps just being written, and is given time.
+async fn settled(path: &Path) -> Result<Snapshot, Problem> {
+    let mut snapshot = read(path)?;
+    for _ in 0..ATTEMPTS {
+        let blank = snapshot.bytes().is_some_and(|bytes| bytes.trim_ascii().is_empty());
+        if !blank && Document::parse(snapshot.bytes()).is_ok() {
+            break;
+        }
+        sleep(SETTLE).await;
+        let again = read(path)?;
+        if again == snapshot {
+            break;
+        }
+        snapshot = again;
+    }
+    Ok(snapshot)
+}
+
+fn broken(file: &Path, error: &EditError) -> Problem {
+    let separator = if error.at.is_some() { ":" } else { ": " };
+    Problem::new(ProblemKind::BrokenFile, format!("{}{separator}{error}", file.display()))
+}

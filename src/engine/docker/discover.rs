@@ -1,0 +1,202 @@
+//! Which process is this dockerd, and what was it told: its own command line, not what we were told of it.
+
+use std::fs;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+/// What dockerd reads unless its command line says otherwise.
+const DEFAULT_FILE: &str = "/etc/docker/daemon.json";
+
+/// A running dockerd.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Process {
+    pid: i32,
+    /// Clock ticks from boot to its start: with the pid, this names one process for ever.
+    started: u64,
+    arguments: Vec<String>,
+}
+
+impl Process {
+    /// The dockerd behind a socket: its listener, or under socket activation the one of the pid file, or the
+    /// only one there is.
+    ///
+    /// `None` when the listener is somebody else, such as a proxy: then any dockerd we could find beside it
+    /// need not be the one that answers, and its file must not be written on a guess.
+    pub(super) fn find(listener: Option<i32>, pid_file: &Path) -> Option<Self> {
+        let listener = listener?;
+        if !name_of(listener).is_some_and(|name| name == "systemd" || name == "init") {
+            return Self::read(listener);
+        }
+        let named: Option<i32> = fs::read_to_string(pid_file).ok().and_then(|pid| pid.trim().parse().ok());
+        let named = named.and_then(Self::read).filter(Self::shares_our_namespace);
+        named.or_else(|| match &Self::all()[..] {
+            [only] => Some(only.clone()),
+            [] | [_, _, ..] => None,
+        })
+    }
+
+    /// Every dockerd that runs beside us; those inside containers are not meant.
+    pub(super) fn all() -> Vec<Self> {
+        let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
+        let pids = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+        pids.filter_map(Self::read).filter(Self::shares_our_namespace).collect()
+    }
+
+    /// The process `pid`, if it is a dockerd.
+    fn read(pid: i32) -> Option<Self> {
+        // NixOS wraps it; the kernel cuts names at 15 bytes.
+        if !matches!(&*name_of(pid)?, "dockerd" | ".dockerd-wrappe") {
+            return None;
+        }
+        let line = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
+        let line = String::from_utf8_lossy(&line).into_owned();
+        let arguments = line.split_terminator('\0').skip(1).map(str::to_owned).collect();
+        Some(Self { pid, started: started(pid)?, arguments })
+    }
+
+    /// Whether the pid still means this process.
+    pub(super) fn lives(&self) -> bool {
+        Self::read(self.pid).is_some_and(|now| now.started == self.started)
+    }
+
+    fn shares_our_namespace(&self) -> bool {
+        let namespace = |who: &str| fs::metadata(format!("/proc/{who}/ns/pid")).map(|meta| meta.ino());
+        match (namespace(&self.pid.to_string()), namespace("self")) {
+            (Ok(theirs), Ok(ours)) => theirs == ours,
+            // A process that we may not look into could be anywhere.
+            (Err(_), _) | (_, Err(_)) => false,
+        }
+    }
+
+    pub(super) fn pid(&self) -> i32 {
+        self.pid
+    }
+
+    /// All that follows the program's name.
+    pub(super) fn arguments(&self) -> &[String] {
+        &self.arguments
+    }
+
+    /// The values that the flag `--name` was given.
+    pub(super) fn flag(&self, name: &str) -> Vec<&str> {
+        let mut values = Vec::new();
+        let mut arguments = self.arguments.iter();
+        while let Some(argument) = arguments.next() {
+            match argument.strip_prefix("--").and_then(|flag| flag.strip_prefix(name)) {
+                Some("") => values.extend(arguments.next().map(|value| &**value)),
+                Some(rest) => values.extend(rest.strip_prefix('=')),
+                None => {}
+            }
+        }
+        values
+    }
+
+    /// The file that it reads its configuration from.
+    pub(super) fn config_file(&self) -> PathBuf {
+        match self.flag("config-file").last() {
+            Some(file) => fs::read_link(format!("/proc/{}/cwd", self.pid)).unwrap_or_default().join(file),
+            None => self.rootless_directory().map_or(DEFAULT_FILE.into(), |home| home.join("daemon.json")),
+        }
+    }
+
+    /// Where it looks for `<registry>/hosts.toml`.
+    pub(super) fn certs_directory(&self) -> PathBuf {
+        self.rootless_directory().unwrap_or("/etc/docker".into()).join("certs.d")
+    }
+
+    /// `~/.config/docker` of a rootless dockerd; such a one runs under RootlessKit and says so.
+    fn rootless_directory(&self) -> Option<PathBuf> {
+        self.environment("ROOTLESSKIT_STATE_DIR")?;
+        let home = || self.environment("HOME").map(|home| Path::new(&home).join(".config"));
+        self.environment("XDG_CONFIG_HOME")
+            .map(PathBuf::from)
+            .or_else(home)
+            .map(|config| config.join("docker"))
+    }
+
+    /// A variable of its environment; `None` too when we may not read that.
+    pub(super) fn environment(&self, name: &str) -> Option<String> {
+        let environment = fs::read(format!("/proc/{}/environ", self.pid)).ok()?;
+        environment.split(|byte| *byte == 0).find_map(|pair| {
+            let value = pair.strip_prefix(name.as_bytes())?.strip_prefix(b"=")?;
+            String::from_utf8(value.to_vec()).ok()
+        })
+    }
+
+    /// The systemd unit that it runs in, by its control group.
+    pub(super) fn unit(&self) -> Option<String> {
+        let groups = fs::read_to_string(format!("/proc/{}/cgroup", self.pid)).ok()?;
+        unit_in(&groups)
+    }
+
+    /// The very program that runs, even when a package upgrade has replaced it on disk.
+    pub(super) fn program(&self) -> PathBuf {
+        let link = PathBuf::from(format!("/proc/{}/exe", self.pid));
+        if fs::read_link(&link).is_ok() { link } else { "dockerd".into() }
+    }
+
+    /// The regular file that its log goes to, if it goes to one.
+    pub(super) fn log_file(&self) -> Option<PathBuf> {
+        let target = fs::read_link(format!("/proc/{}/fd/2", self.pid)).ok()?;
+        let is_log = target.as_os_str().as_bytes().starts_with(b"/") && target.is_file();
+        is_log.then_some(target)
+    }
+}
+
+fn name_of(pid: i32) -> Option<String> {
+    fs::read_to_string(format!("/proc/{pid}/comm")).ok().map(|name| name.trim_end().to_owned())
+}
+
+/// Field 22 of `/proc/pid/stat`; the second field is in parentheses and may have blanks in it.
+fn started(pid: i32) -> Option<u64> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    stat.rsplit_once(')')?.1.split_whitespace().nth(19)?.parse().ok()
+}
+
+fn unit_in(groups: &str) -> Option<String> {
+    groups.lines().find_map(|line| {
+        let (_, rest) = line.split_once(':')?;
+        let path = rest.strip_prefix(':').or_else(|| rest.strip_prefix("name=systemd:"))?;
+        let last = path.rsplit('/').next()?;
+        last.ends_with(".service").then(|| last.to_owned())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flag_is_read_in_both_its_spellings() {
+        let line = "--config-file /a.json --registry-mirror=https://a --registry-mirrors-not x --registry-mirror https://b";
+        let arguments = line.split(' ').map(str::to_owned).collect();
+        let process = Process { pid: 0, started: 0, arguments };
+        assert_eq!(process.flag("config-file"), ["/a.json"]);
+        assert_eq!(process.flag("registry-mirror"), ["https://a", "https://b"]);
+        assert!(process.flag("max-concurrent-downloads").is_empty());
+    }
+
+    #[test]
+    fn the_unit_is_the_last_part_of_the_control_group() {
+        for (groups, unit) in [
+            ("0::/system.slice/docker.service\n", Some("docker.service")),
+            (
+                "9:name=systemd:/system.slice/snap.docker.dockerd.service\n0::/\n",
+                Some("snap.docker.dockerd.service"),
+            ),
+            ("12:pids:/system.slice/docker.service\n", None),
+            ("0::/docker/0123\n", None),
+            ("0::/\n", None),
+        ] {
+            assert_eq!(unit_in(groups).as_deref(), unit, "{groups:?}");
+        }
+    }
+
+    #[test]
+    fn no_process_but_a_dockerd_is_taken_for_one() {
+        let ours = i32::try_from(std::process::id()).unwrap();
+        assert_eq!(Process::read(ours), None);
+        assert_eq!(Process::read(i32::MAX), None);
+    }
+}

@@ -1,0 +1,116 @@
+//! What dockerd said about a reload that it did not take.
+//!
+//! The API tells nothing of a rejected reload; only the log does, which is a file or the journal.
+
+use std::fs::{self, File};
+use std::io::{Read, Seek, SeekFrom};
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::time::Duration;
+
+use tokio::process::Command;
+use tokio::time::timeout;
+
+use super::discover::Process;
+
+/// The journal may be slow on a busy disk, and this is only an explanation.
+const DEADLINE: Duration = Duration::from_secs(3);
+
+/// A few reloads log some kibibytes.
+const TAIL_BYTES: u64 = 64 << 10;
+
+/// More characters do not help a reader.
+const LINE_CHARACTERS: usize = 400;
+
+/// A place in dockerd's log, from which on is listened.
+#[derive(Debug)]
+pub(super) enum Mark {
+    File { path: PathBuf, from: u64 },
+    Journal { pid: i32 },
+    Nowhere,
+}
+
+impl Mark {
+    /// Here, now.
+    pub(super) fn set(process: Option<&Process>) -> Self {
+        let Some(process) = process else { return Self::Nowhere };
+        let file = process.log_file();
+        match file.and_then(|path| fs::metadata(&path).ok().map(|metadata| (path, metadata.len()))) {
+            Some((path, from)) => Self::File { path, from },
+            None if process.unit().is_some() => Self::Journal { pid: process.pid() },
+            None => Self::Nowhere,
+        }
+    }
+
+    /// The last error that dockerd logged since the mark was set.
+    pub(super) async fn complaint(&self) -> Option<String> {
+        let text = match self {
+            Self::File { path, from } => tail(path, *from)?,
+            Self::Journal { pid } => journal(*pid).await?,
+            Self::Nowhere => return None,
+        };
+        text.lines().rev().find_map(error_in)
+    }
+}
+
+fn tail(path: &PathBuf, from: u64) -> Option<String> {
+    let mut file = File::open(path).ok()?;
+    file.seek(SeekFrom::Start(from)).ok()?;
+    let mut bytes = Vec::new();
+    file.take(TAIL_BYTES).read_to_end(&mut bytes).ok()?;
+    Some(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+async fn journal(pid: i32) -> Option<String> {
+    let mut command = Command::new("journalctl");
+    // The proof is waited for 5 seconds; what is older was not about this reload.
+    command.args(["--quiet", "--output=cat", "--since=-15s", "--lines=50", &format!("_PID={pid}")]);
+    command.stdin(Stdio::null()).kill_on_drop(true);
+    let output = timeout(DEADLINE, command.output()).await.ok()?.ok()?;
+    Some(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// The message of a line such as `time="…" level=error msg="invalid mirror: …"`.
+fn error_in(line: &str) -> Option<String> {
+    let (_, rest) = line.split_once("level=error")?;
+    let (_, quoted) = rest.split_once("msg=")?;
+    // logrus writes the message as a Go string, whose escapes are JSON's for all that occurs here.
+    let message = serde_json::Deserializer::from_str(quoted).into_iter::<String>().next();
+    let message = message.and_then(Result::ok).unwrap_or_else(|| quoted.to_owned());
+    Some(plain(&message))
+}
+
+/// The last line that is not blank, safe for a terminal.
+pub(super) fn last_line(bytes: &[u8]) -> Option<String> {
+    let text = String::from_utf8_lossy(bytes);
+    text.lines().rev().map(plain).find(|line| !line.is_empty())
+}
+
+/// Without control characters, and not endless.
+fn plain(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).take(LINE_CHARACTERS).collect::<String>().trim().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_message_of_an_error_line_is_found_and_made_safe() {
+        for (line, message) in [
+            (r#"time="x" level=error msg="invalid mirror: \"b\"""#, Some(r#"invalid mirror: "b""#)),
+            (r#"time="x" level=error msg="a\u001b[2Jb" module=grpc"#, Some("a[2Jb")),
+            ("time=x level=error msg=short", Some("short")),
+            (r#"time="x" level=info msg="fine""#, None),
+            ("", None),
+        ] {
+            assert_eq!(error_in(line).as_deref(), message, "{line}");
+        }
+    }
+
+    #[test]
+    fn the_last_line_that_is_not_blank_counts() {
+        assert_eq!(last_line(b"a\n b\x07\n\n").as_deref(), Some("b"));
+        assert_eq!(last_line(b"\n"), None);
+    }
+}

@@ -1,0 +1,146 @@
+//! Asking dockerd to read its file again, without a restart ever.
+//!
+//! A SIGHUP that comes before dockerd has set its trap ends dockerd, and one that goes to a pid that has been
+//! given to somebody else ends somebody else. So the way is settled before anything is written, and a
+//! signal goes through a pidfd to a process that was seen to be this dockerd and to serve its API.
+
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+
+use rustix::io::Errno;
+use rustix::process::{Pid, PidfdFlags, Signal};
+use tokio::process::Command;
+use tokio::time::timeout;
+
+use super::discover::Process;
+use crate::engine::Problem;
+use crate::reason::ProblemKind;
+
+/// `systemctl reload` waits for a unit that is still activating, and a command may do what it likes.
+const DEADLINE: Duration = Duration::from_secs(30);
+
+/// How a reload is asked for, as it was configured.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reload {
+    /// systemd's way where systemd runs this dockerd, a signal otherwise.
+    Auto,
+    /// `systemctl reload UNIT`.
+    Systemd,
+    /// SIGHUP to the dockerd behind the socket.
+    Signal,
+    /// Not at all: somebody else sees to it.
+    None,
+    /// A program and its arguments.
+    Command(Vec<String>),
+}
+
+/// How it will be asked for, settled.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Way {
+    /// By systemd; where that fails, by signal to the process, if there is one to fall back to.
+    Systemd(String, Option<Process>),
+    Signal(Process),
+    Command(Vec<String>),
+    Nobody,
+}
+
+impl Reload {
+    /// Settles the way.
+    ///
+    /// # Errors
+    /// A signal is wanted and the process was not found, or the command is empty.
+    pub(super) fn way(&self, unit: &str, process: Option<&Process>) -> Result<Way, Problem> {
+        let unknown = || {
+            let detail = "dockerd: cannot be reloaded: its process was not found, neither by the socket nor by the pid file";
+            Problem::new(ProblemKind::ReloadFailed, detail)
+        };
+        match self {
+            Self::Auto => {
+                let process = process.ok_or_else(unknown)?;
+                let by_systemd = Path::new("/run/systemd/system").is_dir();
+                if by_systemd && process.unit().as_deref() == Some(unit) {
+                    Ok(Way::Systemd(unit.to_owned(), Some(process.clone())))
+                } else {
+                    Ok(Way::Signal(process.clone()))
+                }
+            }
+            Self::Systemd => Ok(Way::Systemd(unit.to_owned(), None)),
+            Self::Signal => process.cloned().map(Way::Signal).ok_or_else(unknown),
+            Self::None => Ok(Way::Nobody),
+            Self::Command(command) if command.is_empty() => {
+                Err(Problem::new(ProblemKind::ReloadFailed, "reload: the command is empty"))
+            }
+            Self::Command(command) => Ok(Way::Command(command.clone())),
+        }
+    }
+}
+
+impl Way {
+    /// Asks once. That the engine was asked is no proof that it took the change.
+    ///
+    /// # Errors
+    /// [`ProblemKind::ReloadFailed`] with what the system or the program said.
+    pub(super) async fn ask(&self) -> Result<(), Problem> {
+        match self {
+            Self::Systemd(unit, fallback) => {
+                let systemctl = ["systemctl", "--no-ask-password", "reload", unit].map(str::to_owned);
+                match (run(&systemctl).await, fallback) {
+                    (Err(problem), Some(process)) => {
+                        tracing::debug!(%problem, "systemd does not reload it; sending the signal ourselves");
+                        signal(process)
+                    }
+                    (result, Some(_) | None) => result,
+                }
+            }
+            Self::Signal(process) => signal(process),
+            Self::Command(command) => run(command).await,
+            Self::Nobody => Ok(()),
+        }
+    }
+}
+
+/// Sends SIGHUP through a pidfd. The process is checked after it was opened, so that between check and
+/// signal the pid cannot come to mean another.
+fn signal(process: &Process) -> Result<(), Problem> {
+    let failed = |cause: &str| {
+        let detail = format!("dockerd (pid {}): cannot be sent SIGHUP: {cause}", process.pid());
+        Problem::new(ProblemKind::ReloadFailed, detail)
+    };
+    let pid = Pid::from_raw(process.pid()).ok_or_else(|| failed("no such process"))?;
+    let opened = match rustix::process::pidfd_open(pid, PidfdFlags::empty()) {
+        Ok(descriptor) => Some(descriptor),
+        // Before Linux 5.3 there is none; the check below still stands right before the signal.
+        Err(Errno::NOSYS) => None,
+        Err(error) => return Err(failed(&error.to_string())),
+    };
+    if !process.lives() {
+        return Err(failed("it is not the process any more that it was"));
+    }
+    let sent = match opened {
+        Some(descriptor) => rustix::process::pidfd_send_signal(descriptor, Signal::HUP),
+        None => rustix::process::kill_process(pid, Signal::HUP),
+    };
+    sent.map_err(|error| failed(&error.to_string()))
+}
+
+async fn run(command: &[String]) -> Result<(), Problem> {
+    let shown = command.join(" ");
+    let failed = |cause: String| Problem::new(ProblemKind::ReloadFailed, format!("{shown}: {cause}"));
+    let mut child = Command::new(&command[0]);
+    child
+        .args(&command[1..])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true);
+    match timeout(DEADLINE, child.output()).await {
+        Err(_) => Err(failed(format!("did not end within {DEADLINE:?}"))),
+        Ok(Err(error)) => Err(failed(error.to_string())),
+        Ok(Ok(output)) if output.status.success() => Ok(()),
+        Ok(Ok(output)) => {
+            let said = super::log::last_line(&output.stderr).unwrap_or_else(|| "said nothing".to_owned());
+            Err(failed(format!("{}: {said}", output.status)))
+        }
+    }
+}
