@@ -341,19 +341,22 @@ fn obstructed(path: &Path, obstacle: Obstacle) -> ReplaceError {
     ReplaceError { path: path.to_owned(), obstacle, replaced: false, source: None }
 }
 
-/// Tells from an error number, and where that is ambiguous from the file, what stands in the way.
+/// Tells from the kind of an error, and where that is ambiguous from the file, what stands in the way.
+///
+/// The number itself would tell no more, and tempfile does not hand it on.
+#[expect(clippy::wildcard_enum_match_arm, reason = "io::ErrorKind is an open set of the standard library")]
 fn refused(path: &Path, target: &Path, error: io::Error) -> ReplaceError {
-    let obstacle = match error.raw_os_error().map(Errno::from_raw_os_error) {
-        Some(Errno::ROFS) => Obstacle::ReadOnly,
-        Some(Errno::BUSY) => Obstacle::MountPoint,
-        Some(Errno::NOSPC | Errno::DQUOT) => Obstacle::Full,
-        Some(Errno::EXIST) => Obstacle::Raced,
-        Some(Errno::NOENT | Errno::NOTDIR) => Obstacle::NoDirectory,
-        Some(Errno::PERM) if is_immutable(target) || is_immutable(directory_of(target)) => {
-            Obstacle::Immutable
+    let obstacle = match error.kind() {
+        io::ErrorKind::ReadOnlyFilesystem => Obstacle::ReadOnly,
+        io::ErrorKind::ResourceBusy => Obstacle::MountPoint,
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Obstacle::Full,
+        io::ErrorKind::AlreadyExists => Obstacle::Raced,
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Obstacle::NoDirectory,
+        io::ErrorKind::PermissionDenied => {
+            let immutable = is_immutable(target) || is_immutable(directory_of(target));
+            if immutable { Obstacle::Immutable } else { Obstacle::NotPermitted }
         }
-        Some(Errno::PERM | Errno::ACCESS) => Obstacle::NotPermitted,
-        Some(_) | None => Obstacle::Other,
+        _ => Obstacle::Other,
     };
     ReplaceError { path: path.to_owned(), obstacle, replaced: false, source: Some(error) }
 }
@@ -363,4 +366,154 @@ fn is_immutable(path: &Path) -> bool {
         .ok()
         .and_then(|file| rustix::fs::ioctl_getflags(file.as_fd()).ok())
         .is_some_and(|flags| flags.intersects(IFlags::IMMUTABLE | IFlags::APPEND))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    use std::os::unix::fs::symlink;
+
+    struct Place {
+        directory: tempfile::TempDir,
+    }
+
+    impl Place {
+        fn new() -> Self {
+            Self { directory: tempfile::tempdir().unwrap() }
+        }
+
+        fn path(&self, name: &str) -> PathBuf {
+            self.directory.path().join(name)
+        }
+
+        fn put(&self, name: &str, bytes: &[u8]) -> PathBuf {
+            replace(&self.path(name), bytes, None).unwrap();
+            self.path(name)
+        }
+
+        fn names(&self) -> Vec<String> {
+            let entries = fs::read_dir(self.directory.path()).unwrap();
+            let mut names: Vec<_> =
+                entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+            names.sort();
+            names
+        }
+    }
+
+    #[test]
+    fn a_new_file_is_readable_by_all_and_nothing_else_is_left() {
+        let place = Place::new();
+        let path = place.put("a", b"one");
+        assert_eq!(read(&path).unwrap().bytes(), Some(&b"one"[..]));
+        assert_eq!(fs::metadata(&path).unwrap().mode() & 0o7777, 0o644);
+        assert_eq!(place.names(), ["a"]);
+    }
+
+    #[test]
+    fn mode_and_extended_attributes_stay() {
+        let place = Place::new();
+        let path = place.put("a", b"one");
+        fs::set_permissions(&path, Permissions::from_mode(0o640)).unwrap();
+        rustix::fs::setxattr(&path, "user.note", b"kept", XattrFlags::empty()).unwrap();
+        let inode = fs::metadata(&path).unwrap().ino();
+        replace(&path, b"two", None).unwrap();
+        let mut value = [0; 16];
+        let length = rustix::fs::getxattr(&path, "user.note", &mut value).unwrap();
+        assert_eq!(&value[..length], b"kept");
+        assert_eq!(fs::metadata(&path).unwrap().mode() & 0o7777, 0o640);
+        assert_ne!(fs::metadata(&path).unwrap().ino(), inode, "written in place");
+    }
+
+    #[test]
+    fn the_target_of_a_link_is_replaced_and_the_link_stays() {
+        let place = Place::new();
+        let target = place.put("target", b"one");
+        let (near, far) = (place.path("near"), place.path("far"));
+        symlink("target", &near).unwrap();
+        symlink(&near, &far).unwrap();
+        let before = read(&far).unwrap();
+        replace(&far, b"two", Some(&before)).unwrap();
+        assert_eq!(fs::read(&target).unwrap(), b"two");
+        assert!(near.is_symlink() && far.is_symlink());
+    }
+
+    #[test]
+    fn nothing_is_written_over_an_edit_made_since_the_read() {
+        let place = Place::new();
+        let path = place.put("a", b"one");
+        let before = read(&path).unwrap();
+        place.put("a", b"two");
+        // The same bytes in another file are an edit as well.
+        for stale in [before, {
+            place.put("b", b"two");
+            read(&place.path("b")).unwrap()
+        }] {
+            let error = replace(&path, b"ours", Some(&stale)).unwrap_err();
+            assert_eq!((error.obstacle, error.replaced), (Obstacle::Raced, false));
+            assert_eq!(remove(&path, Some(&stale)).unwrap_err().obstacle, Obstacle::Raced);
+        }
+        assert_eq!(fs::read(&path).unwrap(), b"two");
+        assert_eq!(place.names(), ["a", "b"]);
+    }
+
+    #[test]
+    fn a_file_that_appeared_since_the_read_is_left_alone() {
+        let place = Place::new();
+        let absent = read(&place.path("a")).unwrap();
+        assert_eq!(absent.bytes(), None);
+        place.put("a", b"theirs");
+        assert_eq!(replace(&place.path("a"), b"ours", Some(&absent)).unwrap_err().obstacle, Obstacle::Raced);
+        assert_eq!(fs::read(place.path("a")).unwrap(), b"theirs");
+    }
+
+    #[test]
+    fn what_cannot_be_replaced_safely_is_refused_with_its_reason() {
+        let place = Place::new();
+        let path = place.put("a", b"one");
+        fs::hard_link(&path, place.path("b")).unwrap();
+        symlink("nowhere", place.path("dangling")).unwrap();
+        fs::create_dir(place.path("directory")).unwrap();
+        for (name, obstacle) in [
+            ("a", Obstacle::HardLinked),
+            ("dangling", Obstacle::DanglingLink),
+            ("directory", Obstacle::NotAFile),
+            ("none/a", Obstacle::NoDirectory),
+            ("a/b", Obstacle::NoDirectory),
+        ] {
+            let error = replace(&place.path(name), b"two", None).unwrap_err();
+            assert_eq!(error.obstacle, obstacle, "{name}");
+            let said = error.to_string();
+            assert!(said.starts_with(&place.path(name).display().to_string()), "{said}");
+            assert!(said.contains("; hint: "), "{said}");
+        }
+        assert!(read(&place.path("dangling")).is_err() && read(&place.path("directory")).is_err());
+        assert_eq!(fs::read(path).unwrap(), b"one");
+        assert_eq!(place.names(), ["a", "b", "dangling", "directory"]);
+    }
+
+    #[test]
+    fn a_pipe_at_the_path_does_not_hold_us() {
+        let place = Place::new();
+        let path = place.path("pipe");
+        rustix::fs::mkfifoat(rustix::fs::CWD, &path, rustix::fs::Mode::RUSR).unwrap();
+        assert!(read(&path).is_err());
+    }
+
+    #[test]
+    fn only_old_temporary_files_of_ours_are_swept() {
+        let place = Place::new();
+        let now = fs::metadata(place.put("a", b"")).unwrap().modified().unwrap();
+        let age = |name: &str, seconds: u64| {
+            let file = File::options().write(true).create_new(true).open(place.path(name)).unwrap();
+            file.set_modified(now - Duration::from_secs(seconds)).unwrap();
+        };
+        age(".mirrorwatch-abc123.tmp", 7200);
+        age(".mirrorwatch-fresh1.tmp", 60);
+        age(".mirrorwatch-somebody-elses.tmp", 7200);
+        age(".mirrorwatch-notes", 7200);
+        place.put("a", b"one");
+        let left = [".mirrorwatch-fresh1.tmp", ".mirrorwatch-notes", ".mirrorwatch-somebody-elses.tmp", "a"];
+        assert_eq!(place.names(), left);
+    }
 }

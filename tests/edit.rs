@@ -3,6 +3,8 @@
 //! A case is a directory `tests/engines/docker/<case>`: `before.json` (absent when there is no file), `mirrors`
 //! (one a line) and either `after.json` or `error`. A new case needs no line here.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 

@@ -26,7 +26,14 @@ pub(super) struct Pristine {
 /// Held while something is applied; released when dropped, or by the kernel when we die.
 #[derive(Debug)]
 pub(super) struct Lock {
-    _file: File,
+    file: File,
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Closing alone would leave it to a child that another thread has forked and not yet executed.
+        drop(self.file.unlock());
+    }
 }
 
 impl Backups {
@@ -47,7 +54,7 @@ impl Backups {
         let mut options = OpenOptions::new();
         let lock = options.write(true).create(true).truncate(false).open(&path).map_err(failed)?;
         match lock.try_lock() {
-            Ok(()) => Ok(Lock { _file: lock }),
+            Ok(()) => Ok(Lock { file: lock }),
             Err(TryLockError::WouldBlock) => {
                 let detail = format!("{}: another mirrorwatch is applying right now", path.display());
                 Err(Problem::new(ProblemKind::Locked, detail))

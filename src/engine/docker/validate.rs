@@ -101,3 +101,61 @@ async fn ask(program: &Path, flags: &[String], file: &Path, after: &[u8]) -> Res
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(words: &[&str]) -> Vec<String> {
+        words.iter().map(|word| (*word).to_owned()).collect()
+    }
+
+    /// Asks a shell in dockerd's place: `$1` is `--config-file` and `$2` the candidate.
+    fn ask_shell(script: &str) -> Result<(), Problem> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let file = Path::new("/etc/docker/daemon.json");
+        runtime.block_on(ask(Path::new("/bin/sh"), &words(&["-c", script]), file, b"{\"a\": 1}"))
+    }
+
+    #[test]
+    fn a_refusal_is_told_with_the_name_of_the_real_file() {
+        let problem = ask_shell("cat $2 >&2; echo >&2; echo unable to use $2: bad >&2; exit 1").unwrap_err();
+        assert_eq!(problem.kind, ProblemKind::ValidationFailed);
+        let said = "/etc/docker/daemon.json: not written: dockerd --validate: unable to use /etc/docker/daemon.json: bad";
+        assert_eq!(problem.detail, said);
+    }
+
+    #[test]
+    fn it_sees_the_bytes_that_would_be_written() {
+        assert_eq!(ask_shell("test \"$(cat $2)\" = '{\"a\": 1}'"), Ok(()));
+    }
+
+    #[test]
+    fn one_that_cannot_be_asked_has_no_opinion() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let nobody = ask(Path::new("/nowhere/dockerd"), &[], Path::new("/f"), b"{}");
+        assert_eq!(runtime.block_on(nobody), Ok(()));
+        assert_eq!(ask_shell("kill -KILL $$"), Ok(()));
+    }
+
+    #[test]
+    fn the_candidate_takes_the_place_of_the_running_file() {
+        let given = words(&["--debug", "--config-file", "/a", "-H", "fd://", "--config-file=/b"]);
+        assert_eq!(flags(&given), ["--debug", "-H", "fd://"]);
+    }
+
+    #[test]
+    fn an_edit_that_went_wrong_is_not_written() {
+        let wanted: Vec<MirrorUrl> = vec!["https://a.example".parse().unwrap()];
+        let file = Path::new("/f");
+        for (after, good) in [
+            (r#"{"registry-mirrors": ["https://a.example"]}"#, true),
+            (r#"{"registry-mirrors": ["https://a.example/"]}"#, true),
+            (r#"{"registry-mirrors": ["https://b.example"]}"#, false),
+            (r#"{"registry-mirrors": []}"#, false),
+            (r#"{"registry-mirrors": ["https://a.example"]"#, false),
+        ] {
+            assert_eq!(check(file, after.as_bytes(), &wanted).is_ok(), good, "{after}");
+        }
+    }
+}

@@ -1,0 +1,508 @@
+//! A real dockerd, told its mirrors: the list is in use, and whatever fails, file and engine are as they were.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod dockerd;
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use dockerd::{Dockerd, urls};
+use mirrorwatch::engine::docker::Reload;
+use mirrorwatch::engine::{Applied, Docker, Problem, State};
+use mirrorwatch::mirror::MirrorUrl;
+use mirrorwatch::observation::ImageStore;
+use mirrorwatch::reason::{ProblemKind, WarningKind};
+use rustix::process::Signal;
+
+const A: &str = "https://a.example";
+const B: &str = "http://127.0.0.1:5000";
+const C: &str = "https://c.example";
+
+/// Oddly laid out, with escapes that a re-serialisation would change.
+const ODD: &str = "\n{ \"labels\" :[\"\\u4e2d=\\/\"],\t\"max-concurrent-downloads\": 3,\r\n    \"registry-mirrors\": [\"https://old.example/\",\n  \"https://older.example\" ]\n ,\"debug\":false}\t";
+
+fn run<T>(work: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(work)
+}
+
+fn apply(engine: &Docker, list: &[&str]) -> Result<Applied, Problem> {
+    run(engine.apply(&urls(list)))
+}
+
+/// Applies and expects a refusal that leaves bytes, inode, neighbours and engine as they were.
+fn refused(daemon: &mut Dockerd, engine: &Docker, list: &[&str]) -> Problem {
+    let seen = |daemon: &Dockerd| {
+        let inode = fs::metadata(daemon.file()).map(|metadata| metadata.ino()).ok();
+        (daemon.text(), inode, daemon.beside(), daemon.mirrors())
+    };
+    let before = seen(daemon);
+    let problem = apply(engine, list).unwrap_err();
+    assert_eq!(seen(daemon), before, "{problem}");
+    assert!(daemon.lives());
+    problem
+}
+
+#[test]
+fn the_list_is_in_use_every_other_byte_the_same_and_a_second_apply_writes_nothing() {
+    let mut daemon = Dockerd::start(ODD);
+    let engine = daemon.engine();
+    let plan = run(engine.plan(&urls(&[A, B]))).unwrap();
+    assert_eq!(daemon.text().as_deref(), Some(ODD), "a plan writes nothing");
+
+    let applied = apply(&engine, &[A, B]).unwrap();
+    assert!(applied.changed && applied.verified && applied.state() == State::InPlace);
+    assert_eq!(daemon.mirrors(), ["https://a.example/", "http://127.0.0.1:5000/"]);
+    let after = ODD.replace("https://old.example/", A).replace("https://older.example", B);
+    assert_eq!(daemon.text().as_deref(), Some(&*after));
+    assert_eq!(plan.after.as_deref(), Some(after.as_bytes()), "what was planned is what was done");
+    assert!(plan.diff().contains("+    \"registry-mirrors\": [\"https://a.example\","), "{}", plan.diff());
+
+    let identity = |daemon: &Dockerd| {
+        let metadata = fs::metadata(daemon.file()).unwrap();
+        (metadata.ino(), metadata.mtime(), metadata.mtime_nsec())
+    };
+    let before = identity(&daemon);
+    let log = daemon.log();
+    let again = apply(&engine, &[A, B]).unwrap();
+    assert!(!again.changed && again.verified);
+    assert_eq!(identity(&daemon), before);
+    assert_eq!(daemon.log(), log, "a reload without need");
+    assert_eq!(daemon.beside(), ["daemon.json"]);
+
+    assert!(run(engine.restore()).unwrap().changed);
+    assert_eq!(daemon.text().as_deref(), Some(ODD));
+    assert_eq!(daemon.mirrors(), ["https://old.example/", "https://older.example/"]);
+    assert!(daemon.lives());
+}
+
+#[test]
+fn a_hundred_changes_are_each_proven_and_containers_do_not_notice() {
+    let mut daemon = Dockerd::start("{}");
+    daemon.import_sleep();
+    // `sleep` as a container's first process ignores SIGTERM, and dockerd would wait for it at its end.
+    let options = ["run", "--detach", "--network=none", "--stop-signal=KILL"];
+    let id = daemon.docker(&[&options[..], &["local/sleep:1", "/bin/sleep", "3600"]].concat());
+    let state = |daemon: &Dockerd| {
+        daemon.docker(&["inspect", "--format", "{{.State.Pid}} {{.State.StartedAt}} {{.State.Status}}", &id])
+    };
+    let before = state(&daemon);
+    let engine = daemon.engine();
+    let mut times = Vec::new();
+    for round in 0..100 {
+        let list: &[&str] = if round % 2 == 0 { &[A, B] } else { &[C] };
+        let applied = apply(&engine, list).unwrap();
+        assert!(applied.changed && applied.verified);
+        times.push(applied.acknowledged.unwrap());
+    }
+    run(engine.restore()).unwrap();
+    assert_eq!(state(&daemon), before);
+    assert!(before.ends_with(" running"), "{before}");
+    assert!(daemon.lives());
+    times.sort();
+    println!("acknowledged: p50 {:?}, p99 {:?}, slowest {:?}", times[49], times[98], times[99]);
+}
+
+#[test]
+fn a_key_that_was_absent_is_emptied_and_then_taken_out_again() {
+    let pristine = "{\n\t\"debug\": false\n}\n";
+    let daemon = Dockerd::start(pristine);
+    let engine = daemon.engine();
+    apply(&engine, &[A]).unwrap();
+    apply(&engine, &[B, C]).unwrap();
+    let plan = run(engine.plan_restore()).unwrap();
+    assert_eq!((plan.after.as_deref(), plan.mirrors), (Some(pristine.as_bytes()), Vec::new()));
+    let restored = run(engine.restore()).unwrap();
+    assert!(restored.verified && restored.mirrors.is_empty());
+    assert_eq!(daemon.text().as_deref(), Some(pristine));
+    assert!(daemon.mirrors().is_empty());
+    // And once more, from the same backup.
+    assert!(!run(engine.restore()).unwrap().changed);
+    apply(&engine, &[A]).unwrap();
+    run(engine.restore()).unwrap();
+    assert_eq!(daemon.text().as_deref(), Some(pristine));
+}
+
+#[test]
+fn a_file_that_was_missing_is_made_and_goes_away_again() {
+    let daemon = Dockerd::start("{}");
+    fs::remove_file(daemon.file()).unwrap();
+    let engine = daemon.engine();
+    apply(&engine, &[A]).unwrap();
+    assert_eq!(
+        daemon.text().as_deref(),
+        Some("{\n  \"registry-mirrors\": [\n    \"https://a.example\"\n  ]\n}\n")
+    );
+    assert_eq!(fs::metadata(daemon.file()).unwrap().mode() & 0o7777, 0o644);
+    assert_eq!(daemon.mirrors(), ["https://a.example/"]);
+    run(engine.restore()).unwrap();
+    assert!(daemon.beside().is_empty(), "{:?}", daemon.beside());
+    assert!(daemon.mirrors().is_empty());
+}
+
+#[test]
+fn restore_keeps_an_edit_that_was_made_since() {
+    let daemon = Dockerd::start("{\"registry-mirrors\": [\"https://old.example\"]}\n");
+    let engine = daemon.engine();
+    apply(&engine, &[A]).unwrap();
+    daemon.write(&daemon.text().unwrap().replace('{', "{\"labels\": [\"mine=1\"], "));
+    run(engine.restore()).unwrap();
+    let kept = "{\"labels\": [\"mine=1\"], \"registry-mirrors\": [\"https://old.example\"]}\n";
+    assert_eq!(daemon.text().as_deref(), Some(kept));
+    assert_eq!(daemon.mirrors(), ["https://old.example/"]);
+}
+
+#[test]
+fn without_an_apply_there_is_nothing_to_restore() {
+    let daemon = Dockerd::start(ODD);
+    assert!(!run(daemon.engine().restore()).unwrap().changed);
+    assert_eq!(daemon.text().as_deref(), Some(ODD));
+}
+
+#[test]
+fn an_empty_list_is_written_only_where_there_was_one() {
+    let daemon = Dockerd::start("{ }");
+    let engine = daemon.engine();
+    assert!(!apply(&engine, &[]).unwrap().changed);
+    assert_eq!(daemon.text().as_deref(), Some("{ }"));
+    apply(&engine, &[A]).unwrap();
+    apply(&engine, &[]).unwrap();
+    assert_eq!(daemon.text().as_deref(), Some("{\n  \"registry-mirrors\": []\n}"));
+    assert!(daemon.mirrors().is_empty());
+}
+
+#[test]
+fn a_list_that_dockerd_still_has_is_cleared_though_the_key_is_gone() {
+    let daemon = Dockerd::start("{\"registry-mirrors\": [\"https://old.example\"]}");
+    daemon.write("{}");
+    apply(&daemon.engine(), &[]).unwrap();
+    assert!(daemon.mirrors().is_empty());
+}
+
+#[test]
+fn a_file_that_is_right_already_is_only_reloaded() {
+    let daemon = Dockerd::start("{}");
+    let by_hand = "{\"registry-mirrors\": [\"https://a.example/\"]}";
+    daemon.write(by_hand);
+    let inode = fs::metadata(daemon.file()).unwrap().ino();
+    let applied = apply(&daemon.engine(), &[A]).unwrap();
+    assert!(applied.changed && applied.verified);
+    assert_eq!(daemon.mirrors(), ["https://a.example/"]);
+    assert_eq!(daemon.text().as_deref(), Some(by_hand));
+    assert_eq!(fs::metadata(daemon.file()).unwrap().ino(), inode);
+}
+
+#[test]
+fn entries_to_keep_stand_first_and_once() {
+    let daemon = Dockerd::start("{}");
+    let mut settings = daemon.settings();
+    settings.keep = urls(&[C, B]);
+    let applied = apply(&Docker::new(settings, &daemon.at("state")), &[A, B]).unwrap();
+    assert_eq!(applied.mirrors, [C, B, A]);
+    assert_eq!(daemon.mirrors(), [C, B, A].map(|url| format!("{url}/")));
+}
+
+#[test]
+fn the_facts_are_those_of_the_running_dockerd() {
+    let text =
+        "{\"registry-mirrors\": [\"https://a.example/\"], \"registry-mirror\": [], \"live-restore\": true}";
+    let daemon = Dockerd::with_flags("{}", &["--max-concurrent-downloads", "9"]);
+    daemon.write(text);
+    daemon.import_sleep();
+    let mut settings = daemon.settings();
+    settings.config_file = daemon.at("etc/another.json");
+    let engine = Docker::new(settings, &daemon.at("state"));
+    assert!(engine.installed());
+    let facts = run(engine.facts()).unwrap();
+    assert!(facts.version.starts_with("20."), "{}", facts.version);
+    assert_eq!((facts.store, facts.refusal), (ImageStore::Classic, None));
+    assert_eq!((facts.mirrors, facts.listed), (vec![], Some(vec!["https://a.example/".to_owned()])));
+    assert_eq!(facts.file, daemon.file(), "its own command line goes before the settings");
+    assert!(facts.images.is_empty(), "an imported image is on no mirror: {:?}", facts.images);
+    let warned: Vec<_> = facts.warnings.iter().map(|warning| (warning.kind, &*warning.detail)).collect();
+    for expected in [
+        (WarningKind::BuildNeedsRestart, &*facts.version),
+        (WarningKind::FlagsReset, "--max-concurrent-downloads"),
+        (WarningKind::PendingEdits, "live-restore"),
+        (WarningKind::MisspeltKey, &daemon.file().display().to_string()),
+    ] {
+        assert!(warned.contains(&expected), "{expected:?} not in {warned:?}");
+    }
+    // And it is that file that is written.
+    apply(&engine, &[A]).unwrap();
+    assert_eq!(daemon.beside(), ["daemon.json"]);
+    assert_eq!(daemon.mirrors(), ["https://a.example/"]);
+}
+
+#[test]
+fn proxies_are_those_of_dockerds_environment_with_their_password() {
+    let proxy = "http://user:secret@127.0.0.1:3128";
+    let environment =
+        [("HTTPS_PROXY", proxy), ("http_proxy", "http://127.0.0.1:8080"), ("NO_PROXY", ".example")];
+    let daemon = Dockerd::with("{}", &[], &environment);
+    let facts = run(daemon.engine().facts()).unwrap();
+    assert_eq!(facts.proxies.https.as_deref(), Some(proxy));
+    assert_eq!(facts.proxies.http.as_deref(), Some("http://127.0.0.1:8080"));
+    assert_eq!(facts.proxies.no_proxy.as_deref(), Some(".example"));
+    assert!(!format!("{:?}", facts.proxies).contains("secret"), "a password in debug output");
+}
+
+#[test]
+fn a_broken_file_is_refused_with_line_and_column() {
+    let mut daemon = Dockerd::start("{}");
+    daemon.write("{\n  \"debug\": true,\n}\n");
+    let engine = daemon.engine();
+    let problem = refused(&mut daemon, &engine, &[A]);
+    assert_eq!((problem.kind, problem.state()), (ProblemKind::BrokenFile, State::Refused));
+    assert_eq!(problem.detail, format!("{}:3:1: not valid JSON: trailing comma", daemon.file().display()));
+    let facts = run(engine.facts()).unwrap();
+    assert_eq!((facts.refusal, facts.listed), (Some(problem), None));
+}
+
+#[test]
+fn a_file_that_is_just_being_written_is_waited_for() {
+    let daemon = Dockerd::start("{\"debug\": false}");
+    let file = daemon.file();
+    // Truncated and written in two steps, as careless programs do.
+    let handle = fs::File::options().write(true).truncate(true).open(&file).unwrap();
+    let writer = std::thread::spawn(move || {
+        std::thread::sleep(Duration::from_millis(200));
+        std::io::Write::write_all(&mut &handle, b"{\"labels\": [\"theirs=1\"]}").unwrap();
+    });
+    apply(&daemon.engine(), &[A]).unwrap();
+    writer.join().unwrap();
+    let text = "{\"labels\": [\"theirs=1\"], \"registry-mirrors\": [\"https://a.example\"]}";
+    assert_eq!(daemon.text().as_deref(), Some(text));
+}
+
+#[test]
+fn a_flag_that_names_mirrors_is_refused() {
+    let mut daemon = Dockerd::with_flags("{}", &["--registry-mirror", "https://flag.example"]);
+    let engine = daemon.engine();
+    let problem = refused(&mut daemon, &engine, &[A]);
+    assert_eq!(problem.kind, ProblemKind::FlagConflict);
+    assert!(problem.detail.contains("--registry-mirror=https://flag.example"), "{problem}");
+}
+
+#[test]
+fn authorization_plugins_are_refused() {
+    let mut daemon = Dockerd::start("{}");
+    daemon.write("{\"authorization-plugins\": [\"missing\"]}");
+    let engine = daemon.engine();
+    assert_eq!(refused(&mut daemon, &engine, &[A]).kind, ProblemKind::AuthorizationPlugins);
+}
+
+#[test]
+fn a_rejected_reload_brings_the_old_bytes_back_and_says_what_dockerd_said() {
+    let mut daemon = Dockerd::start("{\"registry-mirrors\": [\"https://old.example\"]}");
+    // Somebody's edit that is valid JSON and no dockerd takes.
+    daemon.write("{\"registry-mirrors\": [\"https://old.example\"], \"registri\": 1}");
+    let bytes = daemon.text();
+    let problem = apply(&daemon.engine(), &[A]).unwrap_err();
+    assert_eq!((problem.kind, problem.state()), (ProblemKind::NotTaken, State::RolledBack));
+    assert!(problem.detail.contains("don't match any configuration option: registri"), "{problem}");
+    assert!(problem.detail.ends_with("the old file is back"), "{problem}");
+    assert_eq!(daemon.text(), bytes);
+    assert_eq!(
+        (daemon.mirrors(), daemon.beside()),
+        (vec!["https://old.example/".to_owned()], vec!["daemon.json".to_owned()])
+    );
+    assert!(daemon.lives());
+}
+
+/// Replaces the way of reloading by a shell command that gets dockerd's pid as `$0`.
+fn with_command(daemon: &Dockerd, script: &str) -> Docker {
+    let mut settings = daemon.settings();
+    let words = ["sh", "-c", script, &daemon.pid().to_string()];
+    settings.reload = Reload::Command(words.map(str::to_owned).to_vec());
+    Docker::new(settings, &daemon.at("state"))
+}
+
+#[test]
+fn a_reload_that_cannot_be_asked_for_leaves_everything_as_it_was() {
+    let mut daemon = Dockerd::start("{\"registry-mirrors\": [\"https://old.example\"]}");
+    let bytes = daemon.text();
+    let engine = with_command(&daemon, "echo no such unit >&2; exit 5");
+    let problem = apply(&engine, &[A]).unwrap_err();
+    assert_eq!(problem.kind, ProblemKind::ReloadFailed);
+    assert!(problem.detail.contains("exit status: 5: no such unit; the old file is back"), "{problem}");
+    assert_eq!(daemon.text(), bytes);
+    assert_eq!(daemon.mirrors(), ["https://old.example/"]);
+    assert!(daemon.lives());
+}
+
+#[test]
+fn a_list_that_was_taken_against_our_will_is_taken_back_though_the_key_was_absent() {
+    let mut daemon = Dockerd::start("{}");
+    // dockerd is reloaded, and the command says that it failed.
+    let engine = with_command(&daemon, "kill -HUP $0; sleep 0.5; exit 1");
+    let problem = apply(&engine, &[A]).unwrap_err();
+    assert_eq!(problem.kind, ProblemKind::ReloadFailed);
+    assert_eq!(daemon.text().as_deref(), Some("{}"));
+    assert!(daemon.mirrors().is_empty());
+    assert!(daemon.lives());
+}
+
+#[test]
+fn a_dockerd_that_stops_answering_gets_its_old_file_back() {
+    let daemon = Dockerd::start("{}");
+    let problem = apply(&with_command(&daemon, "kill -STOP $0"), &[A]).unwrap_err();
+    assert_eq!(problem.kind, ProblemKind::NotTaken);
+    assert_eq!(daemon.text().as_deref(), Some("{}"));
+    // Nothing more is written while it does not answer.
+    let problem = apply(&daemon.engine(), &[A]).unwrap_err();
+    assert_eq!((problem.kind, problem.state()), (ProblemKind::NoAnswer, State::Pending));
+    assert_eq!(daemon.text().as_deref(), Some("{}"));
+    daemon.signal(Signal::CONT);
+    apply(&daemon.engine(), &[A]).unwrap();
+    assert_eq!(daemon.mirrors(), ["https://a.example/"]);
+}
+
+#[test]
+fn a_dockerd_that_ends_at_the_reload_finds_its_old_file_at_its_next_start() {
+    let mut daemon = Dockerd::start("{}");
+    let problem = apply(&with_command(&daemon, "kill -KILL $0; sleep 0.2"), &[A]).unwrap_err();
+    assert_eq!(problem.kind, ProblemKind::NotTaken);
+    assert_eq!(daemon.text().as_deref(), Some("{}"));
+    assert!(!daemon.lives());
+    let problem = apply(&daemon.engine(), &[A]).unwrap_err();
+    assert_eq!((problem.kind, problem.state()), (ProblemKind::NotRunning, State::Pending));
+    assert_eq!(daemon.text().as_deref(), Some("{}"));
+}
+
+#[test]
+fn reloading_can_be_left_to_somebody_else() {
+    let daemon = Dockerd::start("{}");
+    let mut settings = daemon.settings();
+    settings.reload = Reload::None;
+    let engine = Docker::new(settings, &daemon.at("state"));
+    let applied = apply(&engine, &[A]).unwrap();
+    assert!(applied.changed && !applied.verified && applied.state() == State::Pending);
+    assert!(daemon.mirrors().is_empty());
+    daemon.signal(Signal::HUP);
+    let applied =
+        std::iter::repeat_with(|| apply(&engine, &[A]).unwrap()).find(|applied| applied.verified).unwrap();
+    assert!(!applied.changed);
+}
+
+#[test]
+fn two_at_once_do_not_meet() {
+    let daemon = Dockerd::start("{}");
+    let (one, two) = (daemon.engine(), daemon.engine());
+    let (a, c) = (urls(&[A]), urls(&[C]));
+    let (first, second) = run(async { tokio::join!(one.apply(&a), two.apply(&c)) });
+    assert!(first.unwrap().verified);
+    assert_eq!(second.unwrap_err().kind, ProblemKind::Locked);
+    assert_eq!(daemon.mirrors(), ["https://a.example/"]);
+}
+
+/// A mount that is undone when dropped, whatever the test did.
+struct Mount<'a>(&'a Path);
+
+impl<'a> Mount<'a> {
+    fn new(arguments: &[&str], on: &'a Path) -> Self {
+        assert!(Command::new("mount").args(arguments).arg(on).status().unwrap().success());
+        Self(on)
+    }
+}
+
+impl Drop for Mount<'_> {
+    fn drop(&mut self) {
+        drop(Command::new("umount").arg(self.0).status());
+    }
+}
+
+/// `chattr` with its opposite when dropped.
+struct Attribute<'a>(&'a Path);
+
+impl<'a> Attribute<'a> {
+    fn immutable(path: &'a Path) -> Self {
+        assert!(Command::new("chattr").arg("+i").arg(path).status().unwrap().success());
+        Self(path)
+    }
+}
+
+impl Drop for Attribute<'_> {
+    fn drop(&mut self) {
+        drop(Command::new("chattr").arg("-i").arg(self.0).status());
+    }
+}
+
+#[test]
+fn a_place_that_cannot_be_written_is_refused_with_its_reason_and_nothing_is_left_behind() {
+    let mut daemon = Dockerd::start("{\"registry-mirrors\": [\"https://old.example\"]}");
+    let engine = daemon.engine();
+    let (directory, file) = (daemon.at("etc"), daemon.file());
+    let mut check = |word: &str| {
+        let problem = refused(&mut daemon, &engine, &[A]);
+        assert_eq!((problem.kind, problem.state()), (ProblemKind::Unwritable, State::Refused), "{problem}");
+        assert!(problem.detail.contains(word), "{problem}");
+    };
+    let place = directory.display().to_string();
+    {
+        let _bind = Mount::new(&["--bind", &place], &directory);
+        assert!(
+            Command::new("mount").args(["-o", "remount,bind,ro"]).arg(&directory).status().unwrap().success()
+        );
+        check("the file system is read-only");
+    }
+    {
+        let path = file.display().to_string();
+        let _bind = Mount::new(&["--bind", &path], &file);
+        check("mount its directory instead");
+    }
+    {
+        let _immutable = Attribute::immutable(&file);
+        check("chattr -i");
+    }
+    {
+        let _immutable = Attribute::immutable(&directory);
+        check("chattr -i");
+    }
+    {
+        let bytes = fs::read(&file).unwrap();
+        let _small = Mount::new(&["-t", "tmpfs", "-o", "size=8k", "tmpfs"], &directory);
+        mirrorwatch::file::replace(&file, &bytes, None).unwrap();
+        mirrorwatch::file::replace(&directory.join("filler"), &[0; 4096], None).unwrap();
+        check("df -h");
+    }
+    apply(&engine, &[A]).unwrap();
+    assert_eq!(daemon.mirrors(), ["https://a.example/"]);
+}
+
+#[test]
+fn through_a_symbolic_link_the_target_is_replaced() {
+    let daemon = Dockerd::start("{}");
+    let target = daemon.at("target.json");
+    fs::rename(daemon.file(), &target).unwrap();
+    std::os::unix::fs::symlink(&target, daemon.file()).unwrap();
+    let engine = daemon.engine();
+    apply(&engine, &[A]).unwrap();
+    assert!(daemon.file().is_symlink() && !target.is_symlink());
+    assert_eq!(daemon.mirrors(), ["https://a.example/"]);
+    run(engine.restore()).unwrap();
+    assert_eq!(fs::read_to_string(&target).unwrap(), "{}");
+}
+
+#[test]
+fn a_socket_that_is_not_there_is_an_engine_that_does_not_run() {
+    let place = tempfile::tempdir().unwrap();
+    let at = |name: &str| place.path().join(name);
+    let settings = mirrorwatch::engine::docker::Settings {
+        config_file: at("daemon.json"),
+        socket: at("sock"),
+        reload: Reload::Auto,
+        unit: "docker.service".to_owned(),
+        pid_file: at("pid"),
+        keep: Vec::<MirrorUrl>::new(),
+    };
+    let engine = Docker::new(settings, &at("state"));
+    let problem = apply(&engine, &[A]).unwrap_err();
+    assert_eq!(problem.kind, ProblemKind::NotRunning);
+    assert!(problem.detail.starts_with(&at("sock").display().to_string()), "{problem}");
+    assert!(!at("daemon.json").exists());
+    assert_eq!(run(engine.restore()).unwrap_err().kind, ProblemKind::NotRunning);
+}
