@@ -27,6 +27,9 @@ const TEMP_SUFFIX: &str = ".tmp";
 /// A temp file older than this was left by a process that died: a replacement takes milliseconds.
 const TEMP_AGE: Duration = Duration::from_secs(3600);
 
+/// Where the kernel keeps a file's access control list.
+const ACL: &[u8] = b"system.posix_acl_access";
+
 /// The mode of a file that was not there before: engines' configuration and status are world-readable.
 const NEW_MODE: u32 = 0o644;
 
@@ -300,6 +303,13 @@ fn copy_attributes(from: &File, to: &File) -> io::Result<()> {
             Err(error) => return Err(error.into()),
         }
     }
+    // A directory's default ACL is given to every new file in it, and the old file may be without one.
+    if !names.split(|byte| *byte == 0).any(|name| name == ACL) {
+        match rustix::fs::fremovexattr(to, ACL) {
+            Ok(()) | Err(Errno::NODATA | Errno::NOTSUP) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
     Ok(())
 }
 
@@ -423,6 +433,24 @@ mod tests {
         assert_eq!(&value[..length], b"kept");
         assert_eq!(fs::metadata(&path).unwrap().mode() & 0o7777, 0o640);
         assert_ne!(fs::metadata(&path).unwrap().ino(), inode, "written in place");
+    }
+
+    #[test]
+    fn a_default_acl_of_the_directory_is_not_given_to_a_file_without_one() {
+        let place = Place::new();
+        let path = place.put("a", b"one");
+        // Version 2; user::rwx, user:33:rwx, group::r-x, mask::rwx, other::r-x: tag, permissions, id each.
+        let entries: [(u16, u16, u32); 5] =
+            [(1, 7, u32::MAX), (2, 7, 33), (4, 5, u32::MAX), (16, 7, u32::MAX), (32, 5, u32::MAX)];
+        let entries = entries.iter().flat_map(|(tag, permissions, id)| {
+            [&tag.to_le_bytes()[..], &permissions.to_le_bytes(), &id.to_le_bytes()].concat()
+        });
+        let acl: Vec<u8> = 2u32.to_le_bytes().into_iter().chain(entries).collect();
+        let default = "system.posix_acl_default";
+        rustix::fs::setxattr(place.directory.path(), default, &acl, XattrFlags::empty()).unwrap();
+        replace(&path, b"two", None).unwrap();
+        assert_eq!(rustix::fs::getxattr(&path, ACL, &mut [0; 256]), Err(Errno::NODATA));
+        assert_eq!(fs::metadata(&path).unwrap().mode() & 0o7777, 0o644);
     }
 
     #[test]

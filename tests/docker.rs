@@ -129,7 +129,7 @@ fn a_key_that_was_absent_is_emptied_and_then_taken_out_again() {
 #[test]
 fn a_file_that_was_missing_is_made_and_goes_away_again() {
     let daemon = Dockerd::start("{}");
-    fs::remove_file(daemon.file()).unwrap();
+    fs::remove_dir_all(daemon.at("etc")).unwrap();
     let engine = daemon.engine();
     apply(&engine, &[A]).unwrap();
     assert_eq!(
@@ -471,6 +471,16 @@ fn a_place_that_cannot_be_written_is_refused_with_its_reason_and_nothing_is_left
     }
     apply(&engine, &[A]).unwrap();
     assert_eq!(daemon.mirrors(), ["https://a.example/"]);
+}
+
+#[test]
+fn owner_and_mode_stay() {
+    let daemon = Dockerd::start("{}");
+    std::os::unix::fs::chown(daemon.file(), Some(33), Some(34)).unwrap();
+    fs::set_permissions(daemon.file(), std::os::unix::fs::PermissionsExt::from_mode(0o640)).unwrap();
+    apply(&daemon.engine(), &[A]).unwrap();
+    let metadata = fs::metadata(daemon.file()).unwrap();
+    assert_eq!((metadata.uid(), metadata.gid(), metadata.mode() & 0o7777), (33, 34, 0o640));
 }
 
 #[test]

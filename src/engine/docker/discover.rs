@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 /// What dockerd reads unless its command line says otherwise.
@@ -29,8 +28,7 @@ impl Process {
             return Self::read(listener);
         }
         let named: Option<i32> = fs::read_to_string(pid_file).ok().and_then(|pid| pid.trim().parse().ok());
-        let named = named.and_then(Self::read).filter(Self::shares_our_namespace);
-        named.or_else(|| match &Self::all()[..] {
+        named.and_then(Self::read).or_else(|| match &Self::all()[..] {
             [only] => Some(only.clone()),
             [] | [_, _, ..] => None,
         })
@@ -60,13 +58,11 @@ impl Process {
         Self::read(self.pid).is_some_and(|now| now.started == self.started)
     }
 
+    /// One inside a container has a second pid there.
     fn shares_our_namespace(&self) -> bool {
-        let namespace = |who: &str| fs::metadata(format!("/proc/{who}/ns/pid")).map(|meta| meta.ino());
-        match (namespace(&self.pid.to_string()), namespace("self")) {
-            (Ok(theirs), Ok(ours)) => theirs == ours,
-            // A process that we may not look into could be anywhere.
-            (Err(_), _) | (_, Err(_)) => false,
-        }
+        let status = fs::read_to_string(format!("/proc/{}/status", self.pid)).unwrap_or_default();
+        let pids = status.lines().find_map(|line| line.strip_prefix("NSpid:"));
+        pids.is_some_and(|pids| pids.split_whitespace().count() == 1)
     }
 
     pub(super) fn pid(&self) -> i32 {

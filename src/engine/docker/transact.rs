@@ -51,6 +51,10 @@ impl Transaction<'_> {
         let reloads = self.api.reloads().await.ok();
         if self.before.bytes() != Some(after) {
             self.backups.keep(self.file, self.before)?;
+            if let (None, Some(directory)) = (self.before.bytes(), self.file.parent()) {
+                // dockerd does without its directory; what stands in the way of making it, the next step says.
+                drop(std::fs::create_dir(directory));
+            }
             if let Err(error) = file::replace(self.file, after, Some(self.before)) {
                 let problem = unwritable(&error);
                 return Err(if error.replaced { self.undo(after, problem).await } else { problem });
@@ -98,6 +102,9 @@ impl Transaction<'_> {
 
     /// Puts everything back and returns `problem`, or a worse one.
     async fn undo(&self, written: &[u8], problem: Problem) -> Problem {
+        if self.before.bytes() == Some(written) {
+            return problem;
+        }
         tracing::warn!(%problem, "rolling back");
         match self.put_back(written).await {
             Ok(()) => Problem { detail: format!("{}; the old file is back", problem.detail), ..problem },
