@@ -6,6 +6,7 @@ mod dockerd;
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
@@ -471,6 +472,29 @@ fn a_place_that_cannot_be_written_is_refused_with_its_reason_and_nothing_is_left
     }
     apply(&engine, &[A]).unwrap();
     assert_eq!(daemon.mirrors(), ["https://a.example/"]);
+}
+
+/// Whoever listens is not dockerd, so the pid file may name another one than the one that answers.
+#[test]
+fn behind_a_proxy_no_process_is_guessed_and_nothing_is_written() {
+    let mut daemon = Dockerd::start("{}");
+    let mut settings = daemon.settings();
+    settings.socket = daemon.at("proxy");
+    let (listener, behind) = (UnixListener::bind(&settings.socket).unwrap(), daemon.at("sock"));
+    std::thread::spawn(move || {
+        for client in listener.incoming().map_while(Result::ok) {
+            let Ok(server) = UnixStream::connect(&behind) else { break };
+            let (mut requests, mut answers) = (client.try_clone().unwrap(), server.try_clone().unwrap());
+            let (mut client, mut server) = (client, server);
+            std::thread::spawn(move || std::io::copy(&mut requests, &mut server));
+            std::thread::spawn(move || std::io::copy(&mut answers, &mut client));
+        }
+    });
+    let engine = Docker::new(settings, &daemon.at("state"));
+    assert!(run(engine.facts()).unwrap().version.starts_with("20."));
+    let problem = refused(&mut daemon, &engine, &[A]);
+    assert_eq!(problem.kind, ProblemKind::ReloadFailed);
+    assert!(problem.detail.contains("its process was not found"), "{problem}");
 }
 
 #[test]
