@@ -9,7 +9,7 @@
 //! | --- | --- | --- |
 //! | words | [`timestamp`], [`mirror`], [`image`], [`observation`], [`reason`], [`text`] | name things |
 //! | decisions | [`ranking`] | decide: no I/O, no clock, no randomness, no tokio |
-//! | edges | [`config`], [`probe`], [`engine`], [`file`], [`publish`], [`store`], [`status`], [`pause`], [`watch`] | talk to one outside thing each; no edge knows another (but [`file`] and [`publish`], the shared tools) |
+//! | edges | [`config`], [`probe`], [`engine`], [`file`](mod@file), [`publish`], [`store`], [`status`], [`pause`], [`watch`] | talk to one outside thing each; no edge knows another (but [`file`](mod@file) and [`publish`], the shared tools) |
 //! | wiring | [`daemon`], [`cli`] | connect them |
 //!
 //! # What holds everywhere
