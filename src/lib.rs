@@ -31,5 +31,6 @@ pub mod pause;
 pub mod publish;
 pub mod reason;
 pub mod status;
+pub mod store;
 pub mod text;
 pub mod timestamp;

@@ -11,6 +11,7 @@ pub mod config;
 pub mod engine;
 pub mod reason;
 pub mod status;
+pub mod store;
 
 /// The language of text for people.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
