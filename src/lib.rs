@@ -34,3 +34,4 @@ pub mod status;
 pub mod store;
 pub mod text;
 pub mod timestamp;
+pub mod watch;
