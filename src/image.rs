@@ -120,6 +120,29 @@ impl From<Image> for String {
 #[serde(try_from = "String", into = "String")]
 pub struct Digest(String);
 
+/// A digest in the making, for bytes that come in pieces.
+pub struct Sum(ring::digest::Context);
+
+impl Sum {
+    /// Of nothing yet.
+    #[expect(clippy::new_without_default, reason = "a sum of nothing is no sensible default of anything")]
+    pub fn new() -> Self {
+        Self(ring::digest::Context::new(&ring::digest::SHA256))
+    }
+
+    /// The next bytes.
+    pub fn add(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    /// The digest of all bytes.
+    pub fn digest(self) -> Digest {
+        let hash = self.0.finish();
+        let hex: String = hash.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+        Digest(format!("sha256:{hex}"))
+    }
+}
+
 /// The text is not `sha256:` and 64 lower-case hexadecimal digits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DigestError;
@@ -127,9 +150,9 @@ pub struct DigestError;
 impl Digest {
     /// The digest of `bytes`.
     pub fn of(bytes: &[u8]) -> Self {
-        let hash = ring::digest::digest(&ring::digest::SHA256, bytes);
-        let hex: String = hash.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
-        Self(format!("sha256:{hex}"))
+        let mut sum = Sum::new();
+        sum.add(bytes);
+        sum.digest()
     }
 
     /// The digest as it stands in a path or a header.

@@ -28,6 +28,7 @@ pub mod image;
 pub mod mirror;
 pub mod observation;
 pub mod pause;
+pub mod probe;
 pub mod publish;
 pub mod reason;
 pub mod status;

@@ -9,6 +9,7 @@ use std::str::FromStr;
 pub mod cli;
 pub mod config;
 pub mod engine;
+pub mod probe;
 pub mod reason;
 pub mod status;
 pub mod store;
