@@ -4,12 +4,16 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::challenge::{Challenge, Token};
+use super::layer;
 use super::manifest::Descriptor;
 use crate::image::Image;
 use crate::mirror::MirrorUrl;
 
 /// Of so many images the layers are remembered for each mirror.
 const IMAGES: usize = 4;
+
+/// And of each image so many layers: enough to rotate through.
+const LAYERS: usize = 16;
 
 /// What is remembered of all mirrors.
 #[derive(Default)]
@@ -44,9 +48,12 @@ impl Mirror {
         }
     }
 
-    /// Remembers the layers of `image`.
-    pub(super) fn learn(&mut self, image: &Image, layers: Vec<Descriptor>) {
+    /// Remembers the layers of `image`, those first that tell most.
+    pub(super) fn learn(&mut self, image: &Image, mut layers: Vec<Descriptor>) {
         self.forget(image);
+        layers.sort_by_key(|layer| !layer::is_telling(layer));
+        layers.truncate(LAYERS);
+        layers.shrink_to_fit();
         if self.images.len() == IMAGES {
             self.images.remove(0);
         }

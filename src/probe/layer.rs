@@ -30,6 +30,11 @@ const ENOUGH_TO_JUDGE: u64 = 256 * 1024;
 /// So many bytes are enough for a speed to be worth remembering.
 const ENOUGH_TO_TELL: u64 = 64 * 1024;
 
+/// Whether a layer has a size that tells something.
+pub(super) fn is_telling(layer: &Descriptor) -> bool {
+    TELLING.contains(&layer.size)
+}
+
 /// Which bytes of which layer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Piece<'a> {
@@ -53,7 +58,7 @@ impl<'a> Piece<'a> {
     /// Chooses by turns: another layer each time, and when all had theirs, another place in them. `None` when the
     /// image has no layer that a mirror would serve.
     pub(super) fn choose(layers: &'a [Descriptor], turn: u64, length: u64) -> Option<Self> {
-        let telling: Vec<&Descriptor> = layers.iter().filter(|layer| TELLING.contains(&layer.size)).collect();
+        let telling: Vec<&Descriptor> = layers.iter().filter(|layer| is_telling(layer)).collect();
         let layer = match u64::try_from(telling.len()) {
             Ok(count) if count > 0 => telling[usize::try_from(turn % count).unwrap_or_default()],
             Ok(_) | Err(_) => {

@@ -170,7 +170,9 @@ struct Found {
 impl Found {
     fn why_not(&self) -> String {
         match &self.error {
-            _ if self.silent => format!("no name server answered within {} s", CAP.as_secs()),
+            error if self.silent || matches!(error, Some(NetError::Timeout)) => {
+                format!("no name server answered within {} s", CAP.as_secs())
+            }
             Some(error) if error.is_nx_domain() => "no such name".to_owned(),
             Some(error) if !error.is_no_records_found() => error.to_string(),
             Some(_) | None => "the name has no address".to_owned(),

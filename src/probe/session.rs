@@ -177,7 +177,8 @@ impl<'a> Session<'a> {
         if own && is_refusal(answer.status) {
             self.seen.spent.refusals += 1;
         }
-        if own && answer.status.as_u16() >= 400 {
+        // Whoever says it on the way: asking on would be as unwelcome.
+        if answer.status.as_u16() >= 400 {
             self.seen.retry_after = rest(&answer.headers, self.seen.at).or(self.seen.retry_after);
         }
         Ok(answer)

@@ -147,7 +147,9 @@ fn of_certificate(error: &CertificateError) -> Wrong {
     // A self-signed certificate of `openssl req -x509` is an authority used as a server; rustls has no word
     // of its own for it, and Go says "signed by unknown authority".
     let self_signed = format!("{error:?}").contains("CaUsedAsEndEntity");
-    if self_signed || matches!(error, CertificateError::UnknownIssuer | CertificateError::Revoked) {
+    // A bad signature is an authority's name without its key.
+    let unsigned = matches!(error, CertificateError::UnknownIssuer | CertificateError::BadSignature);
+    if self_signed || unsigned || matches!(error, CertificateError::Revoked) {
         let detail = "no authority that this host trusts signed the certificate";
         return Wrong::new(FailureKind::TlsUntrusted, detail);
     }
