@@ -87,7 +87,8 @@ pub enum Outcome {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Quirk {
-    /// HEAD of the manifest answers 404 though GET works: the containerd store goes to the next mirror.
+    /// HEAD of the manifest is refused, with 404 or anything but 405, though GET works: the containerd store goes
+    /// to the next mirror.
     HeadNotFound,
     /// HEAD of the manifest answers 2xx with a web page's or no manifest's media type: fatal to the containerd store.
     HeadWrongType,

@@ -21,7 +21,8 @@
 //! configs with `diff_ids`, layers of gzipped tar. Put [`registry::Registry::url`] into `registry-mirrors` of a dockerd
 //! (`http://127.0.0.1:PORT` needs nothing else; for https also the certificate of [`certificate::authority_pem`] as
 //! `certs.d/127.0.0.1:PORT/ca.crt`) and `docker pull busybox` comes from here, as does
-//! `skopeo inspect --tls-verify=false docker://127.0.0.1:PORT/library/busybox`. `docker run` has nothing to run.
+//! `skopeo copy --src-tls-verify=false docker://127.0.0.1:PORT/library/busybox dir:/somewhere`. There is no tags/list,
+//! as with most mirrors, and nothing in the image for `docker run` to run.
 
 #![expect(unreachable_pub, reason = "whoever includes this module is the crate it is public to")]
 
