@@ -30,6 +30,7 @@ pub mod observation;
 pub mod pause;
 pub mod probe;
 pub mod publish;
+pub mod ranking;
 pub mod reason;
 pub mod status;
 pub mod store;

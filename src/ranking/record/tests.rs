@@ -1,0 +1,282 @@
+use super::*;
+use crate::observation::Outcome;
+use crate::observation::Spent;
+
+const START: Timestamp = Timestamp::from_millis(1_795_176_000_000);
+
+fn image(name: &str) -> Image {
+    name.parse().unwrap()
+}
+
+fn policy() -> Policy {
+    Policy { images: vec![image("a"), image("b"), image("c"), image("d")], ..Policy::default() }
+}
+
+fn minutes(count: u64) -> Duration {
+    Duration::from_secs(60 * count)
+}
+
+/// `R`, `S`, `C`: a good rehearsal, sample, connection; `r:kind`, `s:kind`, `c:kind`: one that failed so.
+/// An image other than `a` follows in brackets: `R[b]`, `r:not_allowed[b]`.
+fn observation(word: &str, at: Timestamp) -> Observation {
+    let (word, asked) = word.strip_suffix(']').and_then(|word| word.split_once('[')).unwrap_or((word, "a"));
+    let (letter, kind) = word.split_once(':').map_or((word, None), |(letter, kind)| (letter, Some(kind)));
+    let (depth, stage) = match letter.to_ascii_uppercase().as_str() {
+        "C" => (Depth::Connect, Stage::Connect),
+        "S" => (Depth::Sample, Stage::Layer),
+        "R" => (Depth::Rehearse, Stage::Manifest),
+        other => panic!("no depth is called {other}"),
+    };
+    let mut observation = Observation::new(at, depth);
+    observation.image = (depth != Depth::Connect).then(|| image(asked));
+    observation.stages.layer = (depth != Depth::Connect).then_some(Duration::from_millis(100));
+    observation.bytes_per_second = (depth == Depth::Rehearse).then_some(4e6);
+    if let Some(kind) = kind {
+        let kind = *FailureKind::ALL.iter().find(|known| known.as_str() == kind).expect("a kind");
+        observation.outcome = Outcome::Failed(Failure { kind, stage, detail: String::new() });
+    }
+    observation
+}
+
+/// The record after these observations, ten minutes apart, and the time of the last.
+fn after(script: &str) -> (Record, Timestamp) {
+    let (mut record, mut at) = (Record::default(), START);
+    for word in script.split_whitespace() {
+        at = at + minutes(10);
+        record.observe(&observation(word, at), &policy());
+    }
+    (record, at)
+}
+
+/// Where it stands, in words.
+fn standing(record: &Record) -> String {
+    let mut words = match record.standing() {
+        Standing::Unprobed => "unprobed".to_owned(),
+        Standing::Live => "live".to_owned(),
+        Standing::Rejected => format!("rejected ({})", record.fallen().expect("a reason").kind),
+    };
+    if let Some(failing) = record.failing().filter(|_| record.standing() == Standing::Live) {
+        words += &format!(", {} at {:?}", failing.failures, failing.depth).to_lowercase();
+    }
+    if record.rising() > 0 {
+        words += &format!(", rising {}", record.rising());
+    }
+    if let Some(depth) = record.wants_recheck(&policy()) {
+        words += &format!(", again {depth:?}").to_lowercase();
+    }
+    words
+}
+
+#[track_caller]
+fn check(script: &str, expected: &str) {
+    assert_eq!(standing(&after(script).0), expected, "after {script}");
+}
+
+#[test]
+fn where_a_mirror_stands() {
+    // Nothing but a rehearsal makes a mirror live.
+    check("", "unprobed");
+    check("C S", "unprobed");
+    check("R", "live");
+    // One failure rejects what was never live, one good rehearsal makes it live.
+    check("c:connect_timeout", "rejected (connect_timeout)");
+    check("r:stalled", "rejected (stalled)");
+    check("r:stalled C S", "rejected (stalled)");
+    check("r:stalled R", "live");
+    // A live mirror is rejected by `fall` failures in a row; before that it is asked again.
+    check("R s:stalled", "live, 1 at sample, again sample");
+    check("R s:stalled s:stalled", "live, 2 at sample, again sample");
+    check("R s:stalled s:stalled s:stalled", "rejected (stalled)");
+    check("R s:stalled S s:stalled s:stalled", "live, 2 at sample, again sample");
+    check("R c:connection_refused c:no_answer c:connect_timeout", "rejected (connect_timeout)");
+    // A success clears the failures of its own depth and of lesser ones, and of no greater one.
+    check("R s:stalled s:stalled C", "live, 2 at sample, again sample");
+    check("R s:stalled C s:stalled C s:stalled", "rejected (stalled)");
+    check("R r:server_error S", "live, 1 at rehearse, again rehearse");
+    check("R s:stalled s:stalled R", "live");
+    check("R c:unreachable c:unreachable S", "live");
+    // Failures of different depths are not added up.
+    check("R c:unreachable s:connection_lost r:tls_error", "live, 1 at rehearse, again rehearse");
+    // Whoever answers badly has been reached.
+    check("R c:unreachable c:unreachable r:server_error C", "live, 1 at rehearse, again rehearse");
+    // What was live and was rejected is live again after `rise` good rehearsals in a row, and after no samples.
+    check("R s:stalled s:stalled s:stalled R", "rejected (stalled), rising 1");
+    check("R s:stalled s:stalled s:stalled R R", "live");
+    check("R s:stalled s:stalled s:stalled R c:unreachable R", "rejected (unreachable), rising 1");
+    check("R s:stalled s:stalled s:stalled S S S", "rejected (stalled)");
+    // The reason is the last one.
+    check("R s:stalled s:stalled s:stalled r:tls_expired", "rejected (tls_expired)");
+    // 429 and wrong bytes reject at once, and nobody asks again.
+    check("R s:rate_limited", "rejected (rate_limited)");
+    check("R r:corrupt", "rejected (corrupt)");
+    check("R r:corrupt R", "rejected (corrupt), rising 1");
+}
+
+#[test]
+fn refusals_are_about_images() {
+    // A refused image is no failure while another one is served, however often.
+    check("R r:not_allowed[b] r:not_allowed[b] r:not_found[b] r:not_allowed[b]", "live");
+    check("R r:not_allowed[b] r:not_found[c] r:not_allowed[d]", "live");
+    // A mirror that serves none of the images asked for is rejected at once.
+    check("r:not_allowed", "rejected (not_allowed)");
+    check("R r:not_found", "rejected (not_found)");
+    check("R r:not_found[b] r:not_allowed", "rejected (not_allowed)");
+    // `fall` images in a row that it served before are a door shut, although a fourth may still be served ...
+    check("R R[b] R[c] R[d] r:not_allowed r:not_allowed[b] r:not_allowed[c]", "rejected (not_allowed)");
+    // ... unless something is served in between.
+    check("R R[b] R[c] R[d] r:not_allowed r:not_allowed[b] S[d] r:not_allowed[c]", "live");
+    // An image that nobody counts says nothing of the mirror.
+    check("r:not_found[mine/private]", "unprobed");
+    check("R r:not_found[mine/private]", "live");
+    // A refusal of no image at all is a failure like another.
+    let mut record = Record::default();
+    let mut refused = observation("r:not_allowed", START);
+    refused.image = None;
+    record.observe(&refused, &policy());
+    assert_eq!(standing(&record), "rejected (not_allowed)");
+}
+
+#[test]
+fn an_image_rests_an_hour_after_a_refusal_doubling_to_six() {
+    let mut record = Record::default();
+    let mut at = START;
+    record.observe(&observation("R[b]", at), &policy());
+    for hours in [1, 2, 4, 6, 6] {
+        record.observe(&observation("r:not_allowed", at), &policy());
+        assert_eq!(record.image_resting(&image("a"), at), Some(at + minutes(60 * hours)));
+        assert_eq!(record.image_resting(&image("b"), at), None);
+        at = at + minutes(60 * hours);
+        assert_eq!(record.image_resting(&image("a"), at), None);
+    }
+    record.observe(&observation("R", at), &policy());
+    record.observe(&observation("r:not_allowed", at), &policy());
+    assert_eq!(record.image_resting(&image("a"), at), Some(at + minutes(60)), "a good answer forgets it");
+}
+
+#[test]
+fn a_mirror_that_limits_rests_as_long_as_it_asks_or_an_hour_doubling_to_six() {
+    let limited = |record: &mut Record, at: Timestamp, retry_after: Option<u64>| {
+        let mut observation = observation("r:rate_limited", at);
+        observation.retry_after = retry_after.map(Duration::from_secs);
+        record.observe(&observation, &policy());
+        record.resting(at).map(|until| until.since(at).as_secs())
+    };
+    let mut record = Record::default();
+    assert_eq!(limited(&mut record, START, Some(120)), Some(120), "its word goes the first time");
+    assert_eq!(limited(&mut record, START, Some(120)), Some(7200), "and not when it limits again after it");
+    assert_eq!(limited(&mut record, START, Some(36_000)), Some(36_000), "it may ask for more");
+    assert_eq!(limited(&mut record, START, None), Some(21_600));
+    assert_eq!(limited(&mut Record::default(), START, None), Some(3600));
+    assert_eq!(limited(&mut Record::default(), START, Some(0)), Some(60), "0 is no pause");
+    record.observe(&observation("R", START), &policy());
+    assert_eq!(limited(&mut record, START, None), Some(3600), "once live it begins anew");
+}
+
+#[test]
+fn a_rest_that_ends_later_than_any_can_is_a_clock_set_back() {
+    let mut record = Record::default();
+    record.observe(&observation("r:rate_limited", START), &policy());
+    assert_eq!(record.resting(START - minutes(60 * 24 * 400)), None);
+}
+
+#[test]
+fn too_slow_is_judged_by_the_policy_whoever_measured_it() {
+    let mut record = Record::default();
+    let mut slow = observation("R", START);
+    slow.bytes_per_second = Some(60.0 * 1024.0);
+    record.observe(&slow, &policy());
+    assert_eq!(standing(&record), "rejected (too_slow)");
+}
+
+#[test]
+fn rehearsals_in_quick_succession_are_one_round_and_count_with_the_worse_of_them() {
+    let mut record = Record::default();
+    for (after, speed) in [(0, 4e6), (2, 1e6), (4, 4e6), (600, 4e6), (1200, 4e6)] {
+        let mut observation = observation("R", START + Duration::from_secs(after));
+        observation.bytes_per_second = Some(speed);
+        record.observe(&observation, &policy());
+    }
+    let rounds: Vec<f64> = record.rounds().iter().map(|round| round.seconds().round()).collect();
+    assert_eq!(rounds, [32.0, 8.0, 8.0]);
+}
+
+#[test]
+fn rounds_begin_anew_after_a_failure_and_count_while_the_mirror_rises() {
+    assert_eq!(after("R R R").0.rounds().len(), 3);
+    assert_eq!(after("R R r:server_error").0.rounds().len(), 0);
+    assert_eq!(after("R R R s:stalled s:stalled s:stalled R").0.rounds().len(), 1);
+    assert_eq!(after("R R R r:not_allowed[b] R").0.rounds().len(), 4, "a refusal is no failure");
+    assert_eq!(after(&"R ".repeat(40)).0.rounds().len(), ROUNDS);
+}
+
+#[test]
+fn a_sample_refines_the_first_byte_and_says_nothing_of_the_speed() {
+    let (mut record, at) = after("R R R R");
+    let (speed, first_byte) = (record.bytes_per_second(), record.first_byte().expect("measured"));
+    let mut sample = observation("S", at + minutes(10));
+    sample.bytes_per_second = Some(1e5);
+    sample.stages.layer = Some(Duration::from_millis(110));
+    record.observe(&sample, &policy());
+    assert_eq!(record.bytes_per_second(), speed);
+    assert!(record.first_byte().expect("measured") > first_byte);
+}
+
+#[test]
+fn quirks_are_those_of_the_last_good_rehearsal_and_fit_the_store() {
+    let mut record = Record::default();
+    let mut odd = observation("R", START);
+    odd.quirks.extend([Quirk::HeadNotFound, Quirk::PingFails]);
+    record.observe(&odd, &policy());
+    let unfit = |record: &Record, store| record.unfit(store).collect::<Vec<_>>();
+    assert_eq!(unfit(&record, Some(ImageStore::Containerd)), [Quirk::HeadNotFound]);
+    assert_eq!(unfit(&record, Some(ImageStore::Classic)), [Quirk::PingFails]);
+    assert_eq!(unfit(&record, None).len(), 2, "an unknown store may be either");
+    record.observe(&observation("R", START), &policy());
+    assert_eq!(unfit(&record, None), []);
+}
+
+#[test]
+fn the_depths_are_remembered_apart() {
+    let (record, at) = after("R C C");
+    assert_eq!(record.last(Depth::Rehearse), Some(START + minutes(10)));
+    assert_eq!(record.last(Depth::Sample), None);
+    assert_eq!(record.last(Depth::Connect), Some(at));
+    assert_eq!(record.last_probe(), Some(at));
+}
+
+#[test]
+fn unknown_is_none() {
+    let record = Record::default();
+    assert_eq!((record.success(), record.first_byte(), record.bytes_per_second()), (None, None, None));
+    assert_eq!(
+        (record.last_probe(), record.coverage(&policy().images), record.address()),
+        (None, None, None)
+    );
+}
+
+#[test]
+fn a_record_comes_back_from_json_as_it_was_and_is_small() {
+    let (mut record, at) = after(
+        "R R[b] s:stalled c:unreachable r:not_allowed[c] r:server_error R r:rate_limited R c:tls_error S",
+    );
+    // Two days of a selected mirror.
+    for ten_minutes in 0..288 {
+        let mut observation = observation("R", at + minutes(10 * ten_minutes));
+        observation.spent = Spent { requests: 6, refusals: 0, bytes: 1_100_000 };
+        observation.digest = Some(crate::image::Digest::of(b"manifest"));
+        observation.address = "203.0.113.7:443".parse().ok();
+        observation.sent_to.insert("cdn.example".to_owned());
+        record.observe(&observation, &policy());
+    }
+    let json = serde_json::to_string(&record).unwrap();
+    assert_eq!(serde_json::from_str::<Record>(&json).unwrap(), record);
+    assert!(json.len() < 4096, "{} bytes: {json}", json.len());
+}
+
+#[test]
+fn a_record_of_another_version_is_read_as_far_as_it_goes() {
+    let read: Record = serde_json::from_str(r#"{"standing":"live","been_live":true,"new_field":1}"#).unwrap();
+    assert_eq!(read.standing(), Standing::Live);
+    assert_eq!(read.rising(), 0);
+    assert_eq!(serde_json::from_str::<Record>("{}").unwrap(), Record::default());
+}

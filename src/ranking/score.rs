@@ -1,0 +1,139 @@
+//! A record's figures: the predicted seconds of a reference pull, and what it costs to try a mirror.
+
+use super::Policy;
+use super::record::Record;
+
+/// The reference pull: 30 MiB ...
+pub const REFERENCE_BYTES: f64 = 30.0 * 1024.0 * 1024.0;
+/// ... in 4 layers, of which dockerd fetches 3 at a time (`max-concurrent-downloads`): for a first byte one
+/// waits twice.
+const FIRST_BYTES: f64 = 2.0;
+/// How long a first byte is taken to need where none was measured, in seconds: the time-out of a probe.
+const UNKNOWN_FIRST_BYTE: f64 = 10.0;
+/// How often a live mirror is taken to serve an image that it is not known to refuse. Something can always
+/// fail between two probes, which is why a list has more than one place; how often a mirror fails as far as
+/// is known is in its figure already.
+const UNEXPECTED: f64 = 0.01;
+
+/// Seconds of a reference pull: to the manifest, to a layer's first byte, for each byte.
+pub(super) fn reference_seconds(chain: f64, layer: f64, pace: f64) -> f64 {
+    chain + FIRST_BYTES * layer + REFERENCE_BYTES * pace
+}
+
+/// The predicted seconds of a reference pull, divided by how often the mirror succeeds; `None` while its speed
+/// or its first byte has not been measured.
+pub fn predicted_seconds(record: &Record, policy: &Policy) -> Option<f64> {
+    let measured = record.layer().mean().is_some() && record.pace().mean().is_some();
+    measured.then(|| Figure::of(record, policy).predicted())
+}
+
+/// What a mirror is compared by. Always finite and above zero.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Figure {
+    /// Of a reference pull that succeeds, deviation included.
+    seconds: f64,
+    /// The same without.
+    mean: f64,
+    success: f64,
+    /// The share of the images that count which it is not known to refuse.
+    covers: f64,
+    /// Seconds until it has refused an image.
+    refusal: f64,
+}
+
+impl Figure {
+    /// What is not measured is taken for as bad as a live mirror can be: the least speed, the longest wait.
+    pub(super) fn of(record: &Record, policy: &Policy) -> Self {
+        #[expect(clippy::cast_precision_loss, reason = "a limit of 2^53 bytes per second is no limit")]
+        let slowest = 1.0 / (policy.min_speed.max(1) as f64);
+        let (chain, layer, pace) = (record.chain(), record.layer(), record.pace());
+        let mean = reference_seconds(
+            chain.mean().unwrap_or(0.0),
+            layer.mean().unwrap_or(UNKNOWN_FIRST_BYTE),
+            pace.mean().unwrap_or(slowest),
+        );
+        let deviation = reference_seconds(chain.deviation(), layer.deviation(), pace.deviation());
+        // One image more that is not refused, in thought: asking for a second one must not make a mirror
+        // that serves all of them differ from one that was asked for a single one.
+        #[expect(clippy::cast_precision_loss, reason = "nobody has 2^53 images")]
+        let covers = record.coverage(&policy.images).map_or(1.0, |coverage| {
+            let refused = coverage.of.saturating_sub(coverage.served);
+            1.0 - refused as f64 / (coverage.of as f64 + 1.0)
+        });
+        Self {
+            seconds: (mean + deviation).max(f64::MIN_POSITIVE),
+            mean: mean.max(f64::MIN_POSITIVE),
+            success: record.success().unwrap_or(1.0),
+            covers,
+            refusal: chain.mean().unwrap_or(0.0),
+        }
+    }
+
+    /// The same without its deviation: what a single rehearsal's figure is compared with.
+    pub(super) fn bare(self) -> Self {
+        Self { seconds: self.mean, ..self }
+    }
+
+    /// The same mirror, had its pull taken `seconds`.
+    fn with(self, seconds: f64) -> Self {
+        Self { seconds: seconds.max(f64::MIN_POSITIVE), ..self }
+    }
+
+    /// The seconds of a pull, divided by how often it succeeds.
+    pub(super) fn predicted(&self) -> f64 {
+        self.seconds / self.success
+    }
+
+    /// The seconds that one try costs, whether it serves or refuses.
+    pub(super) fn one_try(&self) -> f64 {
+        self.covers * self.predicted() + (1.0 - self.covers) * self.refusal
+    }
+
+    /// How often one try does not serve, so that the engine goes on to the next.
+    pub(super) fn miss(&self) -> f64 {
+        1.0 - self.covers * (1.0 - UNEXPECTED)
+    }
+
+    /// Cost per service, up to a constant: what a list is ordered by. It is the predicted seconds for a
+    /// mirror that refuses nothing, and a little more for one that does.
+    pub(super) fn cost(&self) -> f64 {
+        self.one_try() / self.covers
+    }
+
+    pub(super) fn covers(&self) -> f64 {
+        self.covers
+    }
+}
+
+/// The figures that each of the last `rounds` rehearsals alone gives, newest first; `None` when there were
+/// not so many good ones in a row.
+pub(super) fn own_figures<'a>(
+    record: &'a Record,
+    figure: &Figure,
+    policy: &Policy,
+) -> Option<impl Iterator<Item = Figure> + use<'a>> {
+    let rounds = usize::try_from(policy.rounds).unwrap_or(usize::MAX);
+    let (own, figure) = (record.rounds(), *figure);
+    (own.len() >= rounds)
+        .then(|| own.iter().rev().take(rounds).map(move |round| figure.with(round.seconds())))
+}
+
+/// The figure that the last rehearsal alone gives.
+pub(super) fn last_figure(record: &Record, figure: &Figure) -> Option<Figure> {
+    record.rounds().last().map(|round| figure.with(round.seconds()))
+}
+
+/// Whether a challenger has proved to be `margin` faster than an incumbent: by its smoothed figure, and by its
+/// own of each of its last `rounds` rehearsals. Each is compared with its like: the smoothed figures have
+/// their deviations in them, a single rehearsal has none.
+pub(super) fn proved_faster(
+    (record, figure): (&Record, &Figure),
+    incumbent: &Figure,
+    policy: &Policy,
+    measure: fn(&Figure) -> f64,
+) -> bool {
+    let bar = |figure: &Figure| measure(figure) * (1.0 - policy.margin);
+    let (smoothed, bare) = (bar(incumbent), bar(&incumbent.bare()));
+    measure(figure) < smoothed
+        && own_figures(record, figure, policy).is_some_and(|mut own| own.all(|own| measure(&own) < bare))
+}

@@ -1,0 +1,216 @@
+//! Whose content is contradicted, and whose is stale.
+//!
+//! A tag moves, and mirrors are not asked at the same moment, so that two digests of one tag need not
+//! contradict each other. Each mirror has led to its digest from one time to another; two of them contradict
+//! each other when these spans overlap, give or take a round. Only overlapping votes are counted:
+//! otherwise the first mirror that has a new image would stand against all that have not been asked since.
+//!
+//! More than half of the votes make the majority, each backend having one; where the upstream answered in
+//! the same span, it is right. A mirror that leads elsewhere is stale when at its last answer the right
+//! image had been created, or had been seen, for an hour. What claims to have been created later than
+//! the right image is the new image to all appearance, and must disagree for an hour itself.
+
+use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
+
+use crate::image::{Digest, Image};
+use crate::ranking::record::{Record, Tag};
+use crate::timestamp::Timestamp;
+
+/// Some mirrors cache a tag for an hour by design.
+const CACHED: Duration = Duration::from_secs(3600);
+/// Answers so far apart are of one round.
+const ROUND: Duration = Duration::from_secs(600);
+/// Digests of one image that are compared; what is not among the most frequent cannot be the majority.
+const DIGESTS: usize = 8;
+
+/// What the others say of one mirror's content.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Content {
+    /// Somebody leads elsewhere, and this mirror is not of the majority.
+    pub(super) contradicted: bool,
+    /// It is stale.
+    pub(super) stale: Option<Stale>,
+}
+
+/// Since when, and for which image; the next rehearsal should ask for that one.
+#[derive(Clone, Debug)]
+pub(super) struct Stale {
+    pub(super) image: Image,
+    pub(super) detail: String,
+    pub(super) since: Timestamp,
+}
+
+/// A candidate whose content is compared.
+pub(super) struct Voter<'a> {
+    pub(super) candidate: usize,
+    pub(super) backend: usize,
+    pub(super) record: &'a Record,
+}
+
+struct Vote<'a> {
+    /// `None` is the upstream.
+    voter: Option<&'a Voter<'a>>,
+    tag: &'a Tag,
+}
+
+/// What the others say of the content of each of `count` candidates.
+pub(super) fn compare(voters: &[Voter<'_>], upstream: Option<&Record>, count: usize) -> Vec<Content> {
+    let mut images: BTreeMap<&Image, Vec<Vote<'_>>> = BTreeMap::new();
+    for voter in voters {
+        for (image, tag) in voter.record.tags() {
+            images.entry(image).or_default().push(Vote { voter: Some(voter), tag });
+        }
+    }
+    for (image, tag) in upstream.into_iter().flat_map(Record::tags) {
+        if let Some(votes) = images.get_mut(image) {
+            votes.push(Vote { voter: None, tag });
+        }
+    }
+    let mut contents = vec![Content::default(); count];
+    for (image, votes) in images {
+        if votes.iter().all(|vote| vote.tag.digest() == votes[0].tag.digest()) {
+            continue;
+        }
+        let count = Count::of(&votes);
+        for vote in &votes {
+            let Some(voter) = vote.voter else { continue };
+            let content = &mut contents[voter.candidate];
+            let judgement = count.judge(vote.tag);
+            content.contradicted |= judgement.contradicted;
+            if content.stale.is_none() {
+                content.stale = judgement.stale.map(|(detail, since)| Stale {
+                    image: image.clone(),
+                    detail: format!("{image} leads to {}, {detail}", short(vote.tag.digest())),
+                    since,
+                });
+            }
+        }
+    }
+    contents
+}
+
+/// Spans of time, of which one asks how many overlap another.
+#[derive(Default)]
+struct Spans {
+    starts: Vec<Timestamp>,
+    ends: Vec<Timestamp>,
+}
+
+impl Spans {
+    fn push(&mut self, start: Timestamp, end: Timestamp) {
+        self.starts.push(start);
+        self.ends.push(end);
+    }
+
+    fn sort(&mut self) {
+        self.starts.sort_unstable();
+        self.ends.sort_unstable();
+    }
+
+    fn overlapping(&self, tag: &Tag) -> usize {
+        let (from, to) = (tag.since() - ROUND, tag.at() + ROUND);
+        let begun = self.starts.partition_point(|start| *start <= to);
+        let ended = self.ends.partition_point(|end| *end < from);
+        begun.saturating_sub(ended)
+    }
+}
+
+/// One digest's votes.
+struct Party<'a> {
+    digest: &'a Digest,
+    created: Option<Timestamp>,
+    first_seen: Timestamp,
+    spans: Spans,
+}
+
+/// All votes for one image.
+struct Count<'a> {
+    parties: Vec<Party<'a>>,
+    all: Spans,
+    upstream: Option<&'a Tag>,
+}
+
+struct Judgement {
+    contradicted: bool,
+    stale: Option<(String, Timestamp)>,
+}
+
+impl<'a> Count<'a> {
+    fn of(votes: &[Vote<'a>]) -> Self {
+        // Several names with one backend have one vote, from the first time it was cast to the last.
+        let mut spans: HashMap<(&Digest, Option<usize>), (Timestamp, Timestamp)> = HashMap::new();
+        let mut parties: BTreeMap<&Digest, Party<'a>> = BTreeMap::new();
+        for vote in votes {
+            let (since, at) = (vote.tag.since(), vote.tag.at());
+            let backend = vote.voter.map(|voter| voter.backend);
+            let span = spans.entry((vote.tag.digest(), backend)).or_insert((since, at));
+            *span = (span.0.min(since), span.1.max(at));
+            let party = parties.entry(vote.tag.digest()).or_insert_with(|| Party {
+                digest: vote.tag.digest(),
+                created: None,
+                first_seen: since,
+                spans: Spans::default(),
+            });
+            party.created = party.created.max(vote.tag.created());
+            party.first_seen = party.first_seen.min(since);
+        }
+        let mut all = Spans::default();
+        for ((digest, _), (since, at)) in spans {
+            all.push(since, at);
+            if let Some(party) = parties.get_mut(digest) {
+                party.spans.push(since, at);
+            }
+        }
+        all.sort();
+        let mut parties: Vec<Party<'a>> = parties.into_values().collect();
+        parties.sort_by_key(|party| std::cmp::Reverse(party.spans.starts.len()));
+        parties.truncate(DIGESTS);
+        for party in &mut parties {
+            party.spans.sort();
+        }
+        let upstream = votes.iter().find(|vote| vote.voter.is_none()).map(|vote| vote.tag);
+        Self { parties, all, upstream }
+    }
+
+    fn judge(&self, tag: &Tag) -> Judgement {
+        let overlap = |other: &Tag| other.since() <= tag.at() + ROUND && tag.since() <= other.at() + ROUND;
+        if let Some(truth) = self.upstream.filter(|truth| overlap(truth)) {
+            if truth.digest() == tag.digest() {
+                return Judgement { contradicted: false, stale: None };
+            }
+            let stale = is_stale(tag, truth.created(), truth.since()).then(|| {
+                let detail = format!("with the upstream to {}", short(truth.digest()));
+                (detail, tag.since().max(truth.since()))
+            });
+            return Judgement { contradicted: true, stale };
+        }
+        let all = self.all.overlapping(tag);
+        let majority = self.parties.iter().find(|party| 2 * party.spans.overlapping(tag) > all);
+        let Some(majority) = majority else {
+            // Nobody has the majority, so somebody leads elsewhere: a tie makes nobody stale.
+            return Judgement { contradicted: true, stale: None };
+        };
+        if majority.digest == tag.digest() {
+            return Judgement { contradicted: false, stale: None };
+        }
+        let stale = is_stale(tag, majority.created, majority.first_seen).then(|| {
+            let votes = majority.spans.overlapping(tag);
+            let detail = format!("with {votes} of {all} to {}", short(majority.digest));
+            (detail, tag.since().max(majority.first_seen))
+        });
+        Judgement { contradicted: true, stale }
+    }
+}
+
+/// Whether a mirror that leads to `tag` should have led to an image that was created and first seen then.
+fn is_stale(tag: &Tag, created: Option<Timestamp>, first_seen: Timestamp) -> bool {
+    let old = created.is_some_and(|created| created + CACHED <= tag.at()) || first_seen + CACHED <= tag.at();
+    let claims_to_be_newer = matches!((tag.created(), created), (Some(own), Some(right)) if own > right);
+    old && (!claims_to_be_newer || tag.since() + CACHED <= tag.at())
+}
+
+/// `sha256:` and 12 digits, as the engine's own tools show it.
+fn short(digest: &Digest) -> &str {
+    digest.as_str().get(..19).unwrap_or(digest.as_str())
+}

@@ -1,0 +1,233 @@
+//! The list itself: the ideal one, and what becomes of the current one.
+
+use super::super::Policy;
+use super::super::record::Record;
+use super::super::score::{Figure, own_figures, proved_faster};
+
+/// What a pull costs that no mirror of the list serves, in costs of the worst mirror that would stand in an
+/// ideal list. More than any mirror's own, so that no place stays free while somebody could have it; not so
+/// much more that two halves of the images are worth less than a slow whole.
+const NOBODY_SERVES: f64 = 10.0;
+
+/// A mirror that may stand in the list.
+pub(super) struct Runner<'a> {
+    /// Its index among the candidates, which are sorted.
+    pub(super) candidate: usize,
+    pub(super) record: &'a Record,
+    pub(super) figure: Figure,
+    /// Its place in the current list.
+    pub(super) place: Option<usize>,
+}
+
+/// Under which terms a list is composed.
+pub(super) struct Terms<'a> {
+    pub(super) policy: &'a Policy,
+    /// What a pull costs that nobody serves.
+    pub(super) nobody_serves: f64,
+    /// There is no list of ours yet that would have to be respected.
+    pub(super) ideal: bool,
+    /// Nothing was made faster within `hold`.
+    pub(super) may_improve: bool,
+}
+
+/// A list, as indices into the runners.
+pub(super) struct Composed {
+    pub(super) list: Vec<usize>,
+    /// The expected cost of a pull.
+    pub(super) cost: f64,
+    /// It was changed where nothing but speed asked for it.
+    pub(super) faster: bool,
+}
+
+/// Runners in the order in which the engine should try them; equals as they stand, then as they sort.
+pub(super) fn in_order(mut runners: Vec<Runner<'_>>) -> Vec<Runner<'_>> {
+    let place = |runner: &Runner<'_>| runner.place.unwrap_or(usize::MAX);
+    runners.sort_by(|a, b| {
+        let cost = a.figure.cost().total_cmp(&b.figure.cost());
+        cost.then_with(|| place(a).cmp(&place(b))).then_with(|| a.candidate.cmp(&b.candidate))
+    });
+    runners
+}
+
+/// What a pull costs that nobody serves, for these runners in order.
+pub(super) fn nobody_serves(runners: &[Runner<'_>], max: usize) -> f64 {
+    let last = runners.len().min(max).checked_sub(1).and_then(|last| runners.get(last));
+    NOBODY_SERVES * last.map_or(1.0, |runner| runner.figure.cost())
+}
+
+/// The list that these runners, in order, make under these terms.
+pub(super) fn compose(runners: &[Runner<'_>], terms: &Terms<'_>) -> Composed {
+    let max = terms.policy.max.max(1);
+    let mut members: Vec<usize> =
+        (0..runners.len()).filter(|runner| runners[*runner].place.is_some()).collect();
+    members.sort_by_key(|member| runners[*member].place);
+    members.truncate(max);
+    let mut draft = Draft { runners, terms, list: members, faster: false };
+    if terms.ideal || draft.list.is_empty() {
+        draft.list = ideal(runners, max, terms.nobody_serves);
+    } else {
+        draft.fill(max);
+        if terms.may_improve {
+            draft.improve();
+        }
+    }
+    Composed { cost: draft.cost_from(0), list: draft.list, faster: draft.faster }
+}
+
+/// The best ordered set of at most `max` runners, which are in order.
+///
+/// With the order known, the cost of what is still to come depends only on how many places are left:
+/// `V(i, k) = min(V(i + 1, k), try(i) + miss(i) · V(i + 1, k − 1))`.
+fn ideal(runners: &[Runner<'_>], max: usize, nobody_serves: f64) -> Vec<usize> {
+    let places = max.min(runners.len());
+    let mut value = vec![nobody_serves; places + 1];
+    let mut taken = vec![false; runners.len() * places];
+    for (index, runner) in runners.iter().enumerate().rev() {
+        let (one_try, miss) = (runner.figure.one_try(), runner.figure.miss());
+        for left in (1..=places).rev() {
+            let with = one_try + miss * value[left - 1];
+            // Among equals the first in order is taken: that is the one that stands in the list already.
+            if with <= value[left] {
+                value[left] = with;
+                taken[index * places + left - 1] = true;
+            }
+        }
+    }
+    let mut left = places;
+    let mut list = Vec::with_capacity(places);
+    for index in 0..runners.len() {
+        if left > 0 && taken[index * places + left - 1] {
+            list.push(index);
+            left -= 1;
+        }
+    }
+    list
+}
+
+struct Draft<'a> {
+    runners: &'a [Runner<'a>],
+    terms: &'a Terms<'a>,
+    list: Vec<usize>,
+    faster: bool,
+}
+
+impl Draft<'_> {
+    fn runner(&self, place: usize) -> &Runner<'_> {
+        &self.runners[self.list[place]]
+    }
+
+    /// What a pull costs that has come as far as this place.
+    fn cost_from(&self, place: usize) -> f64 {
+        let rest = self.list[place.min(self.list.len())..].iter().rev();
+        rest.fold(self.terms.nobody_serves, |after, runner| {
+            let figure = &self.runners[*runner].figure;
+            figure.one_try() + figure.miss() * after
+        })
+    }
+
+    /// What the list costs as a function of who has `place`: `(before, how often one comes so far, after)`.
+    fn around(&self, place: usize) -> (f64, f64, f64) {
+        let (mut before, mut reached) = (0.0, 1.0);
+        for earlier in 0..place {
+            let figure = &self.runner(earlier).figure;
+            before += reached * figure.one_try();
+            reached *= figure.miss();
+        }
+        (before, reached, self.cost_from(place + 1))
+    }
+
+    fn outside(&self) -> Vec<usize> {
+        let mut inside = vec![false; self.runners.len()];
+        for member in &self.list {
+            inside[*member] = true;
+        }
+        (0..self.runners.len()).filter(|runner| !inside[*runner]).collect()
+    }
+
+    /// Free places are filled at the end, at once, each with the best that is left.
+    fn fill(&mut self, max: usize) {
+        while self.list.len() < max {
+            let at_the_end = |runner: &usize| {
+                let figure = &self.runners[*runner].figure;
+                figure.one_try() + figure.miss() * self.terms.nobody_serves
+            };
+            let best = self.outside().into_iter().min_by(|a, b| at_the_end(a).total_cmp(&at_the_end(b)));
+            let Some(best) = best else { return };
+            self.list.push(best);
+        }
+    }
+
+    /// Exchanges and overtakes until nobody has proved anything more. Each step lowers the expected cost, so
+    /// that there is an end to it; the bound is for what rounding might do.
+    fn improve(&mut self) {
+        let steps = 2 * self.list.len() * self.list.len() + 8;
+        for _ in 0..steps {
+            if !(self.exchange_worst() || self.exchange_for_coverage() || self.overtake()) {
+                return;
+            }
+            self.faster = true;
+        }
+    }
+
+    fn proved(&self, runner: usize, incumbent: &Figure) -> bool {
+        let Runner { record, figure, .. } = &self.runners[runner];
+        proved_faster((record, figure), incumbent, self.terms.policy, Figure::cost)
+    }
+
+    /// The quickest of those outside that is `margin` faster than the slowest member takes its place.
+    fn exchange_worst(&mut self) -> bool {
+        let by_cost =
+            |a: &usize, b: &usize| self.runner(*a).figure.cost().total_cmp(&self.runner(*b).figure.cost());
+        let Some(worst) = (0..self.list.len()).max_by(by_cost) else { return false };
+        let slowest = &self.runner(worst).figure;
+        // What stands before its place is the same either way, and would drown the difference in rounding.
+        let (now, after) = (self.cost_from(worst), self.cost_from(worst + 1));
+        // They are in order of their cost, so the first that has proved it is the quickest that has.
+        let challenger = self.outside().into_iter().find(|outside| {
+            let figure = &self.runners[*outside].figure;
+            figure.one_try() + figure.miss() * after < now && self.proved(*outside, slowest)
+        });
+        challenger.inspect(|challenger| self.list[worst] = *challenger).is_some()
+    }
+
+    /// A mirror that serves more of the images takes the place of one that refuses some, when the list as a
+    /// whole gets `margin` better by it.
+    fn exchange_for_coverage(&mut self) -> bool {
+        let bar = self.cost_from(0) * (1.0 - self.terms.policy.margin);
+        let outside = self.outside();
+        for place in (0..self.list.len()).rev() {
+            let covers = self.runner(place).figure.covers();
+            if covers >= 1.0 {
+                continue;
+            }
+            let (before, reached, after) = self.around(place);
+            let with = |figure: &Figure| before + reached * (figure.one_try() + figure.miss() * after);
+            let challenger = outside
+                .iter()
+                .filter(|outside| {
+                    let Runner { record, figure, .. } = &self.runners[**outside];
+                    figure.covers() > covers
+                        && with(figure) < bar
+                        && own_figures(record, figure, self.terms.policy)
+                            .is_some_and(|mut own| own.all(|own| with(&own) < bar))
+                })
+                .min_by(|a, b| with(&self.runners[**a].figure).total_cmp(&with(&self.runners[**b].figure)));
+            if let Some(challenger) = challenger {
+                self.list[place] = *challenger;
+                return true;
+            }
+        }
+        false
+    }
+
+    /// A member that is `margin` faster than the one before it changes places with it.
+    fn overtake(&mut self) -> bool {
+        for place in 1..self.list.len() {
+            if self.proved(self.list[place], &self.runner(place - 1).figure) {
+                self.list.swap(place - 1, place);
+                return true;
+            }
+        }
+        false
+    }
+}
