@@ -3,22 +3,22 @@
 mod backends;
 mod change;
 mod content;
+mod contest;
+mod judge;
 mod list;
-
-use std::collections::HashMap;
 
 pub use change::Change;
 
 use super::Policy;
 use super::record::{Coverage, Record, Standing};
-use super::score::{Figure, last_figure, predicted_seconds, proved_faster};
-use super::verdict::{Reason, Verdict, own_reasons};
+use super::score::predicted_seconds;
+use super::verdict::{Reason, Verdict};
 use crate::image::Image;
-use crate::mirror::{Mirror, MirrorUrl, Scheme};
-use crate::observation::ImageStore;
+use crate::mirror::{Mirror, MirrorUrl};
 use crate::reason::ReasonKind;
 use crate::timestamp::Timestamp;
-use content::{Content, Voter};
+use contest::Contest;
+use judge::{Judged, judge_backends, judge_by_upstream, judge_content, judge_each, taints};
 use list::{Composed, Runner, Terms};
 
 /// One candidate and what is remembered of it.
@@ -89,24 +89,6 @@ pub struct Entry {
     pub ask_for: Option<Image>,
 }
 
-/// A candidate under judgement.
-struct Judged<'a> {
-    mirror: &'a Mirror,
-    record: &'a Record,
-    figure: Figure,
-    /// Its place in the current list.
-    place: Option<usize>,
-    backend: usize,
-    reasons: Vec<Reason>,
-    content: Content,
-}
-
-impl Judged<'_> {
-    fn is_live(&self) -> bool {
-        Verdict::of(&self.reasons) == Verdict::Live
-    }
-}
-
 /// The ordered set for this time, policy, records and current list. The order of `candidates` is irrelevant.
 pub fn select(
     now: Timestamp,
@@ -155,122 +137,6 @@ pub fn select(
     conclude(policy, judged, &chosen, list, current, composed.faster || exchanged)
 }
 
-fn judge_each<'a>(
-    now: Timestamp,
-    policy: &Policy,
-    candidates: &[Candidate<'a>],
-    current: &Current<'_>,
-) -> Vec<Judged<'a>> {
-    let mut candidates = candidates.to_vec();
-    candidates.sort_by(|a, b| {
-        let key = |candidate: &Candidate<'a>| (&candidate.mirror.url, &candidate.mirror.upstream);
-        key(a).cmp(&key(b)).then_with(|| a.mirror.name.cmp(&b.mirror.name))
-    });
-    let places: HashMap<&MirrorUrl, usize> =
-        current.list.iter().enumerate().rev().map(|(place, url)| (url, place)).collect();
-    let backends = backends::backends(&candidates);
-    candidates
-        .iter()
-        .zip(backends)
-        .map(|(Candidate { mirror, record }, backend)| Judged {
-            mirror,
-            record,
-            figure: Figure::of(record, policy),
-            place: places.get(&mirror.url).copied(),
-            backend,
-            reasons: own_reasons(now, policy, mirror, record),
-            content: Content::default(),
-        })
-        .collect()
-}
-
-/// Who leads a tag elsewhere than the others. Those that are not live have no vote.
-fn judge_content(judged: &mut [Judged<'_>], upstream: Option<&Record>) {
-    let voters: Vec<Voter<'_>> = judged
-        .iter()
-        .enumerate()
-        .filter(|(_, one)| one.mirror.enabled && one.record.standing() == Standing::Live)
-        .map(|(candidate, one)| Voter { candidate, backend: one.backend, record: one.record })
-        .collect();
-    let contents = content::compare(&voters, upstream, judged.len());
-    for (one, content) in judged.iter_mut().zip(contents) {
-        if let Some(stale) = &content.stale {
-            one.reasons.push(Reason::new(ReasonKind::Stale, stale.detail.clone(), Some(stale.since)));
-        }
-        one.content = content;
-    }
-}
-
-/// A mirror that is slower than the upstream is of no use; of a member the upstream must prove it.
-fn judge_by_upstream(judged: &mut [Judged<'_>], policy: &Policy, upstream: Option<&Record>, ideal: bool) {
-    let Some((upstream, theirs)) =
-        upstream.and_then(|record| Some((record, predicted_seconds(record, policy)?)))
-    else {
-        return;
-    };
-    let figure = Figure::of(upstream, policy);
-    for one in judged.iter_mut().filter(|one| one.is_live()) {
-        let Some(own) = predicted_seconds(one.record, policy) else { continue };
-        let slower = if ideal || one.place.is_none() {
-            own > theirs
-        } else {
-            proved_faster((upstream, &figure), &one.figure, policy, Figure::predicted)
-        };
-        if slower {
-            let detail = format!("{own:.1} s, the upstream {theirs:.1} s");
-            one.reasons.push(Reason::new(ReasonKind::SlowerThanUpstream, detail, None));
-        }
-    }
-}
-
-/// Of several with one backend only the better takes part; a member stays it until another has proved to be
-/// faster. Says whether one took a member's place so.
-fn judge_backends(judged: &mut [Judged<'_>], policy: &Policy, ideal: bool, may_improve: bool) -> bool {
-    let mut groups: HashMap<usize, Vec<usize>> = HashMap::new();
-    for (index, one) in judged.iter().enumerate().filter(|(_, one)| one.is_live()) {
-        groups.entry(one.backend).or_default().push(index);
-    }
-    let mut exchanged = false;
-    for mut group in groups.into_values().filter(|group| group.len() > 1) {
-        // Indices are in order of the URLs, and the sort is stable.
-        group.sort_by(|a, b| {
-            let (a, b) = (&judged[*a], &judged[*b]);
-            let place = |one: &Judged<'_>| one.place.unwrap_or(usize::MAX);
-            a.figure.cost().total_cmp(&b.figure.cost()).then_with(|| place(a).cmp(&place(b)))
-        });
-        let member = group.iter().copied().find(|index| judged[*index].place.is_some());
-        let mut best = if ideal { group[0] } else { member.unwrap_or(group[0]) };
-        if let Some(member) = member.filter(|_| !ideal && may_improve) {
-            let incumbent = judged[member].figure;
-            let faster = group.iter().copied().find(|index| {
-                let Judged { record, figure, .. } = &judged[*index];
-                *index != member && proved_faster((record, figure), &incumbent, policy, Figure::cost)
-            });
-            if let Some(faster) = faster {
-                judged[faster].place = judged[member].place;
-                best = faster;
-                exchanged = true;
-            }
-        }
-        let name = judged[best].mirror.name.clone();
-        for index in group.into_iter().filter(|index| *index != best) {
-            judged[index].reasons.push(Reason::new(ReasonKind::SameBackend, name.clone(), None));
-        }
-    }
-    exchanged
-}
-
-/// Whether a mirror switches off the verification of the others' certificates on the containerd store, which
-/// shares one client between all of a pull's hosts once one of them is loopback or plain.
-fn taints(mirror: &Mirror, policy: &Policy) -> bool {
-    match policy.store {
-        Some(ImageStore::Classic) => false,
-        Some(ImageStore::Containerd) | None => {
-            mirror.url.is_loopback() || mirror.url.scheme() == Scheme::Http
-        }
-    }
-}
-
 /// The list; where two kinds of mirrors may not stand in one, the better of two.
 fn choose<'a>(
     runners: Vec<Runner<'a>>,
@@ -298,14 +164,16 @@ fn choose<'a>(
     let nobody_stands = head(&plain).is_none() && head(&verified).is_none();
     let (standing, other) = if plain_stands { (plain, verified) } else { (verified, plain) };
     let ours = list::compose(&standing, &terms);
-    let mut theirs = list::compose(&other, &terms);
+    let mut theirs = list::compose(&other, &Terms { ideal: true, ..terms });
     let better = if terms.ideal || nobody_stands {
         theirs.cost < ours.cost
     } else {
         let rounds = usize::try_from(policy.rounds).unwrap_or(usize::MAX);
         let rehearsed = |runner: &usize| other[*runner].record.rounds().len() >= rounds;
         theirs.faster = true;
-        may_improve && theirs.cost < ours.cost * (1.0 - policy.margin) && theirs.list.iter().all(rehearsed)
+        // Nor is there a reason to go over while our own side has, or will prove to have, what is as good.
+        let best = list::compose(&standing, &Terms { ideal: true, ..terms }).cost.min(ours.cost);
+        may_improve && theirs.cost < best * (1.0 - policy.margin) && theirs.list.iter().all(rehearsed)
     };
     if better { (other, theirs) } else { (standing, ours) }
 }
@@ -315,49 +183,6 @@ fn stays(judged: &[Judged<'_>], current: &Current<'_>) -> Vec<MirrorUrl> {
     let candidate = |url: &&MirrorUrl| judged.iter().any(|one| one.mirror.enabled && one.mirror.url == **url);
     let kept: Vec<MirrorUrl> = current.list.iter().filter(candidate).cloned().collect();
     if kept.is_empty() { current.list.to_vec() } else { kept }
-}
-
-/// Who contends: may change the list if its next rehearsals go on like the last.
-struct Contest<'a> {
-    policy: &'a Policy,
-    /// Those that stand in the list, in order.
-    places: Vec<Figure>,
-    /// The best outside of it.
-    outside: Option<Figure>,
-}
-
-impl Contest<'_> {
-    /// Whether a mirror's smoothed figure, or that of its last rehearsal alone, is `margin` below another's.
-    fn is_faster(&self, one: &Judged<'_>, than: &Figure) -> bool {
-        let last = last_figure(one.record, &one.figure);
-        self.clearly(one.figure.cost(), than.cost())
-            || last.is_some_and(|last| self.clearly(last.cost(), than.bare().cost()))
-    }
-
-    fn clearly(&self, faster: f64, than: f64) -> bool {
-        faster < than * (1.0 - self.policy.margin)
-    }
-
-    fn contends(&self, one: &Judged<'_>, selected: Option<usize>) -> bool {
-        let Some(place) = selected else {
-            // A live mirror outside, one that rises, one that stands behind another of the same backend.
-            let against = |reason: &&Reason| reason.kind != ReasonKind::NotSelected;
-            let only_behind =
-                one.reasons.iter().filter(against).all(|reason| reason.kind == ReasonKind::SameBackend);
-            let runs = only_behind || (one.mirror.enabled && one.record.rising() > 0);
-            let free = self.places.len() < self.policy.max;
-            let worst = self.places.iter().max_by(|a, b| a.cost().total_cmp(&b.cost()));
-            return runs && (free || worst.is_some_and(|worst| self.is_faster(one, worst)));
-        };
-        let overtakes = place.checked_sub(1).is_some_and(|before| self.is_faster(one, &self.places[before]));
-        // A member whose last rehearsal was so slow that another would be better: is that so?
-        let next = self.places.get(place + 1).into_iter().chain(&self.outside);
-        let falls_back = last_figure(one.record, &one.figure).is_some_and(|last| {
-            self.clearly(one.figure.bare().cost(), last.cost())
-                && next.map(|next| next.bare().cost()).any(|next| self.clearly(next, last.cost()))
-        });
-        overtakes || falls_back
-    }
 }
 
 /// Puts it all into words.

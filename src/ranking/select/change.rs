@@ -104,7 +104,7 @@ fn cause(current: &Current<'_>, list: &[MirrorUrl], entries: &HashMap<&MirrorUrl
             Change::new(ChangeKind::Faster, name(came), compared(entries.get(came), entries.get(*gone)))
         }
         (None, Some(gone)) => {
-            Change::new(ChangeKind::MemberRemoved, name(gone), "there are fewer places".to_owned())
+            Change::new(ChangeKind::MemberRemoved, name(gone), "there is no place for it".to_owned())
         }
         (None, None) => {
             // The same members in another order: the first one that moved up has overtaken.

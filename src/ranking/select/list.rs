@@ -20,6 +20,7 @@ pub(super) struct Runner<'a> {
 }
 
 /// Under which terms a list is composed.
+#[derive(Clone, Copy)]
 pub(super) struct Terms<'a> {
     pub(super) policy: &'a Policy,
     /// What a pull costs that nobody serves.
@@ -125,15 +126,24 @@ impl Draft<'_> {
         })
     }
 
-    /// What the list costs as a function of who has `place`: `(before, how often one comes so far, after)`.
-    fn around(&self, place: usize) -> (f64, f64, f64) {
-        let (mut before, mut reached) = (0.0, 1.0);
-        for earlier in 0..place {
-            let figure = &self.runner(earlier).figure;
-            before += reached * figure.one_try();
-            reached *= figure.miss();
-        }
-        (before, reached, self.cost_from(place + 1))
+    /// What the list costs without the member at `place`, until nobody of it has served, and how often that is.
+    fn without(&self, place: usize) -> (f64, f64) {
+        let others = self.list.iter().enumerate().filter(|(other, _)| *other != place);
+        others.fold((0.0, 1.0), |(cost, reached), (_, runner)| {
+            let figure = &self.runners[*runner].figure;
+            (cost + reached * figure.one_try(), reached * figure.miss())
+        })
+    }
+
+    /// What it costs to have come to this mirror, when it is the last.
+    fn at_the_end(&self, figure: &Figure) -> f64 {
+        figure.one_try() + figure.miss() * self.terms.nobody_serves
+    }
+
+    /// Whoever comes, comes to the end, as into a free place, and overtakes from there.
+    fn exchange(&mut self, place: usize, challenger: usize) {
+        self.list.remove(place);
+        self.list.push(challenger);
     }
 
     fn outside(&self) -> Vec<usize> {
@@ -147,11 +157,8 @@ impl Draft<'_> {
     /// Free places are filled at the end, at once, each with the best that is left.
     fn fill(&mut self, max: usize) {
         while self.list.len() < max {
-            let at_the_end = |runner: &usize| {
-                let figure = &self.runners[*runner].figure;
-                figure.one_try() + figure.miss() * self.terms.nobody_serves
-            };
-            let best = self.outside().into_iter().min_by(|a, b| at_the_end(a).total_cmp(&at_the_end(b)));
+            let cost = |runner: &usize| self.at_the_end(&self.runners[*runner].figure);
+            let best = self.outside().into_iter().min_by(|a, b| cost(a).total_cmp(&cost(b)));
             let Some(best) = best else { return };
             self.list.push(best);
         }
@@ -180,14 +187,13 @@ impl Draft<'_> {
             |a: &usize, b: &usize| self.runner(*a).figure.cost().total_cmp(&self.runner(*b).figure.cost());
         let Some(worst) = (0..self.list.len()).max_by(by_cost) else { return false };
         let slowest = &self.runner(worst).figure;
-        // What stands before its place is the same either way, and would drown the difference in rounding.
-        let (now, after) = (self.cost_from(worst), self.cost_from(worst + 1));
-        // They are in order of their cost, so the first that has proved it is the quickest that has.
+        let now = self.at_the_end(slowest);
+        // They are in order of their cost, so the first that has proved it is the quickest that has. With the
+        // slowest at the end the list would be no worse than it is, so this is what the challenger must beat.
         let challenger = self.outside().into_iter().find(|outside| {
-            let figure = &self.runners[*outside].figure;
-            figure.one_try() + figure.miss() * after < now && self.proved(*outside, slowest)
+            self.at_the_end(&self.runners[*outside].figure) < now && self.proved(*outside, slowest)
         });
-        challenger.inspect(|challenger| self.list[worst] = *challenger).is_some()
+        challenger.inspect(|challenger| self.exchange(worst, *challenger)).is_some()
     }
 
     /// A mirror that serves more of the images takes the place of one that refuses some, when the list as a
@@ -200,8 +206,8 @@ impl Draft<'_> {
             if covers >= 1.0 {
                 continue;
             }
-            let (before, reached, after) = self.around(place);
-            let with = |figure: &Figure| before + reached * (figure.one_try() + figure.miss() * after);
+            let (others, reached) = self.without(place);
+            let with = |figure: &Figure| others + reached * self.at_the_end(figure);
             let challenger = outside
                 .iter()
                 .filter(|outside| {
@@ -213,7 +219,7 @@ impl Draft<'_> {
                 })
                 .min_by(|a, b| with(&self.runners[**a].figure).total_cmp(&with(&self.runners[**b].figure)));
             if let Some(challenger) = challenger {
-                self.list[place] = *challenger;
+                self.exchange(place, *challenger);
                 return true;
             }
         }

@@ -1,0 +1,327 @@
+//! What one observation changes in a record.
+
+use std::time::Duration;
+
+use super::moment::{Moment, narrow};
+use super::{Fault, Record, Rest, Round, Run, Standing, images, smoothed};
+use crate::image::Image;
+use crate::observation::{Depth, Failure, Observation, Stage, Stages};
+use crate::ranking::Policy;
+use crate::ranking::score::reference_seconds;
+use crate::reason::FailureKind;
+use crate::timestamp::Timestamp;
+
+/// A mirror that answers 429 without saying for how long rests an hour, twice as long the next time ...
+const REST: Duration = Duration::from_secs(3600);
+/// ... at most six hours ...
+const LONGEST_REST: Duration = Duration::from_secs(6 * 3600);
+/// ... and at least a minute, also when it says `Retry-After: 0`.
+const SHORTEST_REST: Duration = Duration::from_secs(60);
+/// Rehearsals whose own figures are kept, unless the policy's `rounds` want more.
+const ROUNDS: usize = 8;
+/// Other hosts that are remembered, and for how long after a mirror last sent anybody there. A mirror that
+/// spreads its layers over several hosts does not send every rehearsal to the same.
+const HOSTS: usize = 8;
+const HOST_AGE: Duration = Duration::from_secs(24 * 3600);
+/// Figures beyond this are a clock's fault: a day.
+const LONGEST: f64 = 86_400.0;
+/// Speeds are kept between one byte and a terabyte per second.
+const SPEEDS: std::ops::RangeInclusive<f64> = 1.0..=1e12;
+
+/// What a failure means for the mirror.
+enum Consequence {
+    /// It is about one image and no fault of the mirror: 403, 404.
+    OneImage,
+    /// The mirror wants to be left alone: 429.
+    Rest,
+    /// Lies are not asked again.
+    AtOnce,
+    /// It counts, and is worth asking again about.
+    Counts,
+}
+
+fn consequence(kind: FailureKind, image: Option<&Image>) -> Consequence {
+    match kind {
+        FailureKind::NotAllowed | FailureKind::NotFound if image.is_some() => Consequence::OneImage,
+        FailureKind::RateLimited => Consequence::Rest,
+        FailureKind::Corrupt => Consequence::AtOnce,
+        FailureKind::NotAllowed
+        | FailureKind::NotFound
+        | FailureKind::NameNotResolved
+        | FailureKind::SuspiciousAddress
+        | FailureKind::ConnectionRefused
+        | FailureKind::Unreachable
+        | FailureKind::ConnectTimeout
+        | FailureKind::TlsExpired
+        | FailureKind::TlsUntrusted
+        | FailureKind::TlsWrongHost
+        | FailureKind::TlsError
+        | FailureKind::NoAnswer
+        | FailureKind::ConnectionLost
+        | FailureKind::NotARegistry
+        | FailureKind::LoginRequired
+        | FailureKind::ServerError
+        | FailureKind::Stalled
+        | FailureKind::TooSlow
+        | FailureKind::Stale
+        | FailureKind::RedirectRefused
+        | FailureKind::AnswerTooLarge
+        | FailureKind::ProtocolError => Consequence::Counts,
+    }
+}
+
+impl Record {
+    /// Takes one observation, in the order in which they ended.
+    pub fn observe(&mut self, observation: &Observation, policy: &Policy) {
+        let at = observation.at;
+        let failure = judged(observation, policy);
+        self.hours.add(at, observation.spent, failure.is_none());
+        let last = match observation.depth {
+            Depth::Connect => &mut self.last.connect,
+            Depth::Sample => &mut self.last.sample,
+            Depth::Rehearse => &mut self.last.rehearse,
+        };
+        *last = Some(at.into());
+        self.learn_what(observation, failure.as_ref(), policy);
+        self.learn_figures(observation);
+        match failure {
+            None => self.served(observation, policy),
+            Some(failure) => self.failed(observation, &failure, policy),
+        }
+    }
+
+    fn served(&mut self, observation: &Observation, policy: &Policy) {
+        let Observation { at, depth, .. } = *observation;
+        self.reliability.add(at, depth, None);
+        self.runs.clear_to(depth);
+        if depth == Depth::Connect {
+            return;
+        }
+        self.turned_away = 0;
+        if let Some(image) = &observation.image {
+            self.images.served(image, at, &policy.images);
+        }
+        if depth == Depth::Rehearse {
+            self.failed_rehearsals = 0;
+            self.count_round(observation, policy);
+            self.rise(policy);
+        }
+    }
+
+    fn failed(&mut self, observation: &Observation, failure: &Failure, policy: &Policy) {
+        let Observation { at, depth, .. } = *observation;
+        if depth == Depth::Rehearse {
+            self.failed_rehearsals = self.failed_rehearsals.saturating_add(1);
+        }
+        // Whoever answers, however badly, has been reached.
+        if failure.stage >= Stage::Ping {
+            self.runs.clear_to(Depth::Connect);
+        }
+        match (consequence(failure.kind, observation.image.as_ref()), &observation.image) {
+            (Consequence::OneImage, Some(image)) => {
+                self.reliability.add_reached(at);
+                self.refuse_image(image, failure, observation, policy);
+            }
+            (Consequence::OneImage | Consequence::Counts, _) => {
+                self.reliability.add(at, depth, Some(failure.stage));
+                self.count_failure(depth, failure, at, policy);
+            }
+            (Consequence::Rest, _) => {
+                self.reliability.add(at, depth, Some(failure.stage));
+                let times = self.rest.as_ref().map_or(0, |rest| rest.times).saturating_add(1);
+                let usual = images::doubled(REST, times, LONGEST_REST);
+                let rest = match observation.retry_after {
+                    // The first time its word goes; one that limits again and again after the pause that
+                    // it asked for does not know its own limits.
+                    Some(asked) if times == 1 => asked.max(SHORTEST_REST),
+                    Some(asked) => asked.max(usual),
+                    None => usual,
+                };
+                self.rest = Some(Rest { until: (at + rest).into(), times });
+                self.fall(failure, at);
+            }
+            (Consequence::AtOnce, _) => {
+                self.reliability.add(at, depth, Some(failure.stage));
+                self.fall(failure, at);
+            }
+        }
+    }
+
+    fn refuse_image(&mut self, image: &Image, failure: &Failure, seen: &Observation, policy: &Policy) {
+        let turn = self.images.refused(image, failure, seen, &policy.images);
+        if turn == images::Turn::New {
+            self.turned_away = self.turned_away.saturating_add(1);
+        }
+        // One image gone is an allowlist's affair. Several in a row that were all served before, with
+        // nothing served in between, are a mirror that has shut its door or banned us.
+        let shut_out = self.turned_away >= policy.fall.max(1);
+        let serves_none = self.images.coverage(&policy.images).is_some_and(|coverage| coverage.served == 0);
+        if shut_out || serves_none {
+            self.fall(failure, seen.at);
+        }
+    }
+
+    fn count_failure(&mut self, depth: Depth, failure: &Failure, at: Timestamp, policy: &Policy) {
+        let run = self.runs.at(depth);
+        let (failures, since) = match run {
+            Some(run) => (run.failures.saturating_add(1), run.since),
+            None => (1, at.into()),
+        };
+        *run = Some(Run { failures, failure: failure.clone(), since, at: at.into() });
+        let limit = match self.standing {
+            Standing::Live => policy.fall.max(1),
+            Standing::Unprobed | Standing::Rejected => 1,
+        };
+        if depth == Depth::Rehearse {
+            self.rounds.clear();
+        }
+        if failures >= limit {
+            self.fall(failure, since.time());
+        }
+    }
+
+    fn fall(&mut self, failure: &Failure, since: Timestamp) {
+        let since = match &self.fallen {
+            Some(fault) if fault.kind == failure.kind => fault.since,
+            Some(_) | None => since.into(),
+        };
+        self.standing = Standing::Rejected;
+        self.rising = 0;
+        self.rounds.clear();
+        self.fallen = Some(Fault { kind: failure.kind, detail: failure.detail.clone(), since });
+    }
+
+    fn rise(&mut self, policy: &Policy) {
+        let wanted = match self.standing {
+            Standing::Live => return,
+            Standing::Unprobed => 1,
+            Standing::Rejected if self.been_live => policy.rise.max(1),
+            Standing::Rejected => 1,
+        };
+        self.rising = self.rising.saturating_add(1);
+        if self.rising >= wanted {
+            self.standing = Standing::Live;
+            self.been_live = true;
+            self.rising = 0;
+            self.fallen = None;
+            self.rest = None;
+        }
+    }
+
+    /// What it is and where it leads, whether or not it served.
+    fn learn_what(&mut self, observation: &Observation, failure: Option<&Failure>, policy: &Policy) {
+        let at = observation.at;
+        self.address = observation.address.or(self.address);
+        if observation.layer_host.is_some() {
+            self.layer_host.clone_from(&observation.layer_host);
+        }
+        for host in &observation.sent_to {
+            self.sent_to.insert(host.clone(), at.into());
+        }
+        self.sent_to.retain(|_, last| at.since(last.time()) <= HOST_AGE);
+        while self.sent_to.len() > HOSTS {
+            let oldest = self.sent_to.iter().min_by_key(|(_, last)| **last).map(|(host, _)| host.clone());
+            oldest.map(|host| self.sent_to.remove(&host));
+        }
+        if observation.depth == Depth::Rehearse {
+            if failure.is_none() {
+                self.quirks.clone_from(&observation.quirks);
+            } else {
+                self.quirks.extend(&observation.quirks);
+            }
+        }
+        // Where the bytes are not those of a digest, nothing else that was said is worth remembering.
+        if failure.is_none_or(|failure| failure.kind != FailureKind::Corrupt) {
+            self.images.led_to(observation, &policy.images);
+        }
+    }
+
+    /// How fast it was, whether or not it served: what a mirror that was too slow measured is measured.
+    fn learn_figures(&mut self, observation: &Observation) {
+        let (new, known) = (&observation.stages, &mut self.stages);
+        known.name = new.name.or(known.name);
+        known.connect = new.connect.or(known.connect);
+        known.tls = new.tls.or(known.tls);
+        known.ping = new.ping.or(known.ping);
+        known.token = new.token.or(known.token);
+        known.manifest = new.manifest.or(known.manifest);
+        known.config = new.config.or(known.config);
+        known.layer = new.layer.or(known.layer);
+        let gain = match observation.depth {
+            Depth::Connect => return,
+            Depth::Sample => smoothed::SAMPLE,
+            Depth::Rehearse => smoothed::REHEARSAL,
+        };
+        if let Some(layer) = new.layer {
+            self.layer.add(seconds(layer), gain);
+        }
+        // The 32 KiB of a sample end within the slow start of TCP: their speed says how far away the
+        // mirror is, which the first byte has said already.
+        if observation.depth == Depth::Rehearse {
+            if let Some(chain) = chain(new) {
+                self.chain.add(chain, gain);
+            }
+            if let Some(pace) = pace(observation) {
+                self.pace.add(pace, gain);
+            }
+        }
+    }
+
+    /// Keeps this rehearsal's own figure. Rehearsals in quick succession are one: the worse of them.
+    fn count_round(&mut self, observation: &Observation, policy: &Policy) {
+        let (Some(layer), Some(pace)) = (observation.stages.layer, pace(observation).or(self.pace.mean()))
+        else {
+            return;
+        };
+        let chain = chain(&observation.stages).or(self.chain.mean()).unwrap_or(0.0);
+        let own = narrow(reference_seconds(chain, seconds(layer), pace));
+        let at = Moment::from(observation.at);
+        // Jitter shortens the pauses between rehearsals, so half of one must do. A round that lies ahead
+        // is what a clock that was set back has left behind.
+        let apart = policy.decide / 2;
+        match self.rounds.last_mut() {
+            Some(last) if last.at <= at && at.time().since(last.at.time()) < apart => {
+                last.seconds = last.seconds.max(own);
+            }
+            Some(_) | None => self.rounds.push(Round { at, seconds: own }),
+        }
+        let most = ROUNDS.max(usize::try_from(policy.rounds).unwrap_or(ROUNDS));
+        if self.rounds.len() > most {
+            self.rounds.remove(0);
+        }
+    }
+}
+
+/// The failure, if it is one: a rehearsal below `min_speed` is one whoever measured it.
+fn judged(observation: &Observation, policy: &Policy) -> Option<Failure> {
+    if let Some(failure) = observation.failure() {
+        return Some(failure.clone());
+    }
+    let speed = observation.bytes_per_second.filter(|_| observation.depth == Depth::Rehearse)?;
+    #[expect(clippy::cast_precision_loss, reason = "a limit of 2^53 bytes per second is no limit")]
+    let least = policy.min_speed as f64;
+    (speed < least).then(|| Failure {
+        kind: FailureKind::TooSlow,
+        stage: Stage::Layer,
+        detail: format!("{:.0} KiB/s", speed.max(0.0) / 1024.0),
+    })
+}
+
+fn seconds(duration: Duration) -> f64 {
+    duration.as_secs_f64().min(LONGEST)
+}
+
+/// Seconds to the platform's manifest, where the rehearsal came that far. `ping` and what follows include
+/// their connections; the configuration is fetched beside the layers, so nobody waits for it.
+fn chain(stages: &Stages) -> Option<f64> {
+    let manifest = stages.manifest?;
+    let before = [stages.name, stages.ping, stages.token];
+    let before: f64 = before.into_iter().flatten().map(seconds).sum();
+    Some((before + seconds(manifest)).min(LONGEST))
+}
+
+/// Seconds for each byte, where a speed was measured that can be one.
+fn pace(observation: &Observation) -> Option<f64> {
+    let speed = observation.bytes_per_second.filter(|speed| speed.is_finite() && *speed > 0.0)?;
+    Some(1.0 / speed.clamp(*SPEEDS.start(), *SPEEDS.end()))
+}

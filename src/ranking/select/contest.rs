@@ -1,0 +1,50 @@
+//! Who is about to change the list, and is therefore to be asked again soon.
+
+use super::judge::Judged;
+use crate::ranking::Policy;
+use crate::ranking::score::{Figure, last_figure};
+use crate::ranking::verdict::Reason;
+use crate::reason::ReasonKind;
+
+/// Who contends: may change the list if its next rehearsals go on like the last.
+pub(super) struct Contest<'a> {
+    pub(super) policy: &'a Policy,
+    /// Those that stand in the list, in order.
+    pub(super) places: Vec<Figure>,
+    /// The best outside of it.
+    pub(super) outside: Option<Figure>,
+}
+
+impl Contest<'_> {
+    /// Whether a mirror's smoothed figure, or that of its last rehearsal alone, is `margin` below another's.
+    fn is_faster(&self, one: &Judged<'_>, than: &Figure) -> bool {
+        let last = last_figure(one.record, &one.figure);
+        self.clearly(one.figure.cost(), than.cost())
+            || last.is_some_and(|last| self.clearly(last.cost(), than.bare().cost()))
+    }
+
+    fn clearly(&self, faster: f64, than: f64) -> bool {
+        faster < than * (1.0 - self.policy.margin)
+    }
+
+    pub(super) fn contends(&self, one: &Judged<'_>, selected: Option<usize>) -> bool {
+        let Some(place) = selected else {
+            // A live mirror outside, one that rises, one that stands behind another of the same backend.
+            let against = |reason: &&Reason| reason.kind != ReasonKind::NotSelected;
+            let only_behind =
+                one.reasons.iter().filter(against).all(|reason| reason.kind == ReasonKind::SameBackend);
+            let runs = only_behind || (one.mirror.enabled && one.record.rising() > 0);
+            let free = self.places.len() < self.policy.max;
+            let worst = self.places.iter().max_by(|a, b| a.cost().total_cmp(&b.cost()));
+            return runs && (free || worst.is_some_and(|worst| self.is_faster(one, worst)));
+        };
+        let overtakes = place.checked_sub(1).is_some_and(|before| self.is_faster(one, &self.places[before]));
+        // A member whose last rehearsal was so slow that another would be better: is that so?
+        let next = self.places.get(place + 1).into_iter().chain(&self.outside);
+        let falls_back = last_figure(one.record, &one.figure).is_some_and(|last| {
+            self.clearly(one.figure.bare().cost(), last.cost())
+                && next.map(|next| next.bare().cost()).any(|next| self.clearly(next, last.cost()))
+        });
+        overtakes || falls_back
+    }
+}
