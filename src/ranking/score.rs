@@ -137,3 +137,111 @@ pub(super) fn proved_faster(
     measure(figure) < smoothed
         && own_figures(record, figure, policy).is_some_and(|mut own| own.all(|own| measure(&own) < bare))
 }
+
+#[cfg(test)]
+impl Figure {
+    /// A mirror made up of numbers, whose success is certain and whose deviation is nothing.
+    pub(super) fn made_up(seconds: f64, covers: f64, refusal: f64) -> Self {
+        Self { seconds, mean: seconds, success: 1.0, covers, refusal }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::observation::{Depth, Failure, Observation, Outcome, Stage};
+    use crate::reason::FailureKind;
+    use crate::timestamp::Timestamp;
+
+    const MIB: f64 = 1024.0 * 1024.0;
+
+    /// Rehearsals two hours apart: `(seconds to the manifest, to the first byte, MiB/s)`, or a failure.
+    fn record(rehearsals: &[Option<(f64, f64, f64)>]) -> Record {
+        let mut record = Record::default();
+        let mut at = Timestamp::from_millis(1_795_176_000_000);
+        for rehearsal in rehearsals {
+            at = at + Duration::from_secs(7200);
+            let mut seen = Observation::new(at, Depth::Rehearse);
+            match rehearsal {
+                Some((chain, layer, speed)) => {
+                    seen.stages.manifest = Some(Duration::from_secs_f64(*chain));
+                    seen.stages.layer = Some(Duration::from_secs_f64(*layer));
+                    seen.bytes_per_second = Some(speed * MIB);
+                }
+                None => {
+                    seen.outcome = Outcome::Failed(Failure {
+                        kind: FailureKind::ServerError,
+                        stage: Stage::Manifest,
+                        detail: String::new(),
+                    });
+                }
+            }
+            record.observe(&seen, &Policy::default());
+        }
+        record
+    }
+
+    #[track_caller]
+    fn check(rehearsals: &[Option<(f64, f64, f64)>], expected: Option<f64>) {
+        let got = predicted_seconds(&record(rehearsals), &Policy::default());
+        let near = got.zip(expected).is_some_and(|(got, expected)| (got - expected).abs() < 0.03 * expected);
+        assert!(near || got == expected, "{rehearsals:?}: {got:?}, expected {expected:?}");
+    }
+
+    #[test]
+    fn predictions() {
+        // What was not measured is not known.
+        check(&[], None);
+        check(&[None], None);
+        // The chain, two first bytes, 30 MiB; a quarter more for want of a second rehearsal; 99 in 100 succeed.
+        check(&[Some((0.5, 0.25, 10.0))], Some(4.0 * 1.25 / 0.99));
+        // A steady mirror is what it is.
+        check(&[Some((0.5, 0.25, 10.0)); 12], Some(4.0));
+        // A first byte that comes late costs as much as a thin line.
+        check(&[Some((0.5, 10.0, 10.0)); 12], Some(23.5));
+        // Success halves, the prediction doubles.
+        let halves: Vec<_> = (0..40).map(|turn| (turn % 2 == 0).then_some((0.5, 0.25, 10.0))).collect();
+        check(&halves, Some(8.0));
+    }
+
+    #[test]
+    fn what_is_not_measured_is_taken_for_as_bad_as_a_live_mirror_can_be() {
+        let policy = Policy::default();
+        let unknown = Figure::of(&Record::default(), &policy);
+        let worst = Figure::of(&record(&[Some((0.0, 10.0, 0.0625)); 40]), &policy);
+        assert!((unknown.cost() / worst.cost() - 1.0).abs() < 0.01);
+    }
+
+    #[test]
+    fn a_refusal_costs_as_long_as_it_takes_and_a_half_costs_twice_as_many_tries() {
+        // Half of the tries are refused after a quarter of a second: 2 s · ½ + ¼ s · ½, over ½.
+        let half = Figure::made_up(2.0, 0.5, 0.25);
+        assert_eq!(half.cost(), 2.25);
+        assert!(half.miss() > 0.5);
+        assert_eq!(Figure::made_up(2.0, 1.0, 0.25).cost(), 2.0);
+    }
+
+    #[test]
+    fn proof_is_the_smoothed_figure_and_every_one_of_the_last_rounds() {
+        let policy = Policy::default();
+        let proved = |speeds: &[f64], margin: f64| {
+            let rehearsals: Vec<_> = speeds.iter().map(|speed| Some((0.0, 0.0, *speed))).collect();
+            let (challenger, incumbent) = (record(&rehearsals), record(&[Some((0.0, 0.0, 1.0)); 12]));
+            let policy = Policy { margin, ..policy.clone() };
+            let figure = |record| Figure::of(record, &policy);
+            proved_faster((&challenger, &figure(&challenger)), &figure(&incumbent), &policy, Figure::cost)
+        };
+        // Two good rehearsals are not three.
+        assert!(!proved(&[2.0, 2.0], 0.2));
+        assert!(proved(&[2.0, 2.0, 2.0], 0.2));
+        // A quarter faster is a fifth of the time less, and a little more is needed.
+        assert!(!proved(&[1.2; 12], 0.2));
+        assert!(proved(&[1.3; 12], 0.2));
+        // One of the three was no better, whatever the mean says.
+        assert!(!proved(&[9.0, 9.0, 9.0, 1.1, 9.0], 0.2));
+        // Equal is never faster, also without a margin.
+        assert!(!proved(&[1.0; 12], 0.0));
+    }
+}

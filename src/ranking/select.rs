@@ -206,7 +206,7 @@ fn conclude(
         } else if chosen.len() < policy.max {
             "its content is contradicted".to_owned()
         } else {
-            format!("{} better ones are", chosen.len())
+            format!("{} of {} places are taken by better ones", chosen.len(), policy.max)
         };
         one.reasons.push(Reason::new(ReasonKind::NotSelected, detail, None));
     }

@@ -109,7 +109,7 @@ pub(super) fn own_reasons(now: Timestamp, policy: &Policy, mirror: &Mirror, reco
         && coverage.served == 0
         && let Some((kind, since)) = record.last_refusal(&policy.images)
     {
-        let detail = format!("it serves none of the {} images that were asked for", coverage.of);
+        let detail = format!("serves 0 of {} images", coverage.of);
         match reasons.iter_mut().find(|reason| reason.kind == kind.into()) {
             Some(known) => append(&mut known.detail, &detail),
             None => reasons.push(Reason::new(kind, detail, Some(since))),
@@ -170,5 +170,94 @@ const fn describe(quirk: Quirk) -> &'static str {
         Quirk::HeadWithoutType => "HEAD of a manifest answers without a media type",
         Quirk::LateChallenge => "a token is wanted for the manifest and not for /v2/",
         Quirk::PingFails => "/v2/ does not answer",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mirror::DOCKER_HUB;
+    use crate::observation::{Depth, Failure, Observation, Outcome, Stage};
+    use crate::reason::FailureKind;
+
+    const NOW: Timestamp = Timestamp::from_millis(1_795_176_000_000);
+
+    fn mirror(enabled: bool) -> Mirror {
+        Mirror {
+            name: "A".to_owned(),
+            url: "https://a.example".parse().unwrap(),
+            upstream: DOCKER_HUB.to_owned(),
+            group: None,
+            enabled,
+            note: Some("closed in 2024".to_owned()),
+        }
+    }
+
+    fn failed(depth: Depth, kind: FailureKind, detail: &str) -> Observation {
+        let mut seen = Observation::new(NOW, depth);
+        seen.image = (depth != Depth::Connect).then(|| Policy::default().images[0].clone());
+        let failure = Failure { kind, stage: Stage::Connect, detail: detail.to_owned() };
+        seen.outcome = Outcome::Failed(failure);
+        seen
+    }
+
+    /// The reasons, `kind: detail`, after these observations.
+    #[track_caller]
+    fn check(mirror: &Mirror, observations: &[Observation], expected: &[&str]) {
+        let mut record = Record::default();
+        for observation in observations {
+            record.observe(observation, &Policy::default());
+        }
+        let reasons = own_reasons(NOW, &Policy::default(), mirror, &record);
+        let got: Vec<String> =
+            reasons.iter().map(|reason| format!("{}: {}", reason.kind, reason.detail)).collect();
+        assert_eq!(got, expected);
+        assert_eq!(Verdict::of(&reasons) == Verdict::Rejected, !expected.is_empty());
+    }
+
+    #[test]
+    fn every_reason_is_said_and_each_once() {
+        use Depth::{Connect, Rehearse, Sample};
+        use FailureKind::{ConnectTimeout, NotAllowed, RateLimited, Stalled};
+        let good = Observation::new(NOW, Rehearse);
+        check(&mirror(true), &[], &["unprobed: "]);
+        check(&mirror(true), std::slice::from_ref(&good), &[]);
+        check(&mirror(false), &[], &["disabled: closed in 2024"]);
+        check(
+            &mirror(false),
+            &[failed(Connect, ConnectTimeout, "3 s")],
+            &["disabled: closed in 2024", "connect_timeout: 3 s"],
+        );
+        check(
+            &mirror(true),
+            &[failed(Sample, Stalled, "at byte 9"), failed(Connect, ConnectTimeout, "3 s")],
+            &["connect_timeout: 3 s", "stalled: at byte 9"],
+        );
+        check(
+            &mirror(true),
+            &[failed(Rehearse, Stalled, "1"), failed(Sample, Stalled, "2")],
+            &["stalled: 2"],
+        );
+        check(
+            &mirror(true),
+            &[failed(Rehearse, NotAllowed, "not in the allowlist")],
+            &["not_allowed: not in the allowlist; serves 0 of 1 images"],
+        );
+        check(
+            &mirror(true),
+            &[failed(Rehearse, RateLimited, "")],
+            &["rate_limited: left alone until 2026-11-20T13:00:00Z"],
+        );
+        // Failures below `fall` are nothing against a live mirror.
+        check(&mirror(true), &[good, failed(Sample, Stalled, "")], &[]);
+    }
+
+    #[test]
+    fn what_does_not_reject_changes_no_verdict() {
+        let reason = |kind| Reason::new(kind, String::new(), None);
+        let mild = [reason(ReasonKind::NotSelected), reason(ReasonKind::OverBudget)];
+        assert_eq!(Verdict::of(&mild), Verdict::Live);
+        let rejecting = ReasonKind::ALL.iter().filter(|kind| rejects(**kind)).count();
+        assert_eq!(rejecting, ReasonKind::ALL.len() - mild.len());
     }
 }

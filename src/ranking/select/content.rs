@@ -214,3 +214,102 @@ fn is_stale(tag: &Tag, created: Option<Timestamp>, first_seen: Timestamp) -> boo
 fn short(digest: &Digest) -> &str {
     digest.as_str().get(..19).unwrap_or(digest.as_str())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::observation::{Depth, Observation};
+    use crate::ranking::Policy;
+
+    const START: Timestamp = Timestamp::from_millis(1_795_176_000_000);
+
+    fn minutes(count: u64) -> Duration {
+        Duration::from_secs(60 * count)
+    }
+
+    /// `0:new/600 90:old`: at minute 0 the tag led to `new`, created 600 minutes before the start; at minute 90
+    /// to `old`, of which nobody says when it was created.
+    fn record(script: &str) -> Record {
+        let mut record = Record::default();
+        for word in script.split_whitespace() {
+            let (minute, digest) = word.split_once(':').expect("a minute");
+            let (digest, age) =
+                digest.split_once('/').map_or((digest, None), |(digest, age)| (digest, Some(age)));
+            let mut seen = Observation::new(START + minutes(minute.parse().unwrap()), Depth::Rehearse);
+            seen.image = Some("busybox".parse().unwrap());
+            seen.digest = Some(Digest::of(digest.as_bytes()));
+            seen.created = age.map(|age| START - minutes(age.parse().unwrap()));
+            record.observe(&seen, &Policy::default());
+        }
+        record
+    }
+
+    /// One letter a mirror: `.` agrees, `c` is contradicted, `S` is stale.
+    #[track_caller]
+    fn check(upstream: Option<&str>, mirrors: &[&str], expected: &str) {
+        let records: Vec<Record> = mirrors.iter().map(|script| record(script)).collect();
+        let voters: Vec<Voter<'_>> = records
+            .iter()
+            .enumerate()
+            .map(|(candidate, record)| Voter { candidate, backend: candidate, record })
+            .collect();
+        let got: String = compare(&voters, upstream.map(record).as_ref(), records.len())
+            .iter()
+            .map(|content| match (content.contradicted, &content.stale) {
+                (_, Some(_)) => 'S',
+                (true, None) => 'c',
+                (false, None) => '.',
+            })
+            .collect();
+        assert_eq!(got, expected, "{mirrors:?}, upstream {upstream:?}");
+    }
+
+    #[test]
+    fn judgements() {
+        // Alone, or of one mind.
+        check(None, &["0:a"], ".");
+        check(None, &["0:a", "0:a", "0:a"], "...");
+        // A tie makes nobody stale, not even after a day.
+        check(None, &["0:a/9999 1440:a/9999", "0:b/60 1440:b/60"], "cc");
+        check(None, &["0:a 0:a", "0:a", "0:b", "0:b"], "cccc");
+        // No digest with more than half of the votes is no majority.
+        check(None, &["0:a/99", "0:a/99", "0:b/999", "0:c/999"], "cccc");
+        // The majority's image is more than an hour old, or less.
+        check(None, &["0:a/60", "0:a/60", "0:b/9999"], "..S");
+        check(None, &["0:a/59", "0:a/59", "0:b/9999"], "..c");
+        // Nobody says how old it is: it counts from when it was first seen.
+        check(None, &["0:a", "0:a", "0:b"], "..c");
+        check(None, &["0:a 59:a", "0:a 59:a", "0:b 59:b"], "..c");
+        check(None, &["0:a 60:a", "0:a 60:a", "0:b 60:b"], "..S");
+        // Whoever has not been asked since is not judged by what was found later.
+        check(None, &["0:a 60:a", "0:a 60:a", "0:b"], "..c");
+        // The first to have a new image is not contradicted by those that were asked long before ...
+        check(None, &["120:new/300", "0:old/9999", "0:old/9999", "0:old/9999"], "....");
+        // ... and has an hour to see the others follow, where they have been asked since.
+        check(None, &["120:new/300", "0:old/9999 120:old/9999", "0:old/9999 120:old/9999"], "c..");
+        check(
+            None,
+            &["120:new/300 180:new/300", "0:old/9999 180:old/9999", "0:old/9999 180:old/9999"],
+            "S..",
+        );
+        // The upstream is right, against any majority.
+        check(Some("0:new/60"), &["0:old/9999", "0:old/9999", "0:new/60"], "SS.");
+        check(Some("0:new/59"), &["0:old/9999", "0:old/9999", "0:new/59"], "cc.");
+        check(Some("0:old/99"), &["0:old/99", "0:odd/99", "0:odd/99"], ".SS");
+        // An upstream that answered another day decides nothing.
+        check(Some("0:new/60"), &["2000:a/999", "2000:a/999", "2000:b/999"], "..S");
+    }
+
+    #[test]
+    fn several_names_of_one_backend_have_one_vote() {
+        let records = ["0:b/99", "0:b/99", "0:a/99", "0:a/99", "0:a/99"].map(record);
+        let voters: Vec<Voter<'_>> = records
+            .iter()
+            .enumerate()
+            .map(|(candidate, record)| Voter { candidate, backend: candidate.min(2), record })
+            .collect();
+        let contents = compare(&voters, None, records.len());
+        assert!(contents[2..].iter().all(|content| content.stale.is_some()), "one vote against two");
+        assert!(contents[..2].iter().all(|content| content.stale.is_none()));
+    }
+}

@@ -237,3 +237,97 @@ impl Draft<'_> {
         false
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Mirrors made up of `(seconds, covers, refusal)`, in order.
+    fn runners<'a>(figures: &[(f64, f64, f64)], record: &'a Record) -> Vec<Runner<'a>> {
+        let runner = |(candidate, (seconds, covers, refusal)): (usize, &(f64, f64, f64))| Runner {
+            candidate,
+            record,
+            figure: Figure::made_up(*seconds, *covers, *refusal),
+            place: None,
+        };
+        in_order(figures.iter().enumerate().map(runner).collect())
+    }
+
+    fn cost(list: &[usize], runners: &[Runner<'_>], nobody_serves: f64) -> f64 {
+        list.iter().rev().fold(nobody_serves, |after, runner| {
+            let figure = &runners[*runner].figure;
+            figure.one_try() + figure.miss() * after
+        })
+    }
+
+    /// The least cost over every ordered choice of at most `left` more.
+    fn least(list: &mut Vec<usize>, left: usize, runners: &[Runner<'_>], nobody_serves: f64) -> f64 {
+        let mut best = cost(list, runners, nobody_serves);
+        for next in 0..runners.len() {
+            if left > 0 && !list.contains(&next) {
+                list.push(next);
+                best = best.min(least(list, left - 1, runners, nobody_serves));
+                list.pop();
+            }
+        }
+        best
+    }
+
+    #[test]
+    fn the_ideal_list_is_the_best_of_all_ordered_choices() {
+        let record = Record::default();
+        // A fixed sequence (Knuth's multiplier) stands in for chance.
+        let mut state = 1_u64;
+        let mut next = |from: f64, to: f64| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            from + (to - from) * f64::from((state >> 40) as u32 % 1000) / 1000.0
+        };
+        for _ in 0..60 {
+            let figures: Vec<_> = (0..6)
+                .map(|_| {
+                    (
+                        next(1.0, 30.0),
+                        if next(0.0, 1.0) < 0.5 { 1.0 } else { next(0.1, 1.0) },
+                        next(0.01, 1.0),
+                    )
+                })
+                .collect();
+            let runners = runners(&figures, &record);
+            for max in 1..=4 {
+                let nobody = nobody_serves(&runners, max);
+                let list = ideal(&runners, max, nobody);
+                let (got, best) =
+                    (cost(&list, &runners, nobody), least(&mut Vec::new(), max, &runners, nobody));
+                assert!(got <= best * (1.0 + 1e-12), "{figures:?}, {max}: {list:?} costs {got}, not {best}");
+                assert_eq!(list.len(), max, "no place stays free");
+            }
+        }
+    }
+
+    #[test]
+    fn ideals() {
+        #[track_caller]
+        fn check(figures: &[(f64, f64, f64)], max: usize, expected: &[usize]) {
+            let record = Record::default();
+            let runners = runners(figures, &record);
+            let list = ideal(&runners, max, nobody_serves(&runners, max));
+            let got: Vec<usize> = list.iter().map(|runner| runners[*runner].candidate).collect();
+            assert_eq!(got, expected, "{figures:?}");
+        }
+        // The fastest first.
+        check(&[(3.0, 1.0, 0.2), (1.0, 1.0, 0.2), (2.0, 1.0, 0.2)], 2, &[1, 2]);
+        // Among equals as they come.
+        check(&[(1.0, 1.0, 0.2), (1.0, 1.0, 0.2), (1.0, 1.0, 0.2)], 2, &[0, 1]);
+        // A quick half before a slow whole ...
+        check(&[(5.0, 1.0, 0.2), (2.0, 0.5, 0.2)], 2, &[1, 0]);
+        // ... and behind it when its refusals take their time.
+        check(&[(5.0, 1.0, 0.2), (2.0, 0.5, 6.0)], 2, &[0, 1]);
+        // Two quick halves do not keep out a slower whole.
+        check(&[(2.0, 0.5, 0.2), (2.1, 0.5, 0.2), (6.0, 1.0, 0.2)], 2, &[0, 2]);
+        // One that serves next to nothing is not worth a place.
+        check(&[(1.0, 0.05, 0.2), (3.0, 1.0, 0.2), (4.0, 1.0, 0.2)], 2, &[1, 2]);
+        // Fewer than there are places.
+        check(&[(1.0, 1.0, 0.2)], 3, &[0]);
+        check(&[], 3, &[]);
+    }
+}

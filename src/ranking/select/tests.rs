@@ -1,1 +1,58 @@
 use super::*;
+use crate::reason::ChangeKind;
+
+fn change(kind: ChangeKind, subject: Option<&str>, reason: Option<ReasonKind>, detail: &str) -> String {
+    let (subject, detail) = (subject.map(str::to_owned), detail.to_owned());
+    Change { kind, subject, reason, detail, faster: false }.why()
+}
+
+#[test]
+fn why_is_one_line_for_every_kind() {
+    for kind in ChangeKind::ALL {
+        let line = change(*kind, Some("DaoCloud"), None, "");
+        assert!(!line.is_empty() && !line.contains('\n'), "{kind}: {line}");
+    }
+    assert_eq!(
+        change(ChangeKind::MemberRejected, Some("DaoCloud"), Some(ReasonKind::Stalled), "no byte for 5 s"),
+        "DaoCloud was rejected (stalled): no byte for 5 s"
+    );
+    assert_eq!(
+        change(ChangeKind::Faster, Some("DaoCloud"), None, "2.1 s against 4.0 s of NJU"),
+        "DaoCloud is faster: 2.1 s against 4.0 s of NJU"
+    );
+}
+
+#[test]
+fn nothing_is_known_and_nothing_is_done() {
+    let nothing = Current { list: &[], last_faster: None, provisional: false };
+    let selection = select(Timestamp::default(), &Policy::default(), &[], Upstream::NotCompared, &nothing);
+    assert_eq!(selection, Selection { list: Vec::new(), entries: Vec::new(), change: None });
+}
+
+#[test]
+fn a_member_that_is_no_candidate_any_more_leaves_by_its_url() {
+    let url = |text: &str| text.parse::<MirrorUrl>().unwrap();
+    let mirror = Mirror {
+        name: "A".to_owned(),
+        url: url("https://a.example"),
+        upstream: crate::mirror::DOCKER_HUB.to_owned(),
+        group: None,
+        enabled: true,
+        note: None,
+    };
+    let mut record = Record::default();
+    let seen =
+        crate::observation::Observation::new(Timestamp::default(), crate::observation::Depth::Rehearse);
+    record.observe(&seen, &Policy::default());
+    let list = [url("https://gone.example"), url("https://a.example")];
+    let current = Current { list: &list, last_faster: None, provisional: false };
+    let candidates = [Candidate { mirror: &mirror, record: &record }];
+    let selection =
+        select(Timestamp::default(), &Policy::default(), &candidates, Upstream::NotCompared, &current);
+    assert_eq!(selection.list, [url("https://a.example")]);
+    let change = selection.change.expect("it changed");
+    assert_eq!(
+        (change.kind, change.subject.as_deref()),
+        (ChangeKind::MemberRemoved, Some("https://gone.example"))
+    );
+}
