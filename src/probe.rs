@@ -23,6 +23,7 @@ mod connector;
 mod dial;
 mod exchange;
 mod known;
+mod lanes;
 mod layer;
 mod manifest;
 mod meter;
@@ -49,6 +50,7 @@ use crate::timestamp::Timestamp;
 
 use connector::Connector;
 use known::Known;
+use lanes::Lanes;
 use names::Names;
 use route::Routes;
 use session::Session;
@@ -197,6 +199,7 @@ pub struct Prober {
     voice: Voice,
     store: Option<ImageStore>,
     known: Known,
+    lanes: Lanes,
 }
 
 impl Prober {
@@ -217,6 +220,7 @@ impl Prober {
             voice: Voice::new(settings.engine_version.as_deref(), settings.store),
             store: settings.store,
             known: Known::default(),
+            lanes: Lanes::default(),
         })
     }
 

@@ -8,6 +8,7 @@ use tokio::time::Instant;
 
 use super::Limits;
 use super::exchange::Answer;
+use super::lanes::Lane;
 use super::manifest::Descriptor;
 use super::wrong::{Try, Wrong};
 use crate::image::Sum;
@@ -58,7 +59,12 @@ impl<'a> Piece<'a> {
     /// Chooses by turns: another layer each time, and when all had theirs, another place in them. `None` when the
     /// image has no layer that a mirror would serve.
     pub(super) fn choose(layers: &'a [Descriptor], turn: u64, length: u64) -> Option<Self> {
-        let telling: Vec<&Descriptor> = layers.iter().filter(|layer| is_telling(layer)).collect();
+        // A rehearsal must come back with a speed, and no small layer gives one.
+        let tells_speed = |layer: &Descriptor| layer.size >= ENOUGH_TO_JUDGE || length <= SAMPLED;
+        let mut telling: Vec<&Descriptor> = layers.iter().filter(|layer| is_telling(layer)).collect();
+        if telling.iter().any(|layer| tells_speed(layer)) {
+            telling.retain(|layer| tells_speed(layer));
+        }
         let layer = match u64::try_from(telling.len()) {
             Ok(count) if count > 0 => telling[usize::try_from(turn % count).unwrap_or_default()],
             Ok(_) | Err(_) => {
@@ -106,12 +112,13 @@ impl<'a> Piece<'a> {
         mut answer: Answer,
         limits: &Limits,
         end: Instant,
+        lane: &mut Lane<'_>,
         taken: &mut Taken,
     ) -> Try<()> {
         let start = self.check_head(&answer)?;
         let mut sum = Sum::new();
         while taken.bytes < self.length && taken.time < limits.read_for {
-            let Some(bytes) = answer.body.next(end).await? else {
+            let Some(bytes) = lane.hold(answer.body.next(end)).await? else {
                 let detail = format!("the layer ended after {} of {} bytes", taken.bytes, self.length);
                 return Err(Wrong::new(FailureKind::ConnectionLost, detail));
             };

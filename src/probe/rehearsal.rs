@@ -6,6 +6,7 @@ use tokio::time::Instant;
 
 use super::challenge::Asks;
 use super::exchange::Answer;
+use super::lanes::Lane;
 use super::layer::{Piece, REHEARSED, SAMPLED, Taken};
 use super::manifest::{self, Descriptor, Manifest};
 use super::refusal::title;
@@ -293,15 +294,22 @@ impl Session<'_> {
         let stage = Stage::Layer;
         let Some(piece) = Piece::choose(layers, turn, length) else { return Ok(()) };
         self.way().await?;
+        let mut lane = Lane::none();
+        if length > SAMPLED {
+            let waiting = Instant::now();
+            lane = self.prober.lanes.take().await;
+            // Others were before it; that is nothing of this mirror's.
+            self.end += waiting.elapsed();
+        }
         let begin = Instant::now();
         let mut headers = self.accept_blob();
         piece.ask(&mut headers);
-        let (answer, host) =
-            self.blob(stage, repository, &piece.layer.digest, headers, piece.length()).await?;
+        let asked = self.blob(stage, repository, &piece.layer.digest, headers, piece.length());
+        let (answer, host) = lane.hold(asked).await?;
         self.seen.layer_host = Some(host.authority().to_owned());
         let mut taken = Taken::default();
         let limits = &self.prober.limits;
-        let read = piece.read(answer, limits, self.end, &mut taken).await;
+        let read = piece.read(answer, limits, self.end, &mut lane, &mut taken).await;
         self.seen.stages.layer = taken.first.map(|first| first - begin);
         self.seen.bytes_per_second = taken.speed(limits);
         read.map_err(|wrong| self.of_host(stage, &host, wrong))

@@ -1,0 +1,72 @@
+//! How many layers are read at once: this host's own line is shared, and twenty layers at once would each
+//! look like a crawl.
+
+use std::pin::pin;
+use std::time::Duration;
+
+use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::time::timeout;
+
+/// So many layers at once, as dockerd reads three: enough that a round does not wait for one slow mirror, few
+/// enough that a thin line gives each of them more than `min_speed`.
+const LANES: usize = 4;
+
+/// Who has sent nothing for so long does not use the line, and lets the next one have it.
+const IDLE: Duration = Duration::from_millis(300);
+
+/// The lanes of one prober.
+pub(super) struct Lanes(Semaphore);
+
+/// A place on the line, until it is dropped or was idle.
+pub(super) struct Lane<'a>(Option<SemaphorePermit<'a>>);
+
+impl Lanes {
+    /// Waits for a lane; first come, first served.
+    pub(super) async fn take(&self) -> Lane<'_> {
+        Lane(self.0.acquire().await.ok())
+    }
+}
+
+impl Default for Lanes {
+    fn default() -> Self {
+        Self(Semaphore::new(LANES))
+    }
+}
+
+impl Lane<'_> {
+    /// No lane at all, for what is too small to need one.
+    pub(super) const fn none() -> Self {
+        Self(None)
+    }
+
+    /// Waits for `work`, and gives the lane up when that takes longer than somebody who sends would.
+    pub(super) async fn hold<T>(&mut self, work: impl Future<Output = T>) -> T {
+        if self.0.is_none() {
+            return work.await;
+        }
+        let mut work = pin!(work);
+        if let Ok(done) = timeout(IDLE, &mut work).await {
+            return done;
+        }
+        self.0 = None;
+        work.await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn who_is_idle_gives_up_its_lane_and_who_sends_keeps_it() {
+        let lanes = Lanes::default();
+        let mut held = Vec::new();
+        for _ in 0..LANES {
+            held.push(lanes.take().await);
+        }
+        held[0].hold(tokio::time::sleep(IDLE / 2)).await;
+        assert!(timeout(IDLE * 9, lanes.take()).await.is_err(), "all lanes are taken");
+        held[0].hold(tokio::time::sleep(IDLE * 2)).await;
+        assert!(timeout(IDLE, lanes.take()).await.is_ok(), "one is free");
+    }
+}
