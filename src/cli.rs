@@ -4,21 +4,28 @@ use std::ffi::OsString;
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use anstream::ColorChoice;
+use anstream::{AutoStream, ColorChoice};
+
+use crate::assembly::now;
 
 use crate::image::Image;
 use crate::observation::Depth;
-use crate::text::Lang;
-use crate::timestamp::Timestamp;
+use crate::status::text::View;
+use crate::text::{Lang, cli as say};
 
+pub mod apply;
 pub mod args;
+pub mod candidates;
 pub mod completions;
 pub mod exit;
+pub mod judge;
 pub mod man;
 pub mod out;
 pub mod pause;
+pub mod probe;
+pub mod run;
 pub mod status;
 
 use exit::{Error, Exit};
@@ -118,24 +125,49 @@ pub fn dispatch(cli: &Cli, out: &mut Out) -> Result<Exit, Error> {
         Command::Resume => pause::resume(global, out),
         Command::Completions { shell } => completions::print(*shell, global.lang, out),
         Command::Man => man::print(global.lang, out),
-        // MERGE: these commands are wired where daemon, probe, engine and config come together.
-        Command::Run
-        | Command::Probe { .. }
-        | Command::Apply { .. }
-        | Command::Restore { .. }
-        | Command::Check { .. }
-        | Command::Add { .. }
-        | Command::Remove { .. } => Err(Error::failed("not in this build")),
+        Command::Run => asynchronously(global, run::run(global)),
+        Command::Probe { mirrors, image, depth, json } => {
+            let asked =
+                probe::Asked { mirrors: mirrors.clone(), image: image.clone(), depth: *depth, json: *json };
+            asynchronously(global, probe::probe(global, asked, out))
+        }
+        Command::Apply { dry_run, json } => {
+            asynchronously(global, apply::apply(global, *dry_run, *json, out))
+        }
+        Command::Restore { dry_run } => asynchronously(global, apply::restore(global, *dry_run, out)),
+        Command::Check { file } => candidates::check(global, file.clone(), out),
+        Command::Add { url, name } => asynchronously(global, candidates::add(global, url, name.clone(), out)),
+        Command::Remove { name } => candidates::remove(global, name, out),
     }
 }
 
-/// The wall clock.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "commands are wiring: here time enters, and goes on as an argument"
-)]
-pub fn now() -> Timestamp {
-    SystemTime::now().into()
+/// Runs a command that waits for others, on this one thread.
+fn asynchronously(global: &Global, work: impl Future<Output = Result<Exit, Error>>) -> Result<Exit, Error> {
+    // Reading a file or a name in the background takes a thread; two are more than are ever busy.
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(2).build();
+    let runtime = runtime.map_err(|error| Error::failed(say::signals(global.lang, &error.to_string())))?;
+    runtime.block_on(work)
+}
+
+/// How tables are shown on standard output.
+pub fn view(global: &Global, out: &Out) -> View {
+    let legend = global.verbose > 0;
+    View { lang: global.lang, width: out.size().0, color: out.color(), all: true, legend, now: now() }
+}
+
+/// Whether standard error may have colour.
+pub fn color_of_stderr(global: &Global) -> bool {
+    match global.color {
+        ColorChoice::Auto => AutoStream::choice(&io::stderr()) != ColorChoice::Never,
+        ColorChoice::Always | ColorChoice::AlwaysAnsi => true,
+        ColorChoice::Never => false,
+    }
+}
+
+/// Says something on standard error whatever `-q` says: it is why the command fails.
+pub fn say_error(text: &str) {
+    // Nobody can be told that standard error is gone.
+    drop(writeln!(io::stderr(), "{}", text.trim_end_matches('\n')));
 }
 
 /// Says something beside the data: on standard error, unless `-q`.

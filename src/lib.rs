@@ -10,7 +10,7 @@
 //! | words | [`timestamp`], [`mirror`], [`image`], [`observation`], [`reason`], [`text`] | name things |
 //! | decisions | [`ranking`] | decide: no I/O, no clock, no randomness, no tokio |
 //! | edges | [`config`], [`probe`], [`engine`], [`file`](mod@file), [`publish`], [`store`], [`status`], [`pause`], [`watch`] | talk to one outside thing each; no edge knows another (but [`file`](mod@file) and [`publish`], the shared tools) |
-//! | wiring | [`daemon`], [`cli`] | connect them |
+//! | wiring | [`assembly`], [`round`], [`daemon`], [`cli`] | connect them |
 //!
 //! # What holds everywhere
 //!
@@ -20,8 +20,10 @@
 //! - Unknown is a value: `None`, never `0` or an empty string.
 //! - Whatever fails, the engine's file and the running engine stay as they were.
 
+pub mod assembly;
 pub mod cli;
 pub mod config;
+pub mod daemon;
 pub mod engine;
 pub mod file;
 pub mod image;
@@ -32,6 +34,7 @@ pub mod probe;
 pub mod publish;
 pub mod ranking;
 pub mod reason;
+pub mod round;
 pub mod status;
 pub mod store;
 pub mod text;

@@ -11,6 +11,7 @@ pub mod config;
 pub mod engine;
 pub mod probe;
 pub mod reason;
+pub mod round;
 pub mod status;
 pub mod store;
 

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use unicode_width::UnicodeWidthStr;
 
+use super::Global;
 use super::exit::{Error, Exit};
 use super::out::Out;
-use super::{Global, now};
+use crate::assembly::now;
 use crate::status::json::{Layout, to_string};
 use crate::status::text::{View, render};
 use crate::status::{ServiceState, Status};

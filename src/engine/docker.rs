@@ -21,6 +21,8 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 
+use serde::{Deserialize, Serialize};
+
 use crate::engine::{Applied, Facts, Plan, Problem};
 use crate::file::{self, Snapshot};
 use crate::mirror::MirrorUrl;
@@ -43,7 +45,7 @@ const SETTLE: Duration = Duration::from_millis(500);
 const ATTEMPTS: usize = 3;
 
 /// Where dockerd is and how it is reloaded.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Settings {
     /// Its daemon.json, unless the running dockerd says that it reads another.
     pub config_file: PathBuf,

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal};
+use serde::{Deserialize, Serialize};
 use tokio::process::Command;
 use tokio::time::timeout;
 
@@ -21,7 +22,8 @@ use crate::reason::ProblemKind;
 const DEADLINE: Duration = Duration::from_secs(30);
 
 /// How a reload is asked for, as it was configured.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Reload {
     /// systemd's way where systemd runs this dockerd, a signal otherwise.
     Auto,

@@ -1,0 +1,179 @@
+//! One round by hand and what it comes to: the common part of `probe`, `apply` and `add`.
+
+use std::collections::HashMap;
+use std::io::IsTerminal;
+use std::path::Path;
+use std::rc::Rc;
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+use super::exit::{Error, Exit};
+use super::{Global, note};
+use crate::assembly;
+use crate::config::{self, Config, Problem};
+use crate::daemon::network::proves_network;
+use crate::daemon::step::upstream_mirror;
+use crate::daemon::view;
+use crate::engine::Facts;
+use crate::image::Image;
+use crate::mirror::{Mirror, MirrorUrl, UrlError};
+use crate::observation::{Depth, Observation, Spent};
+use crate::ranking::Policy;
+use crate::ranking::record::Record;
+use crate::ranking::select::{Candidate, Current, Selection, Upstream, select};
+use crate::round::{self, Plan};
+use crate::status;
+use crate::store::Store;
+use crate::text::round as say;
+
+/// What to ask.
+pub struct Question<'a> {
+    /// Whom; those that take no part are shown and not asked.
+    pub mirrors: Vec<Mirror>,
+    /// How far.
+    pub depth: Depth,
+    /// For which images; those of mirrors.toml when empty.
+    pub images: Vec<Image>,
+    /// What the engine says of itself, where there is one.
+    pub facts: Option<&'a Facts>,
+    /// The list that the engine has now.
+    pub current: Vec<MirrorUrl>,
+}
+
+/// What the round came to.
+pub struct Judgement {
+    /// The ordered list and a verdict for every mirror.
+    pub selection: Selection,
+    /// What was seen, by mirror.
+    pub records: HashMap<MirrorUrl, Record>,
+    /// What it cost, by mirror.
+    pub spent: HashMap<MirrorUrl, Spent>,
+    /// Nobody answered, the upstream included: our own network.
+    pub network_down: bool,
+}
+
+/// mirrors.toml, or the end with code 78 and every error on standard error.
+///
+/// # Errors
+/// It is invalid.
+pub fn load(global: &Global, path: &Path) -> Result<Config, Error> {
+    config::load(path).map_err(|invalid| invalid_config(global, &invalid))
+}
+
+/// Prints every diagnostic; the error that remains is the last line.
+pub fn invalid_config(global: &Global, invalid: &config::Invalid) -> Error {
+    let color = super::color_of_stderr(global);
+    for diagnostic in &invalid.diagnostics {
+        super::say_error(&diagnostic.render(global.lang, color));
+    }
+    let message = match invalid.diagnostics.len() {
+        1 => say::one_mistake(global.lang),
+        count => say::mistakes(global.lang, count),
+    };
+    Error::new(Exit::Config, message).with_hint(say::mend_config(global.lang))
+}
+
+/// A URL that was typed and is none, as mirrors.toml would be told.
+pub fn not_a_url(global: &Global, said: &str, error: UrlError, exit: Exit) -> Error {
+    let problem = Problem::Url { error, said: said.to_owned() };
+    let explained = Error::new(exit, problem.what(global.lang));
+    match problem.hint(global.lang) {
+        Some(hint) => explained.with_hint(hint),
+        None => explained,
+    }
+}
+
+/// Asks everybody and judges by this round alone: whoever asks by hand wants to know what is so now.
+///
+/// # Errors
+/// No probe could be made.
+pub async fn judge(
+    global: &Global,
+    config: &Config,
+    store: &Store,
+    question: Question<'_>,
+) -> Result<Judgement, Error> {
+    let mut policy = Policy { rounds: 1, hold: Duration::ZERO, ..assembly::policy(config, question.facts) };
+    if !question.images.is_empty() {
+        policy.images.clone_from(&question.images);
+    }
+    let images = if question.images.is_empty() { config.probe.images.clone() } else { question.images };
+    let prober =
+        assembly::prober(config, question.facts).map_err(|error| Error::failed(error.to_string()))?;
+    let mut asked: Vec<Mirror> = question.mirrors.iter().filter(|mirror| mirror.enabled).cloned().collect();
+    let upstream =
+        assembly::upstream(config).filter(|_| question.depth != Depth::Connect).map(upstream_mirror);
+    asked.extend(upstream.clone());
+    let urls: Vec<MirrorUrl> = asked.iter().map(|mirror| mirror.url.clone()).collect();
+
+    let bar = bar(global, urls.len());
+    let names: HashMap<&MirrorUrl, &str> = asked.iter().map(|mirror| (&mirror.url, &*mirror.name)).collect();
+    let plan = Plan { depth: question.depth, images };
+    let seen = round::ask(Rc::new(prober), &urls, &plan, |url, observation| {
+        bar.inc(1);
+        let word = observation.failure().map_or("ok", |failure| failure.kind.as_str());
+        bar.set_message(format!("{}: {word}", names.get(url).unwrap_or(&url.as_str())));
+    })
+    .await;
+    bar.finish_and_clear();
+
+    let network_down = !seen.is_empty() && !seen.iter().any(|(_, observation)| proves_network(observation));
+    let mut records: HashMap<MirrorUrl, Record> = HashMap::new();
+    let mut spent: HashMap<MirrorUrl, Spent> = HashMap::new();
+    for (url, observation) in &seen {
+        records.entry(url.clone()).or_default().observe(observation, &policy);
+        add(spent.entry(url.clone()).or_default(), observation);
+    }
+    // A round by hand counts against the budget; without the right to write it down it still runs.
+    store.batch(|store| {
+        for (url, observation) in &seen {
+            if let Some(mirror) = asked.iter().find(|mirror| mirror.url == *url) {
+                store.log(&assembly::key(mirror), observation);
+            }
+        }
+    });
+    let none = Record::default();
+    let candidates: Vec<Candidate<'_>> = question
+        .mirrors
+        .iter()
+        .map(|mirror| Candidate { mirror, record: records.get(&mirror.url).unwrap_or(&none) })
+        .collect();
+    let yardstick = upstream
+        .as_ref()
+        .map_or(Upstream::NotCompared, |mirror| Upstream::Record(records.get(&mirror.url).unwrap_or(&none)));
+    let current = Current { list: &question.current, last_faster: None, provisional: false };
+    let selection = select(assembly::now(), &policy, &candidates, yardstick, &current);
+    if network_down {
+        note(global, &say::network_down(global.lang));
+    }
+    Ok(Judgement { selection, records, spent, network_down })
+}
+
+impl Judgement {
+    /// The mirrors as they are printed.
+    pub fn shown(&self) -> Vec<status::Mirror> {
+        let none = Record::default();
+        let now = assembly::now();
+        let entries = self.selection.entries.iter();
+        entries.map(|entry| view::mirror(entry, self.records.get(&entry.url).unwrap_or(&none), now)).collect()
+    }
+}
+
+fn add(sum: &mut Spent, observation: &Observation) {
+    sum.requests += observation.spent.requests;
+    sum.refusals += observation.spent.refusals;
+    sum.bytes += observation.spent.bytes;
+}
+
+/// A bar for people; a pipe, `-q` and a log get none.
+fn bar(global: &Global, count: usize) -> ProgressBar {
+    let target = if global.quiet || !std::io::stderr().is_terminal() {
+        ProgressDrawTarget::hidden()
+    } else {
+        ProgressDrawTarget::stderr()
+    };
+    let style = ProgressStyle::with_template("{bar:30} {pos}/{len} {msg}").expect("the template is valid");
+    let count = u64::try_from(count).unwrap_or(u64::MAX);
+    ProgressBar::with_draw_target(Some(count), target).with_style(style)
+}

@@ -1,0 +1,61 @@
+//! `run`: the service in the foreground.
+
+use std::str::FromStr;
+
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+
+use super::exit::{Error, Exit};
+use super::{Global, judge};
+use crate::daemon::{self, Places, StartError};
+use crate::text::round as say;
+
+/// Runs until SIGTERM or SIGINT.
+///
+/// # Errors
+/// Why the service did not start.
+pub async fn run(global: &Global) -> Result<Exit, Error> {
+    log_to_stderr(global);
+    let places = Places {
+        config: global.config.clone(),
+        state: global.state_dir.clone(),
+        runtime: global.runtime_dir.clone(),
+    };
+    match daemon::run(places).await {
+        Ok(()) => Ok(Exit::Ok),
+        Err(StartError::Config(invalid)) => Err(judge::invalid_config(global, &invalid)),
+        Err(StartError::Directory(path, error)) if error.kind() == std::io::ErrorKind::PermissionDenied => {
+            Err(Error::new(Exit::NotPermitted, format!("{}: {error}", path.display())))
+        }
+        Err(error @ StartError::Running(_)) => {
+            Err(Error::failed(error.to_string()).with_hint(say::see_the_other(global.lang)))
+        }
+        Err(error @ (StartError::Prober(_) | StartError::Directory(..) | StartError::Signals(_))) => {
+            Err(Error::failed(error.to_string()))
+        }
+    }
+}
+
+/// Logs are English always. Under systemd the journal has the time already.
+fn log_to_stderr(global: &Global) {
+    let level = match (global.quiet, global.verbose) {
+        (true, _) => "error",
+        (false, 0) => "info",
+        (false, 1) => "mirrorwatch=debug,info",
+        (false, _) => "mirrorwatch=trace,debug",
+    };
+    let filter = Targets::from_str(level).expect("the levels are valid");
+    let under_systemd = std::env::var_os("JOURNAL_STREAM").is_some();
+    let layer = tracing_subscriber::fmt::layer()
+        .with_writer(std::io::stderr)
+        .with_ansi(super::color_of_stderr(global))
+        .with_target(false);
+    let registry = tracing_subscriber::registry().with(filter);
+    // A second subscriber, as in a test that runs two services, is no reason to stop.
+    let _ = if under_systemd {
+        registry.with(layer.without_time()).try_init()
+    } else {
+        registry.with(layer).try_init()
+    };
+}

@@ -1,0 +1,234 @@
+//! What the daemon knows, as the status that is published.
+
+use crate::assembly::DOCKER;
+use crate::config::Diagnostic;
+use crate::mirror::DOCKER_HUB;
+use crate::ranking::record::{Record, Standing};
+use crate::ranking::select::Entry;
+use crate::ranking::verdict::Verdict;
+use crate::reason::{ProblemKind, ReasonKind};
+use crate::status::{
+    self, Budget, Coverage, Engine, EnginePause, EngineState, Network, Notice, NoticeKind, Reason, SCHEMA,
+    Service, ServiceState, Status, Warning,
+};
+use crate::store::{Setback, Switch};
+use crate::timestamp::Timestamp;
+
+use super::Daemon;
+use super::schedule::over_budget;
+use super::step::EngineView;
+
+/// So many switches are shown; the history has them all.
+const SWITCHES: usize = 10;
+
+impl Daemon {
+    /// Everything that `status` shows, from the very values that are applied.
+    pub(super) fn status(&self, now: Timestamp) -> Status {
+        Status {
+            schema: SCHEMA,
+            generated_at: now,
+            service: self.service(now),
+            upstream: self.upstream(),
+            engines: self.engine(now).into_iter().collect(),
+            mirrors: self.mirrors(now),
+            switches: self.store.switches(SWITCHES).into_iter().map(switch).collect(),
+        }
+    }
+
+    fn service(&self, now: Timestamp) -> Service {
+        let outage = self.state.network.outage();
+        let paused = self.pause.service.filter(|until| until.holds(now));
+        let of_config =
+            |warning: &Diagnostic| Notice { kind: NoticeKind::Config, detail: warning.one_line() };
+        let of_store = |setback: Setback| Notice { kind: NoticeKind::Setback, detail: setback.to_string() };
+        let notices = self.config.warnings.iter().map(of_config).chain(self.store.setback().map(of_store));
+        let pid = std::process::id();
+        Service {
+            state: match paused {
+                Some(_) => ServiceState::Paused,
+                None if self.state.first_round => ServiceState::Starting,
+                None => ServiceState::Running,
+            },
+            pid: Some(pid),
+            pid_started: status::read::started(pid),
+            since: Some(self.since),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            network: Some(if outage.is_some() { Network::Down } else { Network::Up }),
+            network_reason: outage.map(|outage| outage.reason.clone()),
+            config: status::Config {
+                path: self.places.config.display().to_string(),
+                valid: self.config_error.is_none(),
+                error: self.config_error.clone(),
+            },
+            paused_until: paused.and_then(|until| until.until),
+            notices: notices.collect(),
+        }
+    }
+
+    fn upstream(&self) -> status::Upstream {
+        let record = self.state.upstream.as_ref().map(|track| &track.record);
+        status::Upstream {
+            name: DOCKER_HUB.to_owned(),
+            answers: record.and_then(|record| match record.standing() {
+                Standing::Unprobed => None,
+                Standing::Live => Some(true),
+                Standing::Rejected => Some(false),
+            }),
+            predicted_seconds: record
+                .and_then(|record| {
+                    crate::ranking::score::predicted_seconds(record, &self.state.settings.policy)
+                })
+                .map(rounded),
+        }
+    }
+
+    fn engine(&self, now: Timestamp) -> Option<Engine> {
+        let configured = &self.config.engines.docker;
+        if self.docker.is_none() {
+            return (configured.enabled != crate::config::Enabled::No).then(|| Engine {
+                name: DOCKER.to_owned(),
+                version: None,
+                file: configured.config_file.display().to_string(),
+                state: EngineState::Absent,
+                mirrors: None,
+                verified_at: None,
+                problem: None,
+                problem_kind: None,
+                paused: None,
+                warnings: Vec::new(),
+            });
+        }
+        let facts = self.facts.as_ref();
+        let running = !matches!(self.state.engine, EngineView::Problem(ProblemKind::NotRunning));
+        let file = facts.map_or(&configured.config_file, |facts| &facts.file);
+        let pause = self.pause.engines.get(DOCKER).copied().filter(|until| until.holds(now));
+        Some(Engine {
+            name: DOCKER.to_owned(),
+            version: facts.map(|facts| facts.version.clone()),
+            file: file.display().to_string(),
+            state: self.engine_state(),
+            mirrors: facts.filter(|_| running).map(|facts| facts.mirrors.clone()),
+            verified_at: self.verified_at,
+            problem: self.problem.as_ref().map(ToString::to_string),
+            problem_kind: self.problem.as_ref().map(|problem| problem.kind),
+            paused: pause.map(|until| EnginePause { until: until.until }),
+            warnings: facts.map_or_else(Vec::new, |facts| {
+                let warning = |warning: &crate::engine::Warning| Warning {
+                    kind: warning.kind,
+                    detail: warning.detail.clone(),
+                };
+                facts.warnings.iter().map(warning).collect()
+            }),
+        })
+    }
+
+    fn engine_state(&self) -> EngineState {
+        use crate::engine::State;
+        match &self.problem {
+            None if self.state.in_place() => EngineState::InPlace,
+            None => EngineState::Pending,
+            Some(problem) => match problem.state() {
+                State::InPlace => EngineState::InPlace,
+                State::Pending => EngineState::Pending,
+                State::Refused => EngineState::Refused,
+                State::RolledBack => EngineState::RolledBack,
+                State::Absent => EngineState::Absent,
+            },
+        }
+    }
+
+    fn mirrors(&self, now: Timestamp) -> Vec<status::Mirror> {
+        let Some(selection) = &self.state.selection else { return Vec::new() };
+        let known = selection.entries.iter().filter_map(|entry| Some((entry, self.state.track(&entry.url)?)));
+        known
+            .map(|(entry, track)| {
+                let mut shown = mirror(entry, &track.record, now);
+                let stretched = over_budget(&self.state.settings.allowance, &track.record, now);
+                if entry.verdict == Verdict::Live && stretched {
+                    let detail = String::new();
+                    shown.reasons.push(Reason { kind: ReasonKind::OverBudget, detail, since: None });
+                }
+                shown.next_probe = self.state.next_probe(&entry.url, now);
+                shown
+            })
+            .collect()
+    }
+}
+
+/// One mirror as it is printed: its place and verdict, and what is remembered of it.
+pub fn mirror(entry: &Entry, record: &Record, now: Timestamp) -> status::Mirror {
+    let spent = record.spent(now);
+    status::Mirror {
+        name: entry.name.clone(),
+        url: entry.url.clone(),
+        upstream: entry.upstream.clone(),
+        verdict: match entry.verdict {
+            Verdict::Live => status::Verdict::Live,
+            Verdict::Rejected => status::Verdict::Rejected,
+        },
+        selected: entry.selected,
+        reasons: entry
+            .reasons
+            .iter()
+            .map(|reason| Reason { kind: reason.kind, detail: reason.detail.clone(), since: reason.since })
+            .collect(),
+        predicted_seconds: entry.predicted_seconds.map(rounded),
+        success: entry.success.map(rounded),
+        bytes_per_second: record.bytes_per_second().map(whole),
+        first_byte_ms: record.first_byte().and_then(|time| u64::try_from(time.as_millis()).ok()),
+        coverage: entry.coverage.map(|coverage| Coverage { served: coverage.served, of: coverage.of }),
+        stages_ms: record.stages().into(),
+        last_probe: record.last_probe(),
+        next_probe: None,
+        address: record.address(),
+        layer_host: record.layer_host().map(str::to_owned),
+        budget: Budget {
+            requests_today: spent.requests_today,
+            refusals_2_days: spent.refusals_2_days,
+            bytes_today: spent.bytes_today,
+        },
+        spark: record.spark(now).into_iter().map(|speed| speed.map(whole)).collect(),
+    }
+}
+
+/// One line for `systemctl status`.
+pub(super) fn one_line(status: &Status) -> String {
+    let selected: Vec<&str> = status.selected().into_iter().map(|mirror| &*mirror.name).collect();
+    let live = status.mirrors.iter().filter(|mirror| mirror.verdict == status::Verdict::Live).count();
+    let engine = status.engines.first().map_or("no engine", |engine| match engine.state {
+        EngineState::InPlace => "in place",
+        EngineState::Pending => "pending",
+        EngineState::Refused => "refused",
+        EngineState::RolledBack => "rolled back",
+        EngineState::Absent => "no engine",
+    });
+    let list = if selected.is_empty() { "no mirror".to_owned() } else { selected.join(" > ") };
+    format!("{list} ({engine}); {live} of {} mirrors live", status.mirrors.len())
+}
+
+fn switch(switch: Switch) -> status::Switch {
+    status::Switch {
+        at: switch.at,
+        engine: switch.engine,
+        from: switch.from,
+        to: switch.to,
+        why: switch.why,
+        kind: Some(switch.kind),
+        subject: switch.subject,
+        reason: switch.reason,
+    }
+}
+
+/// To a thousandth: more is noise, and makes every status differ from the last.
+fn rounded(value: f64) -> f64 {
+    (value * 1000.0).round() / 1000.0
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "`as` saturates, which is what is wanted"
+)]
+fn whole(value: f64) -> u64 {
+    value.round() as u64
+}

@@ -1,0 +1,54 @@
+//! The words of the commands that ask and act: probe, apply, restore, check, add, remove, run.
+#![expect(missing_docs, reason = "the sentences say what they say")]
+
+use crate::text::messages;
+
+messages! {
+    one_mistake() { "mirrors.toml is invalid", "mirrors.toml 有错误" }
+    mistakes(count: usize) { "mirrors.toml is invalid: {count} mistakes", "mirrors.toml 有 {count} 处错误" }
+    mend_config() { "mend it, then see what is left: mirrorwatch check", "修改后再检查一遍：mirrorwatch check" }
+    valid(path: &str, mirrors: usize, enabled: usize) {
+        "{path}: valid; {mirrors} mirrors, {enabled} take part",
+        "{path}：有效；共 {mirrors} 个镜像源，{enabled} 个参与选择",
+    }
+    network_down() {
+        "nobody answers, the upstream included: it is this host's own network, and no mirror is blamed",
+        "所有镜像源和上游都没有响应：是本机网络的问题，不计入任何镜像源的记录",
+    }
+    check_network() { "check the network and the proxy, then try again", "请检查网络和代理后重试" }
+    nothing_changed() { "the network is down: nothing was changed", "网络不通：未作任何改动" }
+    no_such_mirror(name: &str) { "there is no mirror {name}", "没有名为 {name} 的镜像源" }
+    names_are_in() { "mirrorwatch status --all shows every name", "用 mirrorwatch status --all 查看所有名称" }
+    url_form() { "a mirror is scheme://host[:port], such as https://docker.m.daocloud.io", "镜像源的写法是 scheme://host[:port]，例如 https://docker.m.daocloud.io" }
+    is_there(name: &str) { "{name} is there already", "{name} 已经存在" }
+    name_is_taken(name: &str) { "the name {name} is taken", "名称 {name} 已被使用" }
+    added(name: &str, path: &str) { "{name} added to {path}", "{name} 已添加到 {path}" }
+    removed(name: &str, path: &str) { "{name} removed from {path}", "已从 {path} 中删除 {name}" }
+    switched_off(name: &str, path: &str) { "{name} came with mirrorwatch and is switched off in {path}", "{name} 是随软件附带的，已在 {path} 中停用" }
+    in_place(list: &str) { "In place, and the engine says so: {list}", "已生效，引擎已确认：{list}" }
+    unchanged(list: &str) { "Nothing to change, the engine has it already: {list}", "无需改动，引擎已在使用：{list}" }
+    written_not_verified(list: &str) {
+        "Written, and not yet verified, because reloading is left to you (reload = \"none\"): {list}",
+        "已写入但尚未核实（reload = \"none\"，由您自行重载）：{list}",
+    }
+    no_mirror() { "no mirror; the engine goes to the upstream at once", "不使用镜像源，引擎直接访问上游" }
+    would_change_nothing() { "nothing would change", "不会有任何改动" }
+    would_reload() { "no file would change; the engine would be reloaded, it does not have the list yet", "不会改动文件；引擎尚未使用该列表，会让其重载" }
+    restored() {
+        "Restored what was there before mirrorwatch. The service leaves this engine alone until: mirrorwatch resume",
+        "已恢复为 mirrorwatch 写入之前的内容。服务不再改动该引擎，直到执行 mirrorwatch resume",
+    }
+    by_the_record(error: &str) { "{error}; restoring by what was recorded", "{error}；按已有记录恢复" }
+    engine_disabled() { "[engine.docker] is disabled in mirrors.toml", "mirrors.toml 中 [engine.docker] 已停用" }
+    no_engine() { "no dockerd was found on this host", "本机没有找到 dockerd" }
+    name_the_engine() {
+        "where it is elsewhere, say so in mirrors.toml: [engine.docker] enabled = true, socket, config_file",
+        "若安装在其他位置，请在 mirrors.toml 的 [engine.docker] 中写明 enabled = true、socket 和 config_file",
+    }
+    warning(what: &str, detail: &str, why: &str, mend: &str) {
+        "warning: {what} ({detail}): {why}\n  hint: {mend}",
+        "警告：{what}（{detail}）：{why}\n  提示：{mend}",
+    }
+    problem(detail: &str, what: &str, why: &str) { "{detail}\n{what}: {why}", "{detail}\n{what}：{why}" }
+    see_the_other() { "what it does: mirrorwatch status", "查看其状态：mirrorwatch status" }
+}
