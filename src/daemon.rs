@@ -150,6 +150,11 @@ pub async fn run(places: Places) -> Result<(), StartError> {
     Ok(())
 }
 
+/// Whether a service runs with this state directory.
+pub fn is_running(state: &Path) -> bool {
+    matches!(lock(state), Err(StartError::Running(_)))
+}
+
 /// One service for one state directory; the lock goes with the process, however it ends.
 fn lock(state: &Path) -> Result<File, StartError> {
     let path = state.join("run.lock");
@@ -355,7 +360,15 @@ impl Daemon {
         }
     }
 
+    /// What rounds by hand have seen in the meantime.
+    fn overhear(&mut self) {
+        for (key, observation) in self.store.news() {
+            self.step(Event::Overheard { url: key.url, observation: Box::new(observation) });
+        }
+    }
+
     fn look(&mut self) {
+        self.overhear();
         self.look_at = Instant::now() + LOOK_REFUSING;
         let Some(docker) = self.docker.clone() else {
             // `auto` looks again: an engine may be installed later.

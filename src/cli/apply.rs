@@ -12,7 +12,7 @@ use crate::engine::docker::Docker;
 use crate::engine::{Applied, Facts, Problem};
 use crate::mirror::MirrorUrl;
 use crate::pause::{Pause, Until};
-use crate::reason::{ChangeKind, ProblemKind};
+use crate::reason::{ChangeKind, ProblemKind, WarningKind};
 use crate::status::json::{Layout, to_string};
 use crate::status::{self, SCHEMA};
 use crate::store::{Store, Switch};
@@ -59,8 +59,14 @@ pub async fn apply(global: &Global, dry_run: bool, json: bool, out: &mut Out) ->
             Error::failed(say::nothing_changed(global.lang)).with_hint(say::check_network(global.lang))
         );
     }
+    let plan = docker.plan(list).await.map_err(|problem| refused(global, &problem))?;
+    warn(global, &facts, plan.change);
+    if !judgement.some_live() && !list.is_empty() {
+        // Without the upstream an empty list would be no better.
+        table(global, &judgement.shown(), out)?;
+        return Err(Error::failed(say::nothing_live(global.lang)).with_hint(say::add_one(global.lang)));
+    }
     if dry_run {
-        let plan = docker.plan(list).await.map_err(|problem| refused(global, &problem))?;
         let report = Report {
             schema: SCHEMA,
             in_place: None,
@@ -98,7 +104,9 @@ pub async fn apply(global: &Global, dry_run: bool, json: bool, out: &mut Out) ->
         };
         out.print(&format!("\n{line}\n"))?;
     }
-    warn(global, &facts);
+    if Pause::read(&global.state_dir).is_ok_and(|pause| pause.engines.contains_key(DOCKER)) {
+        note(global, &say::still_paused(global.lang));
+    }
     Ok(if applied.verified { Exit::Ok } else { Exit::Failed })
 }
 
@@ -200,7 +208,8 @@ pub async fn restore(global: &Global, dry_run: bool, out: &mut Out) -> Result<Ex
         });
     }
     store.set_fact(SELECTION_FACT, &Option::<Vec<MirrorUrl>>::None);
-    out.print(&format!("{}\n", say::restored(global.lang)))?;
+    let line = if applied.changed { say::restored(global.lang) } else { say::was_as_before(global.lang) };
+    out.print(&format!("{line}\n"))?;
     Ok(Exit::Ok)
 }
 
@@ -231,8 +240,12 @@ fn current(config: &Config, facts: &Facts) -> Vec<MirrorUrl> {
     listed.filter(|url| !config.engines.docker.keep.contains(url)).collect()
 }
 
-fn warn(global: &Global, facts: &Facts) {
+/// Said before anything is done; edits of somebody else matter only where something will be reloaded.
+fn warn(global: &Global, facts: &Facts, change: bool) {
     for warning in &facts.warnings {
+        if warning.kind == WarningKind::PendingEdits && !change {
+            continue;
+        }
         let advice = phrase::warning(global.lang, warning.kind);
         note(global, &say::warning(global.lang, advice.what, &warning.detail, advice.why, advice.mend));
     }

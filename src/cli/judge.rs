@@ -12,9 +12,9 @@ use super::exit::{Error, Exit};
 use super::{Global, note};
 use crate::assembly;
 use crate::config::{self, Config, Problem};
-use crate::daemon::network::proves_network;
 use crate::daemon::step::upstream_mirror;
 use crate::daemon::view;
+use crate::daemon::{self, network::proves_network};
 use crate::engine::Facts;
 use crate::image::Image;
 use crate::mirror::{Mirror, MirrorUrl, UrlError};
@@ -22,6 +22,7 @@ use crate::observation::{Depth, Observation, Spent};
 use crate::ranking::Policy;
 use crate::ranking::record::Record;
 use crate::ranking::select::{Candidate, Current, Selection, Upstream, select};
+use crate::ranking::verdict::Verdict;
 use crate::round::{self, Plan};
 use crate::status;
 use crate::store::Store;
@@ -125,14 +126,9 @@ pub async fn judge(
         records.entry(url.clone()).or_default().observe(observation, &policy);
         add(spent.entry(url.clone()).or_default(), observation);
     }
-    // A round by hand counts against the budget; without the right to write it down it still runs.
-    store.batch(|store| {
-        for (url, observation) in &seen {
-            if let Some(mirror) = asked.iter().find(|mirror| mirror.url == *url) {
-                store.log(&assembly::key(mirror), observation);
-            }
-        }
-    });
+    if !network_down {
+        write_down(&global.state_dir, store, &policy, &asked, &seen);
+    }
     let none = Record::default();
     let candidates: Vec<Candidate<'_>> = question
         .mirrors
@@ -150,7 +146,39 @@ pub async fn judge(
     Ok(Judgement { selection, records, spent, network_down })
 }
 
+/// A round by hand counts against the budget, and for the records; without the right to write, it still runs.
+fn write_down(
+    state: &Path,
+    store: &Store,
+    policy: &Policy,
+    asked: &[Mirror],
+    seen: &[(MirrorUrl, Observation)],
+) {
+    // A running service keeps the records, and hears of what was logged.
+    let alone = !daemon::is_running(state);
+    let mut records = assembly::records(store);
+    store.batch(|store| {
+        for (url, observation) in seen {
+            let Some(mirror) = asked.iter().find(|mirror| mirror.url == *url) else { continue };
+            let key = assembly::key(mirror);
+            store.log(&key, observation);
+            let record = records.entry(url.clone()).or_default();
+            record.observe(observation, policy);
+            if let Ok(json) = serde_json::to_string(record)
+                && alone
+            {
+                store.save_record(&key, &json, observation.at);
+            }
+        }
+    });
+}
+
 impl Judgement {
+    /// Whether anybody is live.
+    pub fn some_live(&self) -> bool {
+        self.selection.entries.iter().any(|entry| entry.verdict == Verdict::Live)
+    }
+
     /// The mirrors as they are printed.
     pub fn shown(&self) -> Vec<status::Mirror> {
         let none = Record::default();

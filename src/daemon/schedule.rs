@@ -150,6 +150,9 @@ fn next_image(
     at: Timestamp,
     now: Timestamp,
 ) -> Option<(Timestamp, Image)> {
+    if let Some(image) = &track.ask_for {
+        return Some((track.record.image_resting(image, now).unwrap_or(at).max(at), image.clone()));
+    }
     let images = &settings.policy.images;
     let count = u64::try_from(images.len()).ok().filter(|count| *count > 0)?;
     let first = usize::try_from(track.turn % count).ok()?;

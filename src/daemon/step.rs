@@ -53,6 +53,8 @@ pub struct Track {
     pub control: bool,
     /// Worth a rehearsal soon: its next one may change the list.
     pub deciding: bool,
+    /// The image by which it would be acquitted.
+    pub ask_for: Option<Image>,
     /// Asked by an event to be looked at now.
     pub fresh: bool,
     /// When its last probe ended, recorded or not.
@@ -70,6 +72,7 @@ impl Track {
             last_good: None,
             control: false,
             deciding: false,
+            ask_for: None,
             fresh: false,
             last_asked: None,
         }
@@ -133,6 +136,13 @@ pub enum Event {
     /// A probe ended.
     Observed {
         /// Whom it asked; the upstream's URL for the upstream.
+        url: MirrorUrl,
+        /// What it saw.
+        observation: Box<Observation>,
+    },
+    /// Somebody else, a round by hand, asked a mirror: it counts for the record and the budget.
+    Overheard {
+        /// Whom it asked.
         url: MirrorUrl,
         /// What it saw.
         observation: Box<Observation>,
@@ -211,6 +221,7 @@ impl State {
         match event {
             Event::Configured { settings, candidates } => self.configure(*settings, candidates),
             Event::Observed { url, observation } => self.observed(&url, &observation, now, &mut actions),
+            Event::Overheard { url, observation } => self.record(&url, &observation, &mut actions),
             Event::Engine(view) => self.engine_seen(view),
             Event::Applied { list, outcome } => self.applied(list, outcome, now),
             Event::Listed(list) => {
@@ -448,6 +459,10 @@ impl State {
         if self.retry.is_some_and(|(at, _)| at > now) {
             return;
         }
+        // A member without a record, as after the database was lost, is rehearsed before it is judged.
+        if self.list.iter().filter_map(|url| self.tracks.get(url)).any(is_unjudged) {
+            return;
+        }
         // While the first round is open a short list would be filled one by one: wait until it is full.
         if self.first_round && wanted.len() < self.settings.policy.max {
             return;
@@ -479,34 +494,18 @@ impl State {
 
     /// Whether somebody who takes part has not been rehearsed yet.
     fn round_is_open(&self) -> bool {
-        self.all_tracks().any(|track| {
-            track.mirror.enabled
-                && track.record.standing() == Standing::Unprobed
-                && track.record.last(Depth::Rehearse).is_none()
-        })
+        self.all_tracks().any(is_unjudged)
     }
 
-    /// Marks the mirrors whose next rehearsals may change the list.
+    /// Marks the mirrors whose next rehearsals may change the list, and what they should be asked for.
     fn mark_deciding(&mut self) {
         let Some(selection) = &self.selection else { return };
-        let margin = 1.0 - self.settings.policy.margin;
-        let figure = |url: &MirrorUrl| {
-            selection.entries.iter().find(|entry| entry.url == *url).and_then(|entry| entry.predicted_seconds)
-        };
-        let members: Vec<Option<f64>> = self.list.iter().map(figure).collect();
-        let slowest = members.iter().flatten().copied().fold(0.0, f64::max);
-        let free_place = self.list.len() < self.settings.policy.max;
-        for track in self.tracks.values_mut() {
-            let place = self.list.iter().position(|url| *url == track.mirror.url);
-            let own = figure(&track.mirror.url);
-            track.deciding = match (track.record.standing(), place, own) {
-                (Standing::Rejected, _, _) => track.record.rising() > 0,
-                (Standing::Live, None, Some(own)) => free_place || own < slowest * margin,
-                (Standing::Live, Some(place), Some(own)) => {
-                    members.iter().take(place).flatten().any(|before| own < before * margin)
-                }
-                (Standing::Live, _, None) | (Standing::Unprobed, _, _) => false,
-            };
+        for entry in &selection.entries {
+            if let Some(track) = self.tracks.get_mut(&entry.url) {
+                let rises = track.record.standing() == Standing::Rejected && track.record.rising() > 0;
+                track.deciding = entry.contends || rises;
+                track.ask_for.clone_from(&entry.ask_for);
+            }
         }
     }
 
@@ -561,6 +560,13 @@ impl State {
             None => self.upstream.as_mut().filter(|track| track.mirror.url == *url),
         }
     }
+}
+
+/// Whether this one takes part and has not been rehearsed yet.
+fn is_unjudged(track: &Track) -> bool {
+    track.mirror.enabled
+        && track.record.standing() == Standing::Unprobed
+        && track.record.last(Depth::Rehearse).is_none()
 }
 
 /// The upstream as a candidate that is measured and never chosen.

@@ -32,6 +32,19 @@ messages! {
         "已写入但尚未核实（reload = \"none\"，由您自行重载）：{list}",
     }
     no_mirror() { "no mirror; the engine goes to the upstream at once", "不使用镜像源，引擎直接访问上游" }
+    nothing_live() {
+        "no mirror is live and the upstream does not answer: the list is left as it is",
+        "没有可用的镜像源，上游也没有响应：列表保持不变",
+    }
+    add_one() { "other mirrors can be tried: mirrorwatch add URL", "可以试试其他镜像源：mirrorwatch add URL" }
+    still_paused() {
+        "the service leaves this engine alone since `mirrorwatch restore`; to have it kept right again: mirrorwatch resume",
+        "自执行 mirrorwatch restore 以来，服务不再改动该引擎；要恢复维护请执行：mirrorwatch resume",
+    }
+    was_as_before() {
+        "The engine has what it had before mirrorwatch: nothing to put back. The service leaves it alone until: mirrorwatch resume",
+        "引擎的内容与 mirrorwatch 写入之前一致，无需恢复。服务不再改动该引擎，直到执行 mirrorwatch resume",
+    }
     would_change_nothing() { "nothing would change", "不会有任何改动" }
     would_reload() { "no file would change; the engine would be reloaded, it does not have the list yet", "不会改动文件；引擎尚未使用该列表，会让其重载" }
     restored() {

@@ -8,7 +8,7 @@ use super::{Candidate, Current};
 use crate::mirror::{Mirror, MirrorUrl, Scheme};
 use crate::observation::ImageStore;
 use crate::ranking::Policy;
-use crate::ranking::record::{Record, Standing};
+use crate::ranking::record::Record;
 use crate::ranking::score::{Figure, predicted_seconds, proved_faster};
 use crate::ranking::verdict::{Reason, Verdict, own_reasons};
 use crate::reason::ReasonKind;
@@ -68,12 +68,15 @@ pub(super) fn judge_each<'a>(
     judged
 }
 
-/// Who leads a tag elsewhere than the others. Those that are not live have no vote.
+/// Who leads a tag elsewhere than the others.
+///
+/// Whoever answered in its time has a vote for that time, live or not: otherwise the death of one witness would
+/// turn a minority of one into a tie, and an old tag would take the lead.
 pub(super) fn judge_content(judged: &mut [Judged<'_>], upstream: Option<&Record>) {
     let voters: Vec<Voter<'_>> = judged
         .iter()
         .enumerate()
-        .filter(|(_, one)| one.mirror.enabled && one.record.standing() == Standing::Live)
+        .filter(|(_, one)| one.mirror.enabled)
         .map(|(candidate, one)| Voter { candidate, backend: one.backend, record: one.record })
         .collect();
     let contents = content::compare(&voters, upstream, judged.len());
