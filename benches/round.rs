@@ -2,7 +2,7 @@
 //!
 //! The fakes live in a process of their own, so that what is measured is mirrorwatch's. A black hole is a
 //! listener whose backlog is full: the kernel drops what comes, as a firewall does. Beside it, in the same
-//! run, stands what the same requests cost without any of our rules: as many bare TCP connections.
+//! run, stands what the same requests cost without any of our rules: as many bare requests with nothing behind them.
 //!
 //! `cargo bench --bench round`
 
@@ -27,6 +27,7 @@ use mirrorwatch::round::{Plan, ask};
 use rustix::process::{Resource, Rlimit, setrlimit};
 use support::content::ImageSpec;
 use support::registry::{Options, Registry};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 /// What a black hole costs; everything else should be over by then.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
@@ -44,7 +45,7 @@ fn main() {
         None => {
             println!(
                 "{:>8} {:>10} {:>14} {:>12} {:>12} {:>12} {:>22}",
-                "mirrors", "served", "beyond the", "CPU", "CPU each", "peak memory", "bare connections:"
+                "mirrors", "served", "beyond the", "CPU", "CPU each", "peak memory", "bare requests:"
             );
             println!(
                 "{:>8} {:>10} {:>14} {:>12} {:>12} {:>12} {:>22}",
@@ -115,7 +116,7 @@ fn measure(count: usize) {
         addresses.iter().map(|address| format!("http://{address}").parse().unwrap()).collect();
 
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let bare = runtime.block_on(bare_connections(&addresses));
+    let bare = runtime.block_on(bare_requests(&addresses));
     let (cpu_before, wall) = (cpu(), Instant::now());
     let seen = runtime.block_on(async {
         let settings = Settings { connect_timeout: CONNECT_TIMEOUT, ..Settings::default() };
@@ -140,19 +141,24 @@ fn measure(count: usize) {
     assert_eq!(served, expected, "every healthy mirror is served, and no black hole");
 }
 
-/// Seven connections to each healthy mirror, all at once: the floor under the round of this machine.
-async fn bare_connections(addresses: &[SocketAddr]) -> Duration {
+/// Seven bare requests to each healthy mirror, all at once: the floor of this machine and of the fakes.
+async fn bare_requests(addresses: &[SocketAddr]) -> Duration {
     let start = Instant::now();
     let mut tasks = tokio::task::JoinSet::new();
     for (_, address) in addresses.iter().enumerate().filter(|(number, _)| number % 10 != 9) {
         let address = *address;
         tasks.spawn(async move {
             for _ in 0..7 {
-                let _ = tokio::net::TcpStream::connect(address).await;
+                let mut stream = tokio::net::TcpStream::connect(address).await?;
+                stream.write_all(b"GET /v2/ HTTP/1.1\r\nHost: fake\r\nConnection: close\r\n\r\n").await?;
+                stream.read_to_end(&mut Vec::new()).await?;
             }
+            Ok::<(), std::io::Error>(())
         });
     }
-    while tasks.join_next().await.is_some() {}
+    while let Some(done) = tasks.join_next().await {
+        done.unwrap().unwrap();
+    }
     start.elapsed()
 }
 

@@ -191,15 +191,22 @@ pub fn candidates(config: &Config, adopted: &[MirrorUrl]) -> Vec<Mirror> {
     mirrors
 }
 
-/// What the engine lists that nobody knows: neither a candidate, nor kept, nor adopted before.
+/// What the engine lists that nobody knows: neither a candidate, nor kept, nor adopted before, nor in `ours`, the
+/// list that we gave it and that may hold what has been taken out of mirrors.toml since.
 ///
 /// An entry that is no mirror's URL (a path, say) cannot be a candidate; `restore` still brings it back.
-pub fn strangers(config: &Config, adopted: &[MirrorUrl], listed: &[String]) -> Vec<MirrorUrl> {
+pub fn strangers(
+    config: &Config,
+    adopted: &[MirrorUrl],
+    ours: &[MirrorUrl],
+    listed: &[String],
+) -> Vec<MirrorUrl> {
     let urls = listed.iter().filter_map(|entry| entry.parse::<MirrorUrl>().ok());
     urls.filter(|url| {
         !config.mirrors.iter().any(|mirror| mirror.url == *url)
             && !config.engines.docker.keep.contains(url)
             && !adopted.contains(url)
+            && !ours.contains(url)
     })
     .collect()
 }

@@ -432,12 +432,17 @@ impl Daemon {
     /// What the engine lists and nobody knows becomes a candidate, so that it is judged and not lost.
     fn adopt(&mut self, facts: &Facts) {
         let listed = facts.listed.as_ref().unwrap_or(&facts.mirrors);
-        let strangers = assembly::strangers(&self.config, &self.adopted, listed);
+        let strangers = assembly::strangers(&self.config, &self.adopted, &self.ours(), listed);
         if !strangers.is_empty() {
             info!(mirrors = ?strangers.iter().map(MirrorUrl::as_str).collect::<Vec<_>>(), "adopted from the engine's list");
             self.adopted.extend(strangers);
             self.store.set_fact(ADOPTED_FACT, &self.adopted);
         }
+    }
+
+    /// What stands in the engine's list because we put it there.
+    fn ours(&self) -> Vec<MirrorUrl> {
+        if self.state.owned { self.state.list.clone() } else { Vec::new() }
     }
 
     fn applied(&mut self, list: Vec<MirrorUrl>, change: &Change, outcome: Result<Applied, Problem>) {

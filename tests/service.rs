@@ -330,11 +330,10 @@ fn nothing_live_and_no_upstream_leaves_the_list_as_it_is() {
     let world = World::new("{}");
     let _service = world.run();
     world.wait_for_list(&[0, 1, 2]);
-    for front in &world.fronts {
-        front.close();
-    }
+    Front::close_all(&world.fronts);
+    let log = || fs::read_to_string(world.places.path().join("log")).unwrap();
     world.wait("the outage", || world.status().is_some_and(|status| status.service.network_reason.is_some()));
-    assert_eq!(world.dockerd.mirrors(), world.urls(&[0, 1, 2]));
+    assert_eq!(world.dockerd.mirrors(), world.urls(&[0, 1, 2]), "{}", log());
     for front in &world.fronts {
         front.recover();
     }

@@ -47,6 +47,7 @@ struct World {
     what: BTreeMap<u64, Next>,
     count: u64,
     tick: Option<Timestamp>,
+    samples_become_rehearsals: bool,
     /// What the engine answers to an apply.
     engine: Result<(), ProblemKind>,
     applies: Vec<(Timestamp, Vec<String>, ChangeKind)>,
@@ -104,6 +105,7 @@ impl World {
             what: BTreeMap::new(),
             count: 0,
             tick: None,
+            samples_become_rehearsals: false,
             engine: Ok(()),
             applies: Vec::new(),
             probes: BTreeMap::new(),
@@ -148,6 +150,8 @@ impl World {
     }
 
     fn answer(&self, url: &MirrorUrl, depth: Depth) -> (Duration, Observation) {
+        let becomes = self.samples_become_rehearsals && depth == Depth::Sample;
+        let depth = if becomes { Depth::Rehearse } else { depth };
         let mut observation = Observation::new(self.now, depth);
         let failed = |kind, stage| Outcome::Failed(Failure { kind, stage, detail: String::new() });
         let ms = Duration::from_millis;
@@ -412,6 +416,19 @@ fn a_candidate_that_is_taken_out_leaves_the_list() {
     world.run(Duration::from_secs(1));
     assert_eq!(world.list(), ["b", "c", "d"]);
     assert_eq!(world.standing("d"), Standing::Live, "the others keep their records");
+}
+
+#[test]
+fn a_sample_that_has_to_become_a_rehearsal_is_not_asked_for_again_at_once() {
+    let mut world = World::new(&healthy());
+    world.samples_become_rehearsals = true;
+    world.run(Duration::from_secs(3600));
+    for (url, probes) in &world.probes {
+        let crowded =
+            probes.windows(2).filter(|pair| pair[1].0.since(pair[0].0) < Duration::from_secs(1)).count();
+        assert_eq!(crowded, 0, "{url}: {probes:?}");
+    }
+    assert!(world.probes[&url("a")].len() < 80, "{:?}", world.probes[&url("a")]);
 }
 
 #[test]

@@ -226,7 +226,8 @@ fn engine(global: &Global, config: &Config) -> Result<Docker, Error> {
 fn adopted(config: &Config, store: &Store, facts: &Facts) -> Vec<MirrorUrl> {
     let mut adopted: Vec<MirrorUrl> = store.fact(assembly::ADOPTED_FACT).unwrap_or_default();
     let listed = facts.listed.as_ref().unwrap_or(&facts.mirrors);
-    let strangers = assembly::strangers(config, &adopted, listed);
+    let ours: Vec<MirrorUrl> = store.fact(SELECTION_FACT).unwrap_or_default();
+    let strangers = assembly::strangers(config, &adopted, &ours, listed);
     if !strangers.is_empty() {
         adopted.extend(strangers);
         store.set_fact(assembly::ADOPTED_FACT, &adopted);

@@ -82,7 +82,11 @@ pub fn due(
     }
     let mut wishes: Vec<(Timestamp, Depth)> = Vec::new();
     let interval = |base: Duration| shortened(base, settings.seed, track);
-    let last = |depth| record.last(depth);
+    // A deeper probe is a lesser one too; above all a sample that had to become a rehearsal.
+    let last = |least: Depth| {
+        let depths = [Depth::Connect, Depth::Sample, Depth::Rehearse];
+        depths.into_iter().filter(|depth| *depth >= least).filter_map(|depth| record.last(depth)).max()
+    };
     if let Some(depth) = record.wants_recheck(&settings.policy) {
         wishes.push((record.last_probe().map_or(now, |last| last + pace.confirm), depth));
     }
@@ -100,6 +104,8 @@ pub fn due(
     };
     wishes.push((rehearse, Depth::Rehearse));
     let (at, depth) = earliest_deepest(&wishes, now)?;
+    // Whatever comes together, nobody is asked twice within a re-check's pause.
+    let at = track.last_asked.map_or(at, |asked| at.max(asked + pace.confirm));
     if depth == Depth::Connect {
         return connect(at);
     }

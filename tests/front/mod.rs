@@ -154,6 +154,20 @@ impl Front {
     /// Refuses connections from now on; returns when it does.
     pub(crate) fn close(&self) {
         self.manners.closed.store(true, Ordering::SeqCst);
+        self.wait_until_closed();
+    }
+
+    /// All of them at one moment, as when a cable is pulled.
+    pub(crate) fn close_all(fronts: &[Self]) {
+        for front in fronts {
+            front.manners.closed.store(true, Ordering::SeqCst);
+        }
+        for front in fronts {
+            front.wait_until_closed();
+        }
+    }
+
+    fn wait_until_closed(&self) {
         let start = Instant::now();
         while TcpStream::connect(self.address).is_ok() {
             assert!(start.elapsed() < Duration::from_secs(10), "the front does not close");
