@@ -123,6 +123,8 @@ struct Daemon {
     kept_at: Option<Instant>,
     tidy_at: Instant,
     seed: u64,
+    /// The last status says that nobody is there any more.
+    ended: bool,
 }
 
 /// Runs until SIGTERM or SIGINT.
@@ -213,6 +215,7 @@ impl Daemon {
             kept_at: None,
             tidy_at: Instant::now() + TIDY,
             seed,
+            ended: false,
         })
     }
 
@@ -272,6 +275,7 @@ impl Daemon {
                 }
             }
         }
+        self.ended = true;
         self.publish();
         self.keep_status();
         info!("stopped");

@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 use dockerd::Dockerd;
 use front::{Front, RealRegistry};
 use mirrorwatch::file;
-use mirrorwatch::status::{EngineState, Status, Verdict};
+use mirrorwatch::status::{EngineState, ServiceState, Status, Verdict};
 use rustix::process::{Pid, Signal, kill_process};
 use support::content::ImageSpec;
 use tempfile::TempDir;
@@ -263,6 +263,7 @@ fn the_service_replaces_a_leader_that_dies_and_takes_it_back_when_it_has_proved_
     assert!(stalled < Duration::from_secs(2 * (2 + 3 * 2)), "{stalled:?}");
     assert_eq!(service.terminate(), Some(0), "SIGTERM ends it well");
     let status = world.status().unwrap();
+    assert_eq!((status.service.state, status.service.pid), (ServiceState::Stopped, None));
     assert!(status.switches.iter().all(|switch| !switch.why.is_empty()), "every switch says why");
 }
 

@@ -300,7 +300,9 @@ fn a_leader_that_recovers_comes_back_after_rise_and_margin_and_not_sooner() {
     world.until("a list without it", |world| !world.list().contains(&"a"));
     world.set("a", Mood::Serves(20.0 * MB));
     let from = world.now;
-    world.until("its return to the lead", |world| world.list() == ["a", "b", "c"]);
+    let back = world.until("its return to the lead", |world| world.list() == ["a", "b", "c"]);
+    // The re-checks within seconds were one bad moment: no growing pauses for them.
+    assert!(back < Duration::from_secs(3 * 3600), "{back:?}");
     let good: Vec<_> = world.probes[&url("a")]
         .iter()
         .filter(|(at, depth)| *at > from && *depth == Depth::Rehearse)

@@ -55,6 +55,10 @@ pub async fn apply(global: &Global, dry_run: bool, json: bool, out: &mut Out) ->
     let list = &judgement.selection.list;
     if judgement.network_down {
         // Whatever the list is, it stays.
+        if dry_run {
+            note(global, &say::nothing_changed(global.lang));
+            return Ok(Exit::Ok);
+        }
         return Err(
             Error::failed(say::nothing_changed(global.lang)).with_hint(say::check_network(global.lang))
         );

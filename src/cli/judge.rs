@@ -28,6 +28,9 @@ use crate::status;
 use crate::store::Store;
 use crate::text::round as say;
 
+/// So many of the images that this host has are asked for in a round by hand.
+const LEARNED: usize = 2;
+
 /// What to ask.
 pub struct Question<'a> {
     /// Whom; those that take no part are shown and not asked.
@@ -96,10 +99,13 @@ pub async fn judge(
     question: Question<'_>,
 ) -> Result<Judgement, Error> {
     let mut policy = Policy { rounds: 1, hold: Duration::ZERO, ..assembly::policy(config, question.facts) };
-    if !question.images.is_empty() {
-        policy.images.clone_from(&question.images);
+    if question.images.is_empty() {
+        // Those of mirrors.toml, and of this host's own the most recent: a round by hand is not to ask for fifty.
+        policy.images.truncate(config.probe.images.len() + LEARNED);
+    } else {
+        policy.images = question.images;
     }
-    let images = if question.images.is_empty() { config.probe.images.clone() } else { question.images };
+    let images = policy.images.clone();
     let prober =
         assembly::prober(config, question.facts).map_err(|error| Error::failed(error.to_string()))?;
     let mut asked: Vec<Mirror> = question.mirrors.iter().filter(|mirror| mirror.enabled).cloned().collect();

@@ -126,7 +126,15 @@ fn chosen(global: &Global, config: &Config, store: &Store, names: &[String]) -> 
     if names.is_empty() {
         return Ok(all.into_iter().filter(|mirror| mirror.enabled).collect());
     }
-    names.iter().map(|name| one(global, &all, name)).collect()
+    let mut chosen: Vec<Mirror> = Vec::new();
+    for name in names {
+        let mirror = one(global, &all, name)?;
+        // Named twice, it is asked once.
+        if !chosen.iter().any(|known| known.url == mirror.url) {
+            chosen.push(mirror);
+        }
+    }
+    Ok(chosen)
 }
 
 fn one(global: &Global, all: &[Mirror], name: &str) -> Result<Mirror, Error> {

@@ -100,7 +100,7 @@ pub fn due(
     let rehearse = match last(Depth::Rehearse) {
         None => now,
         Some(at) if track.deciding && !is_upstream => at + interval(pace.decide.min(pace.rehearse)),
-        Some(at) => at + interval(patience(record, pace.rehearse)),
+        Some(at) => at + interval(patience(record, settings.policy.fall, pace.rehearse)),
     };
     wishes.push((rehearse, Depth::Rehearse));
     let (at, depth) = earliest_deepest(&wishes, now)?;
@@ -122,8 +122,9 @@ fn earliest_deepest(wishes: &[(Timestamp, Depth)], now: Timestamp) -> Option<(Ti
 }
 
 /// The pause between the rehearsals of a mirror that keeps failing.
-fn patience(record: &Record, rehearse: Duration) -> Duration {
-    let failed = record.failed_rehearsals();
+fn patience(record: &Record, fall: u32, rehearse: Duration) -> Duration {
+    // The re-checks that led to the rejection came within seconds; they are one bad moment, not three.
+    let failed = record.failed_rehearsals().saturating_sub(fall);
     if record.standing() != Standing::Rejected || failed < PATIENCE {
         return rehearse;
     }

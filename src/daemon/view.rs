@@ -45,12 +45,13 @@ impl Daemon {
         let pid = std::process::id();
         Service {
             state: match paused {
+                _ if self.ended => ServiceState::Stopped,
                 Some(_) => ServiceState::Paused,
                 None if self.state.first_round => ServiceState::Starting,
                 None => ServiceState::Running,
             },
-            pid: Some(pid),
-            pid_started: status::read::started(pid),
+            pid: Some(pid).filter(|_| !self.ended),
+            pid_started: status::read::started(pid).filter(|_| !self.ended),
             since: Some(self.since),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             network: Some(if outage.is_some() { Network::Down } else { Network::Up }),

@@ -60,7 +60,7 @@ impl<'a> Piece<'a> {
     /// image has no layer that a mirror would serve.
     pub(super) fn choose(layers: &'a [Descriptor], turn: u64, length: u64) -> Option<Self> {
         // A rehearsal must come back with a speed, and no small layer gives one.
-        let tells_speed = |layer: &Descriptor| layer.size >= ENOUGH_TO_JUDGE || length <= SAMPLED;
+        let tells_speed = |layer: &Descriptor| layer.size >= 2 * ENOUGH_TO_TELL || length <= SAMPLED;
         let mut telling: Vec<&Descriptor> = layers.iter().filter(|layer| is_telling(layer)).collect();
         if telling.iter().any(|layer| tells_speed(layer)) {
             telling.retain(|layer| tells_speed(layer));

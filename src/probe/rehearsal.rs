@@ -120,10 +120,13 @@ impl Session<'_> {
 
     /// Goes on without an answer to the ping where a store would.
     fn without_ping(&mut self, stop: Stop) -> Step<Asks> {
-        self.seen.quirks.insert(Quirk::PingFails);
         match self.prober.store {
+            // It fails, and that says all; it is not unfit besides.
             Some(ImageStore::Classic) => Err(stop),
-            Some(ImageStore::Containerd) | None => Ok(Asks::Nothing),
+            Some(ImageStore::Containerd) | None => {
+                self.seen.quirks.insert(Quirk::PingFails);
+                Ok(Asks::Nothing)
+            }
         }
     }
 
