@@ -24,15 +24,18 @@ use crate::pause::Pause;
 use crate::probe::{self, Prober, SetupError, Task};
 use crate::ranking::select::Change;
 use crate::reason::ProblemKind;
+use crate::status::{ServiceState, Status};
 use crate::store::{Store, Switch};
 use crate::timestamp::Timestamp;
 use crate::watch::{Changed, Watcher, watch};
 
 use step::{Action, EngineView, Event, State};
+use tell::News;
 
 pub mod network;
 pub mod schedule;
 pub mod step;
+pub mod tell;
 pub mod view;
 
 /// Where the service finds its things.
@@ -95,6 +98,7 @@ enum Done {
     Probed(MirrorUrl, Box<Observation>),
     Looked(Box<Result<Facts, Problem>>),
     Applied(Vec<MirrorUrl>, Change, Result<Applied, Problem>),
+    Told,
 }
 
 struct Daemon {
@@ -125,6 +129,8 @@ struct Daemon {
     seed: u64,
     /// The last status says that nobody is there any more.
     ended: bool,
+    /// Whether all was well in the last status.
+    healthy: Option<bool>,
 }
 
 /// Runs until SIGTERM or SIGINT.
@@ -216,6 +222,7 @@ impl Daemon {
             tidy_at: Instant::now() + TIDY,
             seed,
             ended: false,
+            healthy: None,
         })
     }
 
@@ -303,9 +310,38 @@ impl Daemon {
         Instant::now() + pause.min(Duration::from_secs(3600))
     }
 
+    fn tell(&mut self, news: News) {
+        let command = self.config.notify.command.clone();
+        if !command.is_empty() {
+            self.tasks.spawn_local(async move {
+                tell::tell(command, news).await;
+                Done::Told
+            });
+        }
+    }
+
+    /// Says it when all is well again, or is not any more. What a start finds is no change.
+    fn tell_health(&mut self, status: &Status) {
+        if status.service.state == ServiceState::Starting {
+            return;
+        }
+        let problems: Vec<String> = status.health().iter().map(ToString::to_string).collect();
+        let healthy = problems.is_empty();
+        let before = self.healthy.replace(healthy);
+        if before.is_some_and(|before| before != healthy) {
+            self.tell(News::Health { at: status.generated_at, healthy, problems });
+        }
+    }
+
     fn step(&mut self, event: Event) {
         let now = assembly::now();
+        let was_down = self.state.network.is_down();
         let actions = self.state.step(event, now);
+        match self.state.network.outage() {
+            Some(outage) if !was_down => warn!("the network is down: {}; nothing is changed", outage.reason),
+            None if was_down => info!("the network is up again"),
+            Some(_) | None => {}
+        }
         self.perform(actions, now);
         self.publish_at.get_or_insert(Instant::now() + PUBLISH);
     }
@@ -361,6 +397,7 @@ impl Daemon {
             }
             Done::Looked(facts) => self.looked(*facts),
             Done::Applied(list, change, outcome) => self.applied(list, &change, outcome),
+            Done::Told => {}
         }
     }
 
@@ -457,7 +494,7 @@ impl Daemon {
                     let why = change.why();
                     info!(list = ?applied.mirrors, %why, "switched");
                     let from = self.facts.as_ref().map(|facts| facts.mirrors.clone()).unwrap_or_default();
-                    self.store.add_switch(&Switch {
+                    let switch = Switch {
                         at: now,
                         engine: DOCKER.to_owned(),
                         from,
@@ -466,7 +503,9 @@ impl Daemon {
                         kind: change.kind,
                         subject: change.subject.clone(),
                         reason: change.reason,
-                    });
+                    };
+                    self.store.add_switch(&switch);
+                    self.tell(News::Switch(view::switch(switch)));
                 }
                 if let Some(facts) = &mut self.facts {
                     facts.mirrors.clone_from(&applied.mirrors);
@@ -600,6 +639,7 @@ impl Daemon {
     fn publish(&mut self) {
         self.publish_at = None;
         let status = self.status(assembly::now());
+        self.tell_health(&status);
         if let Err(error) = status.write(&self.places.runtime) {
             error!("{}: write the status: {error}", self.places.runtime.display());
         }

@@ -79,7 +79,8 @@ impl World {
     fn configure(&self, names: &[&str]) {
         let mut text = format!(
             "{SCHEDULE}\n[probe]\nlearn_images = false\nstall = \"1s\"\ntimeout = \"3s\"\nconnect_timeout = \"1s\"\nproxy = \"none\"\n\
-             [select]\ncompare_upstream = false\n[engine.docker]\nenabled = true\nconfig_file = \"{}\"\nsocket = \"{}\"\npid_file = \"{}\"\n",
+             [select]\ncompare_upstream = false\n[notify]\ncommand = [\"sh\", \"-c\", \"cat >> {}\"]\n[engine.docker]\nenabled = true\nconfig_file = \"{}\"\nsocket = \"{}\"\npid_file = \"{}\"\n",
+            self.places.path().join("news").display(),
             self.dockerd.file().display(),
             self.dockerd.at("sock").display(),
             self.dockerd.at("pid").display()
@@ -265,6 +266,10 @@ fn the_service_replaces_a_leader_that_dies_and_takes_it_back_when_it_has_proved_
     let status = world.status().unwrap();
     assert_eq!((status.service.state, status.service.pid), (ServiceState::Stopped, None));
     assert!(status.switches.iter().all(|switch| !switch.why.is_empty()), "every switch says why");
+    let news = fs::read_to_string(world.places.path().join("news")).unwrap();
+    let told: Vec<serde_json::Value> = news.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let switches = told.iter().filter(|event| event["event"] == "switch").count();
+    assert!(switches + 1 >= status.switches.len(), "every switch was told, but perhaps the last: {news}");
 }
 
 #[test]

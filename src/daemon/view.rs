@@ -207,7 +207,8 @@ pub(super) fn one_line(status: &Status) -> String {
     format!("{list} ({engine}); {live} of {} mirrors live", status.mirrors.len())
 }
 
-fn switch(switch: Switch) -> status::Switch {
+/// A switch as it is printed.
+pub(super) fn switch(switch: Switch) -> status::Switch {
     status::Switch {
         at: switch.at,
         engine: switch.engine,

@@ -86,3 +86,22 @@ impl Status {
         }
     }
 }
+
+/// For logs and for other programs: English.
+impl std::fmt::Display for Trouble<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::NetworkDown { reason } => write!(f, "the network is down: {}", reason.unwrap_or("unknown")),
+            Self::NothingLive => f.write_str("no mirror is live, and the upstream does not answer"),
+            Self::NoEngine => f.write_str("no engine was found"),
+            Self::EngineWithout(engine) => {
+                let problem = engine.problem.as_deref().unwrap_or("not yet");
+                write!(f, "{} does not have the list: {problem}", engine.name)
+            }
+            Self::ConfigInvalid { error } => {
+                write!(f, "mirrors.toml is invalid: {}", error.unwrap_or("unknown"))
+            }
+            Self::Paused { engine, .. } => write!(f, "{} is paused", engine.unwrap_or("the service")),
+        }
+    }
+}
