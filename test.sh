@@ -15,10 +15,9 @@ step() { # step NAME COMMAND...: runs on after a failure, so that one run tells 
 }
 
 # What each program is for: dockerd and its containerd and runc (the real engine), docker-registry (the real
-# registry), skopeo (puts an image into it), strace (faults in system calls), iptables (a mirror whose packets
-# are dropped), systemd-analyze (reads the unit), sqlite3 (what a user would query the state with).
-programs=(dockerd docker containerd runc docker-registry skopeo strace iptables systemd-analyze cc)
-packages=(docker.io containerd runc docker-registry skopeo strace iptables systemd gcc libc6-dev)
+# registry), skopeo (puts an image into it), systemd-analyze (reads the unit), cc (links the program).
+programs=(dockerd docker containerd runc docker-registry skopeo systemd-analyze cc)
+packages=(docker.io containerd runc docker-registry skopeo systemd gcc libc6-dev)
 missing() {
   local program found=()
   for program in "${programs[@]}"; do

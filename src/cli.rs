@@ -12,7 +12,7 @@ use crate::assembly::now;
 
 use crate::image::Image;
 use crate::observation::Depth;
-use crate::status::text::View;
+use crate::status::text::{Span, View};
 use crate::text::{Lang, cli as say};
 
 pub mod apply;
@@ -149,10 +149,18 @@ fn asynchronously(global: &Global, work: impl Future<Output = Result<Exit, Error
     runtime.block_on(work)
 }
 
-/// How tables are shown on standard output.
+/// How the table of one round is shown on standard output.
 pub fn view(global: &Global, out: &Out) -> View {
     let legend = global.verbose > 0;
-    View { lang: global.lang, width: out.size().0, color: out.color(), all: true, legend, now: now() }
+    View {
+        lang: global.lang,
+        width: out.size().0,
+        color: out.color(),
+        all: true,
+        legend,
+        now: now(),
+        span: Span::Round,
+    }
 }
 
 /// Whether standard error may have colour.

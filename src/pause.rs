@@ -5,6 +5,7 @@
 //! in the state directory, so that it outlives a restart of the service and of the host.
 
 use std::collections::BTreeMap;
+use std::error::Error;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -69,7 +70,7 @@ impl Pause {
         serde_json::from_slice(&bytes).map_err(|error| PauseError { path, cause: error.into() })
     }
 
-    /// Makes the file say this; removes it when nothing is paused.
+    /// Makes the file say this, and its directory where there is none yet; removes it when nothing is paused.
     ///
     /// # Errors
     ///
@@ -84,7 +85,9 @@ impl Pause {
         }
         let mut bytes = serde_json::to_vec(self).expect("names, times and nulls are always JSON");
         bytes.push(b'\n');
-        publish(state_dir, FILE_NAME, &bytes, Durability::Flushed).map_err(failed)
+        std::fs::create_dir_all(state_dir)
+            .map_err(|cause| PauseError { path: state_dir.to_owned(), cause })?;
+        publish(state_dir, FILE_NAME, &bytes, Durability::Flushed).map_err(|error| failed(bare(error)))
     }
 
     /// The pause of the service that holds at `now`.
@@ -102,6 +105,13 @@ impl Pause {
         let all = self.service.iter().chain(self.engines.values());
         all.filter_map(|pause| pause.until).filter(|until| now < *until).min()
     }
+}
+
+/// The error without the name of the temporary file, which nobody has ever heard of.
+fn bare(error: io::Error) -> io::Error {
+    let inner =
+        error.get_ref().and_then(|named| named.source()).and_then(<dyn Error>::downcast_ref::<io::Error>);
+    inner.and_then(io::Error::raw_os_error).map_or(error, io::Error::from_raw_os_error)
 }
 
 impl PauseError {
@@ -150,6 +160,20 @@ mod tests {
         Pause::default().write(dir.path()).unwrap();
         Pause::default().write(dir.path()).unwrap();
         assert!(!dir.path().join(FILE_NAME).exists());
+    }
+
+    #[test]
+    fn the_directory_is_made_and_an_error_names_what_people_know() {
+        let dir = tempfile::tempdir().unwrap();
+        let state = dir.path().join("a/b");
+        let pause = Pause { service: Some(Until { until: None }), ..Pause::default() };
+        pause.write(&state).unwrap();
+        assert_eq!(Pause::read(&state).unwrap(), pause);
+        let named = io::Error::other("x");
+        assert_eq!(bare(named).to_string(), "x");
+        let gone = tempfile::NamedTempFile::new_in(dir.path().join("gone")).unwrap_err();
+        assert!(gone.to_string().contains("gone"));
+        assert_eq!(bare(gone).to_string(), io::Error::from_raw_os_error(2).to_string());
     }
 
     #[test]

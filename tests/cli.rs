@@ -5,7 +5,7 @@
 use std::io::{BufRead, BufReader, Read};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use mirrorwatch::status::Status;
@@ -183,7 +183,10 @@ fn a_service_that_never_ran_is_code_3_with_the_command_that_starts_it() {
     let (code, data, errors) = Host::new().run(&["status"]);
     assert_eq!((code, data.as_str()), (3, ""));
     assert!(errors.starts_with("error: the service is not running"), "{errors}");
-    assert!(errors.contains("hint: sudo systemctl start mirrorwatch"), "{errors}");
+    assert!(
+        errors.contains("hint: sudo systemctl enable --now mirrorwatch, or by hand: sudo mirrorwatch run"),
+        "{errors}"
+    );
 }
 
 #[test]
@@ -351,7 +354,7 @@ fn a_watch_prints_a_line_whenever_the_status_changes_and_ends_by_ctrl_c() {
 
 #[test]
 fn a_pause_is_written_and_a_resume_takes_it_and_those_of_engines_away() {
-    let host = Host::new();
+    let host = Host::with(full());
     let file = host.dir.path().join("state/pause.json");
     std::fs::write(&file, r#"{"service": null, "engines": {"docker": {"until": null}}}"#).unwrap();
     let (code, answer, _) = host.run(&["pause"]);
@@ -365,7 +368,9 @@ fn a_pause_is_written_and_a_resume_takes_it_and_those_of_engines_away() {
     let (code, answer, _) = host.run(&["pause", "--for", "2h"]);
     assert_eq!(code, 0);
     let pause: Value = serde_json::from_str(&std::fs::read_to_string(&file).unwrap()).unwrap();
-    assert!(answer.contains(pause["service"]["until"].as_str().unwrap()), "{answer}");
+    let until = pause["service"]["until"].as_str().unwrap();
+    assert!(answer.starts_with("Paused for 2 h (until ") && answer.contains(&until[11..16]), "{answer}");
+    assert!(answer.contains("probing goes on"), "{answer}");
     let (code, answer, _) = host.run(&["resume"]);
     assert_eq!((code, answer.as_str()), (0, "Resumed, for docker too: the list is kept right again.\n"));
     assert!(!file.exists());
@@ -386,12 +391,210 @@ fn a_broken_pause_file_is_no_obstacle() {
 }
 
 #[test]
-fn without_a_state_directory_there_is_nothing_to_pause() {
+fn a_pause_before_the_first_start_makes_the_directory_and_status_speaks_of_it() {
     let host = Host::new();
     std::fs::remove_dir(host.dir.path().join("state")).unwrap();
-    let (code, _, errors) = host.run(&["pause"]);
+    let (code, answer, errors) = host.run(&["pause"]);
+    assert_eq!((code, errors.as_str()), (0, ""));
+    assert!(answer.contains("the service is not running") && !answer.contains("goes on"), "{answer}");
+    let mut gone = full();
+    gone["service"]["pid"] = 1.into();
+    gone["service"]["pid_started"] = 1.into();
+    host.publish("state", &gone);
+    let (code, text, _) = host.run(&["status"]);
+    assert_eq!(code, 3);
+    assert!(
+        text.contains("! paused until you resume it; once started, it probes and writes nothing"),
+        "{text}"
+    );
+    host.run(&["pause", "--for", "2h"]);
+    let (_, json, _) = host.run(&["status", "--json"]);
+    let status: Status = serde_json::from_str(&json).unwrap();
+    assert!(status.service.paused_until.is_some());
+    assert!(host.run(&["resume"]).1.contains("not running"));
+}
+
+/// A host with a mirrors.toml of its own; its mirrors are ports of this host where nobody listens.
+fn configured(config: &str) -> (Host, PathBuf) {
+    let host = Host::new();
+    let path = host.dir.path().join("mirrors.toml");
+    let none = "[engine.docker]\nenabled = false\n[select]\ncompare_upstream = false\n";
+    std::fs::write(&path, format!("{none}{config}")).unwrap();
+    (host, path)
+}
+
+const SHIPPED: &str = "
+[[mirror]]
+name = \"DaoCloud\"
+url = \"http://127.0.0.1:9\"
+[[mirror]]
+name = \"off\"
+url = \"http://127.0.0.2:9\"
+enabled = false
+[[mirror]]
+name = \"far\"
+url = \"http://127.0.0.3:9\"
+group = \"world\"
+enabled = false
+";
+
+#[test]
+fn a_shipped_mirror_that_is_off_takes_part_once_it_is_added() {
+    for (url, name) in [("http://127.0.0.2:9", "off"), ("http://127.0.0.3:9", "far")] {
+        let (host, path) = configured(SHIPPED);
+        let config = path.to_str().unwrap();
+        let before = mirrorwatch::config::load(&path).unwrap();
+        assert!(!before.mirrors.iter().any(|mirror| mirror.name == name && mirror.enabled));
+        let (code, text, errors) = host.run(&["add", url, "--config", config]);
+        assert_eq!(code, 0, "{errors}");
+        assert!(text.contains(&format!("{name} added to ")), "{text}");
+        let after = mirrorwatch::config::load(&path).unwrap();
+        assert!(after.mirrors.iter().any(|mirror| mirror.name == name && mirror.enabled), "{name}");
+        assert_eq!(host.run(&["add", url, "--config", config]).0, 1, "it is there already");
+    }
+}
+
+#[test]
+fn what_a_later_file_keeps_out_is_not_said_to_be_added() {
+    let (host, path) = configured(SHIPPED);
+    let directory = host.dir.path().join("mirrors.d");
+    std::fs::create_dir(&directory).unwrap();
+    std::fs::write(directory.join("zz.toml"), "[[mirror]]\nname = \"off\"\nenabled = false\n").unwrap();
+    let (code, text, errors) = host.run(&["add", "http://127.0.0.2:9", "--config", path.to_str().unwrap()]);
+    assert_eq!((code, text.as_str()), (1, ""));
+    assert!(errors.contains("off would stay switched off") && errors.contains("hint: "), "{errors}");
+    assert!(!directory.join("local.toml").exists());
+}
+
+#[test]
+fn an_edit_that_would_make_the_configuration_invalid_is_not_written() {
+    let (host, path) = configured(SHIPPED);
+    let (code, _, errors) =
+        host.run(&["add", "http://127.0.0.4:9", "--name=-x", "--config", path.to_str().unwrap()]);
     assert_eq!(code, 1);
-    assert!(errors.contains("hint: ") && errors.contains("systemctl start mirrorwatch"), "{errors}");
+    assert!(errors.contains("local.toml: the edit would make the configuration invalid"), "{errors}");
+    assert!(!host.dir.path().join("mirrors.d/local.toml").exists());
+}
+
+#[test]
+fn a_second_removal_says_so_and_writes_nothing() {
+    let (host, path) = configured(SHIPPED);
+    let args = ["remove", "DaoCloud", "--config", path.to_str().unwrap()];
+    let (code, text, _) = host.run(&args);
+    assert_eq!(code, 0);
+    assert!(text.contains("DaoCloud came with mirrorwatch and is switched off"), "{text}");
+    let file = host.dir.path().join("mirrors.d/local.toml");
+    let inode = std::os::unix::fs::MetadataExt::ino(&file.metadata().unwrap());
+    let (code, text, _) = host.run(&args);
+    assert_eq!((code, text.as_str()), (0, "DaoCloud is switched off already; nothing was changed\n"));
+    assert_eq!(std::os::unix::fs::MetadataExt::ino(&file.metadata().unwrap()), inode);
+}
+
+#[test]
+fn a_host_that_is_closed_is_warned_of_when_it_is_asked_for() {
+    let (host, path) = configured(SHIPPED);
+    let config = path.to_str().unwrap();
+    let args = ["probe", "http://hub-mirror.c.163.com:9", "--depth", "connect", "--config", config];
+    let (_, _, errors) = host.run(&args);
+    assert!(errors.contains("hub-mirror.c.163.com is closed") && errors.contains("2024-06-13"), "{errors}");
+}
+
+#[test]
+fn the_table_of_one_round_has_no_ages() {
+    let (host, path) = configured(SHIPPED);
+    let config = path.to_str().unwrap();
+    for lang in ["en", "zh"] {
+        let (code, table, errors) = host.run(&["probe", "DaoCloud", "--config", config, "--lang", lang]);
+        assert_eq!(code, 1);
+        for wrong in ["for 0 s", "0 s", "24 H", "SEEN", "已 0", "近 24", "上次探测"] {
+            assert!(!table.contains(wrong), "{wrong}:\n{table}");
+        }
+        let (said, why) = if lang == "en" {
+            ("nobody who was asked", "connection refused")
+        } else {
+            ("本机网络", "连接被拒绝")
+        };
+        assert!(errors.contains(said) && table.contains(why), "{errors}{table}");
+    }
+}
+
+#[test]
+fn a_name_that_nobody_has_is_met_with_the_one_that_was_meant() {
+    let (host, path) = configured(SHIPPED);
+    let config = path.to_str().unwrap();
+    for (args, code) in
+        [(["probe", "daocloud"], 2), (["remove", "DaoClod"], 1), (["probe", "127.0.0.1:9"], 2)]
+    {
+        let (ended, _, errors) = host.run(&[&args[..], &["--config", config]].concat());
+        assert_eq!(ended, code, "{errors}");
+        assert!(errors.contains("hint: did you mean DaoCloud?") && errors.contains(config), "{errors}");
+    }
+    let (_, _, errors) = host.run(&["probe", "zzzzzz", "--config", config]);
+    assert!(errors.contains(&format!("hint: every name is in {config}")), "{errors}");
+}
+
+#[test]
+fn check_names_its_file_in_the_hint_and_says_what_is_not_there() {
+    let (host, path) = configured("[probe]\ntimeout = 1\n");
+    let bad = path.to_str().unwrap();
+    let (code, _, errors) = host.run(&["check", bad]);
+    assert_eq!(code, 78);
+    assert!(errors.contains(&format!("mirrorwatch check {bad}\n")), "{errors}");
+    let (_, _, errors) = host.run(&["check", bad, "--lang", "zh", "--color", "always"]);
+    let plain = anstream::adapter::strip_str(&errors).to_string();
+    assert!(plain.starts_with("错误：") && !plain.contains("错误: ") && !plain.contains("提示: "), "{plain}");
+    let none = host.dir.path().join("none.toml");
+    let (code, _, errors) = host.run(&["check", none.to_str().unwrap()]);
+    assert_eq!(code, 78);
+    assert!(errors.starts_with(&format!("error: {}: no such file\nhint: ", none.display())), "{errors}");
+    assert!(!errors.contains("invalid"), "{errors}");
+}
+
+#[test]
+fn quiet_leaves_warnings_out() {
+    let (host, path) = configured("[[mirror]]\nname = \"a\"\nurl = \"https://ghcr.io\"\n");
+    let file = path.to_str().unwrap();
+    let (code, text, errors) = host.run(&["check", file]);
+    assert_eq!(code, 0);
+    assert!(errors.contains("warning: ghcr.io is not a mirror"), "{errors}");
+    assert!(text.ends_with("valid; 1 mirror, 1 takes part\n"), "{text}");
+    assert_eq!(host.run(&["-q", "check", file]), (0, String::new(), String::new()));
+}
+
+#[test]
+fn a_configuration_that_is_invalid_is_what_status_says_whoever_runs() {
+    let (_, path) = configured("[probe]\ntimeout = 1\n");
+    let config = ["--config", path.to_str().unwrap()];
+    let mut gone = full();
+    gone["service"]["pid_started"] = 1.into();
+    let stopped = Host::new();
+    stopped.publish("state", &gone);
+    for (host, never) in [(Host::with(full()), false), (stopped, false), (Host::new(), true)] {
+        let (code, text, errors) = host.run(&[&["status"][..], &config].concat());
+        assert_eq!(code, 1, "{text}{errors}");
+        let said = if never { errors } else { text };
+        assert!(said.contains(&format!("{}:6:11: ", config[1])), "{said}");
+        assert!(said.contains(&format!("mirrorwatch check {}", config[1])), "{said}");
+    }
+}
+
+#[test]
+fn a_usage_error_in_chinese_is_chinese() {
+    let host = Host::new();
+    for (args, said) in [
+        (&["statsu"][..], "提示：是不是想写 status？"),
+        (&["--colour", "never"], "提示：是不是想写 --color？"),
+        (&["add"], "错误：缺少：<URL>"),
+        (&["pause", "--for", "5x"], "提示：请写成 30s、5m、2h 这样的时长"),
+        (&["status", "--lang", "fr", "--lang", "zh"], "提示：可用的值：en, zh"),
+    ] {
+        let (code, _, errors) = host.run(&[&["--lang", "zh"], args].concat());
+        assert_eq!(code, 2, "{errors}");
+        assert!(errors.starts_with("错误：") && errors.contains(said), "{args:?}: {errors}");
+        for english in ["error", "tip", "Usage", "For more"] {
+            assert!(!errors.contains(english), "{args:?}: {errors}");
+        }
+    }
 }
 
 #[test]

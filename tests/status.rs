@@ -6,7 +6,7 @@ use std::path::Path;
 
 use mirrorwatch::reason::{ChangeKind, ProblemKind, ReasonKind};
 use mirrorwatch::status::json::{Layout, to_string};
-use mirrorwatch::status::text::{View, render};
+use mirrorwatch::status::text::{Span, View, render};
 use mirrorwatch::status::{
     Engine, EnginePause, EngineState, Network, Reason, ServiceState, Status, Verdict, health::Trouble,
 };
@@ -22,7 +22,7 @@ fn full() -> Status {
 }
 
 fn view(lang: Lang, width: Option<usize>) -> View {
-    View { lang, width, color: false, all: false, legend: false, now: NOW }
+    View { lang, width, color: false, all: false, legend: false, now: NOW, span: Span::Days }
 }
 
 #[track_caller]

@@ -21,7 +21,7 @@ use std::{fs, thread};
 use anstream::AutoStream;
 use mirrorwatch::daemon::{self, Places};
 use mirrorwatch::file;
-use mirrorwatch::status::text::{View, mirrors};
+use mirrorwatch::status::text::{Span, View, mirrors};
 use mirrorwatch::status::{EngineState, Mirror, Status, Switch};
 use mirrorwatch::text::Lang;
 
@@ -225,7 +225,8 @@ impl Audience {
         let rows: Vec<&Mirror> = status.mirrors.iter().collect();
         let color = AutoStream::choice(&std::io::stdout()) != anstream::ColorChoice::Never;
         let now = now().into();
-        let view = View { lang: Lang::En, width: None, color, all: true, legend: false, now };
+        let view =
+            View { lang: Lang::En, width: None, color, all: true, legend: false, now, span: Span::Days };
         println!("{}", mirrors(&rows, &view));
         Ok(())
     }

@@ -259,7 +259,7 @@ fn warn(global: &Global, facts: &Facts, change: bool) {
 /// A problem of the engine as an error: what, and what to do about it.
 fn refused(global: &Global, problem: &Problem) -> Error {
     let exit = if problem.kind == ProblemKind::NotPermitted { Exit::NotPermitted } else { Exit::Failed };
-    let advice = phrase::problem(global.lang, problem.kind);
+    let advice = phrase::once(global.lang, problem.kind);
     let said = Error::new(exit, say::problem(global.lang, &problem.to_string(), advice.what, advice.why));
     // Not permitted: the command to type instead says more than any advice.
     if exit == Exit::NotPermitted { said } else { said.with_hint(advice.mend) }

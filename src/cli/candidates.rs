@@ -7,7 +7,8 @@ use super::judge::{self, Question};
 use super::out::Out;
 use super::{Global, view};
 use crate::assembly;
-use crate::config::{Config, local};
+use crate::config::local::{EditError, Standing};
+use crate::config::{self, Config, local};
 use crate::file;
 use crate::mirror::{DOCKER_HUB, Mirror, MirrorUrl};
 use crate::observation::Depth;
@@ -24,7 +25,7 @@ pub fn check(global: &Global, file: Option<PathBuf>, out: &mut Out) -> Result<Ex
     let config = judge::load(global, &path)?;
     let color = super::color_of_stderr(global);
     for warning in &config.warnings {
-        super::say_error(&warning.render(global.lang, color));
+        super::note(global, warning.render(global.lang, color).trim_end_matches('\n'));
     }
     let enabled = config.mirrors.iter().filter(|mirror| mirror.enabled).count();
     let shown = path.display().to_string();
@@ -49,11 +50,22 @@ pub async fn add(global: &Global, url: &str, name: Option<String>, out: &mut Out
     if known.is_none() && config.mirrors.iter().any(|mirror| mirror.name == name) {
         return Err(Error::failed(say::name_is_taken(global.lang, &name)));
     }
+    judge::warn_of_known(global, &url);
+    let standing = known.map_or(Standing::New, |known| match &known.group {
+        Some(group) if !config.select.groups.contains(group) => Standing::OffByGroup,
+        Some(_) | None => Standing::Off,
+    });
     let path = local::file(&global.config);
     let before = read(&path)?;
     let text = before.as_ref().map_or("", |(text, _)| text);
-    let after = local::with_mirror(text, &name, &url)
-        .map_err(|error| Error::failed(format!("{}: {error}", path.display())))?;
+    let after =
+        local::with_mirror(text, &name, &url, standing).map_err(|error| not_edited(global, &path, &error))?;
+    let edited = valid(global, &path, &after)?;
+    if !edited.mirrors.iter().any(|mirror| mirror.url == url && mirror.enabled) {
+        let directory = config::mirrors_d(&global.config).display().to_string();
+        return Err(Error::failed(say::stays_off(global.lang, &path.display().to_string(), &name))
+            .with_hint(say::see_files(global.lang, &directory)));
+    }
 
     let (store, _) = Store::open(&global.state_dir, assembly::now());
     let facts = match assembly::docker(&config, &global.state_dir) {
@@ -97,11 +109,16 @@ pub fn remove(global: &Global, name: &str, out: &mut Out) -> Result<Exit, Error>
     let config = judge::load(global, &global.config)?;
     let known = find(global, &config, name)?;
     let path = local::file(&global.config);
+    let shipped = config.shipped(&known.name);
+    if shipped && !known.enabled {
+        out.print(&format!("{}\n", say::off_already(global.lang, &known.name)))?;
+        return Ok(Exit::Ok);
+    }
     let before = read(&path)?;
     let text = before.as_ref().map_or("", |(text, _)| text);
-    let shipped = config.shipped(&known.name);
     let after = local::without_mirror(text, &known.name, shipped)
-        .map_err(|error| Error::failed(format!("{}: {error}", path.display())))?;
+        .map_err(|error| not_edited(global, &path, &error))?;
+    valid(global, &path, &after)?;
     write(&path, &after, before.as_ref().map(|(_, snapshot)| snapshot))?;
     let shown = path.display().to_string();
     let line = if shipped {
@@ -116,9 +133,20 @@ pub fn remove(global: &Global, name: &str, out: &mut Out) -> Result<Exit, Error>
 fn find<'a>(global: &Global, config: &'a Config, name: &str) -> Result<&'a Mirror, Error> {
     let url = name.parse::<MirrorUrl>();
     let found = config.mirrors.iter().find(|mirror| mirror.name == name || url.as_ref() == Ok(&mirror.url));
-    found.ok_or_else(|| {
-        let message = say::no_such_mirror(global.lang, &status::safe::line(name));
-        Error::failed(message).with_hint(say::names_are_in(global.lang))
+    found.ok_or_else(|| judge::no_such_mirror(global, Exit::Failed, name, &config.mirrors))
+}
+
+fn not_edited(global: &Global, path: &Path, error: &EditError) -> Error {
+    let path = path.display().to_string();
+    Error::failed(say::about(global.lang, &path, &error.render(global.lang)))
+}
+
+/// The configuration with the edited text, before it is written: an invalid file would stop the service at its
+/// next start.
+fn valid(global: &Global, path: &Path, after: &str) -> Result<Config, Error> {
+    local::load_edited(&global.config, after).map_err(|invalid| {
+        judge::print(global, &invalid);
+        Error::failed(say::edit_invalid(global.lang, &path.display().to_string()))
     })
 }
 
@@ -133,8 +161,6 @@ fn read(path: &Path) -> Result<Option<(String, file::Snapshot)>, Error> {
 fn write(path: &Path, text: &str, expected: Option<&file::Snapshot>) -> Result<(), Error> {
     let directory = path.parent().unwrap_or(Path::new("."));
     std::fs::create_dir_all(directory).map_err(|error| io_error(directory, &error))?;
-    // An invalid file would stop the service at its next start; the text has been made by an editor that
-    // knows TOML, and is read once more as a whole by whoever loads it next.
     file::replace(path, text.as_bytes(), expected).map_err(|error| {
         let exit =
             if error.obstacle == file::Obstacle::NotPermitted { Exit::NotPermitted } else { Exit::Failed };

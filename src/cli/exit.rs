@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use anstream::AutoStream;
 use anstyle::{AnsiColor, Style};
-use clap::error::{ContextKind, ErrorKind};
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 use super::Global;
 use crate::text::{Lang, cli as say};
@@ -116,19 +116,56 @@ fn quoted(typed: &[OsString]) -> String {
 pub fn print_usage(error: &clap::Error, lang: Lang) -> Exit {
     let exit = if error.use_stderr() { Exit::Usage } else { Exit::Ok };
     if exit == Exit::Usage && lang == Lang::Zh {
-        // clap's own sentences have no translations; the first line says it all the same.
-        let text = format!("{}{}\n", say::error(lang), headline(error, lang));
+        // clap's own sentences have no translations.
+        let ours = headline(error, lang);
+        let complete = ours.is_some();
+        let mut text = format!("{}{}\n", say::error(lang), ours.unwrap_or_else(|| say::usage_error(lang)));
+        if complete {
+            usage_hints(&mut text, error, lang);
+        }
         drop(std::io::stderr().write_all(text.as_bytes()));
+        if complete {
+            return exit;
+        }
     }
     // A reader of the help may have hung up already, and that is fine.
     drop(error.print());
     exit
 }
 
-fn headline(error: &clap::Error, lang: Lang) -> String {
+/// What was meant, what may be said, and how the command is used.
+fn usage_hints(text: &mut String, error: &clap::Error, lang: Lang) {
+    let said = |kind| match error.get(kind) {
+        Some(ContextValue::Strings(all)) if !all.is_empty() => Some(all.join(", ")),
+        Some(ContextValue::String(one)) => Some(one.clone()),
+        _ => None,
+    };
+    let mut hint = |line: String| text.push_str(&format!("{}{line}\n", say::hint(lang)));
+    let meant = [ContextKind::SuggestedSubcommand, ContextKind::SuggestedArg, ContextKind::SuggestedValue];
+    if let Some(meant) = meant.into_iter().find_map(said) {
+        hint(say::did_you_mean(lang, &meant));
+    }
+    if let Some(values) = said(ContextKind::ValidValue) {
+        hint(say::one_of(lang, &values));
+    }
+    // What our own reading of a value says is in the user's language already.
+    if let (ErrorKind::ValueValidation, Some(why)) = (error.kind(), std::error::Error::source(error)) {
+        hint(why.to_string());
+    }
+    if let Some(usage) = error.get(ContextKind::Usage).map(ToString::to_string) {
+        let usage = usage.trim_start().trim_start_matches("Usage:").trim();
+        text.push_str(&format!("{}{usage}\n", say::heading_usage(lang)));
+        let command: Vec<&str> =
+            usage.split(' ').take_while(|word| !word.starts_with(['[', '<', '-'])).collect();
+        text.push_str(&format!("{}\n", say::see_help(lang, &format!("{} --help", command.join(" ")))));
+    }
+}
+
+/// What is wrong, where a sentence of ours says all of it.
+fn headline(error: &clap::Error, lang: Lang) -> Option<String> {
     let context = |kind| error.get(kind).map(ToString::to_string);
     let (argument, value) = (context(ContextKind::InvalidArg), context(ContextKind::InvalidValue));
-    match (error.kind(), argument, value) {
+    Some(match (error.kind(), argument, value) {
         (ErrorKind::UnknownArgument, Some(argument), _) => say::unknown_argument(lang, &argument),
         (ErrorKind::InvalidSubcommand, _, _) => {
             say::unknown_command(lang, &context(ContextKind::InvalidSubcommand).unwrap_or_default())
@@ -139,8 +176,8 @@ fn headline(error: &clap::Error, lang: Lang) -> String {
             say::bad_value(lang, &argument, &value)
         }
         (ErrorKind::MissingRequiredArgument, Some(argument), _) => say::missing(lang, &argument),
-        _ => say::usage_error(lang),
-    }
+        _ => return None,
+    })
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use super::args::{CONFIG, PROGRAM};
 use super::exit::{Error, Exit};
 use super::{Global, note};
 use crate::assembly;
@@ -26,7 +27,7 @@ use crate::ranking::verdict::Verdict;
 use crate::round::{self, Plan};
 use crate::status;
 use crate::store::Store;
-use crate::text::round as say;
+use crate::text::{reason as phrase, round as say};
 
 /// So many of the images that this host has are asked for in a round by hand.
 const LEARNED: usize = 2;
@@ -62,20 +63,62 @@ pub struct Judgement {
 /// # Errors
 /// It is invalid.
 pub fn load(global: &Global, path: &Path) -> Result<Config, Error> {
-    config::load(path).map_err(|invalid| invalid_config(global, &invalid))
+    config::load(path).map_err(|invalid| invalid_config(global, path, &invalid))
 }
 
-/// Prints every diagnostic; the error that remains is the last line.
-pub fn invalid_config(global: &Global, invalid: &config::Invalid) -> Error {
+/// Why the configuration at `path` cannot be used. Every mistake in it is printed; the error that remains is the
+/// last line.
+pub fn invalid_config(global: &Global, path: &Path, invalid: &config::Invalid) -> Error {
+    let lang = global.lang;
+    // A file that is not there or may not be read has no mistake in it that anybody could mend.
+    if let Some(first) = invalid.diagnostics.first() {
+        let all = |problem| invalid.diagnostics.iter().all(|diagnostic| diagnostic.problem == problem);
+        let message = say::about(lang, &first.file.display().to_string(), &first.problem.what(lang));
+        if all(Problem::Forbidden) {
+            return Error::new(Exit::NotPermitted, message);
+        }
+        if all(Problem::Missing) {
+            let hint = first.problem.hint(lang).unwrap_or_default();
+            return Error::new(Exit::Config, message).with_hint(hint);
+        }
+    }
+    print(global, invalid);
+    let message = match invalid.diagnostics.len() {
+        1 => say::one_mistake(lang),
+        count => say::mistakes(lang, count),
+    };
+    let command = if path == Path::new(CONFIG) {
+        format!("{PROGRAM} check")
+    } else {
+        format!("{PROGRAM} check {}", path.display())
+    };
+    Error::new(Exit::Config, message).with_hint(say::mend_config(lang, &command))
+}
+
+/// Prints every mistake.
+pub fn print(global: &Global, invalid: &config::Invalid) {
     let color = super::color_of_stderr(global);
     for diagnostic in &invalid.diagnostics {
         super::say_error(&diagnostic.render(global.lang, color));
     }
-    let message = match invalid.diagnostics.len() {
-        1 => say::one_mistake(global.lang),
-        count => say::mistakes(global.lang, count),
+}
+
+/// Says what is known against the host of a mirror that somebody asks for.
+pub fn warn_of_known(global: &Global, url: &MirrorUrl) {
+    if let Some(known) = config::known::lookup(url.host()) {
+        let what = known.what(global.lang, url.host());
+        note(global, &say::known_host(global.lang, &what, &known.hint(global.lang)));
+    }
+}
+
+/// A name that no mirror has, and which may have been meant.
+pub fn no_such_mirror(global: &Global, exit: Exit, said: &str, mirrors: &[Mirror]) -> Error {
+    let path = global.config.display().to_string();
+    let hint = match config::local::meant(said, mirrors) {
+        Some(meant) => say::did_you_mean(global.lang, &meant.name, &path),
+        None => say::names_are_in(global.lang, &path),
     };
-    Error::new(Exit::Config, message).with_hint(say::mend_config(global.lang))
+    Error::new(exit, say::no_such_mirror(global.lang, &status::safe::line(said))).with_hint(hint)
 }
 
 /// A URL that was typed and is none, as mirrors.toml would be told.
@@ -119,8 +162,11 @@ pub async fn judge(
     let plan = Plan { depth: question.depth, images };
     let seen = round::ask(Rc::new(prober), &urls, &plan, |url, observation| {
         bar.inc(1);
-        let word = observation.failure().map_or("ok", |failure| failure.kind.as_str());
-        bar.set_message(format!("{}: {word}", names.get(url).unwrap_or(&url.as_str())));
+        let word = match observation.failure() {
+            None => say::answered(global.lang),
+            Some(failure) => phrase::reason(global.lang, failure.kind.into()).to_owned(),
+        };
+        bar.set_message(say::about(global.lang, names.get(url).unwrap_or(&url.as_str()), &word));
     })
     .await;
     bar.finish_and_clear();

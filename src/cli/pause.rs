@@ -7,6 +7,8 @@ use super::exit::{Error, Exit};
 use super::out::Out;
 use super::{Global, note};
 use crate::pause::{Pause, PauseError, Until};
+use crate::status::text::{age, moment};
+use crate::status::{ServiceState, Status};
 use crate::text::cli as say;
 use crate::timestamp::Timestamp;
 
@@ -24,10 +26,12 @@ pub fn pause(
     let mut pause = read(global)?;
     let until = length.map(|length| now + length);
     pause.service = Some(Until { until });
-    pause.write(&global.state_dir).map_err(|error| failed(global, &error))?;
-    let answer = match until {
-        None => say::paused(global.lang),
-        Some(at) => say::paused_until(global.lang, &at.to_string()),
+    pause.write(&global.state_dir).map_err(|error| failed(&error))?;
+    let lang = global.lang;
+    let what = if runs(global) { say::goes_on(lang) } else { say::is_not_running(lang) };
+    let answer = match length.zip(until) {
+        None => say::paused(lang, &what),
+        Some((length, at)) => say::paused_for(lang, &age(lang, length), &moment(at, now), &what),
     };
     out.print(&(answer + "\n"))?;
     Ok(Exit::Ok)
@@ -40,15 +44,22 @@ pub fn pause(
 /// The pause file cannot be removed.
 pub fn resume(global: &Global, out: &mut Out) -> Result<Exit, Error> {
     let before = read(global)?;
-    Pause::default().write(&global.state_dir).map_err(|error| failed(global, &error))?;
+    Pause::default().write(&global.state_dir).map_err(|error| failed(&error))?;
     let engines: Vec<&str> = before.engines.keys().map(String::as_str).collect();
     let answer = match (before.service, engines.as_slice()) {
         (None, []) => say::was_not_paused(global.lang),
+        (Some(_), []) if !runs(global) => say::resumed_stopped(global.lang),
         (Some(_), []) => say::resumed(global.lang),
         (_, engines) => say::resumed_engines(global.lang, &crate::status::safe::line(&engines.join(", "))),
     };
     out.print(&(answer + "\n"))?;
     Ok(Exit::Ok)
+}
+
+/// Whether there is a service that goes on probing.
+fn runs(global: &Global) -> bool {
+    Status::read(&global.runtime_dir, &global.state_dir)
+        .is_ok_and(|status| status.service.state != ServiceState::Stopped)
 }
 
 /// What is paused already; a file that makes no sense is as good as none, because it is about to be replaced.
@@ -62,16 +73,13 @@ fn read(global: &Global) -> Result<Pause, Error> {
             note(global, &say::broken_pause(global.lang, &error.to_string()));
             Ok(Pause::default())
         }
-        Err(error) => Err(failed(global, &error)),
+        Err(error) => Err(failed(&error)),
     }
 }
 
-fn failed(global: &Global, error: &PauseError) -> Error {
+fn failed(error: &PauseError) -> Error {
     if error.not_permitted() {
         Error::new(Exit::NotPermitted, error.to_string())
-    } else if error.cause.kind() == io::ErrorKind::NotFound {
-        let hint = say::ran_never(global.lang, &global.state_dir.display().to_string());
-        Error::failed(error.to_string()).with_hint(hint)
     } else {
         Error::failed(error.to_string())
     }

@@ -15,7 +15,6 @@ use crate::ranking::verdict::Verdict;
 use crate::status::json::{Layout, to_string};
 use crate::status::{self, SCHEMA};
 use crate::store::Store;
-use crate::text::round as say;
 
 /// What was typed.
 pub struct Asked {
@@ -155,10 +154,10 @@ fn one(global: &Global, all: &[Mirror], name: &str) -> Result<Mirror, Error> {
             return Err(judge::not_a_url(global, name, error, Exit::Usage));
         }
         (None, Err(_)) => {
-            let message = say::no_such_mirror(global.lang, &status::safe::line(name));
-            return Err(Error::new(Exit::Usage, message).with_hint(say::names_are_in(global.lang)));
+            return Err(judge::no_such_mirror(global, Exit::Usage, name, all));
         }
     };
+    judge::warn_of_known(global, &mirror.url);
     // Asked by name, a mirror that is switched off is asked all the same.
     mirror.enabled = true;
     Ok(mirror)

@@ -24,7 +24,7 @@ pub async fn run(global: &Global) -> Result<Exit, Error> {
     };
     match daemon::run(places).await {
         Ok(()) => Ok(Exit::Ok),
-        Err(StartError::Config(invalid)) => Err(judge::invalid_config(global, &invalid)),
+        Err(StartError::Config(invalid)) => Err(judge::invalid_config(global, &global.config, &invalid)),
         Err(StartError::Directory(path, error)) if error.kind() == std::io::ErrorKind::PermissionDenied => {
             Err(Error::new(Exit::NotPermitted, format!("{}: {error}", path.display())))
         }

@@ -1,15 +1,20 @@
 //! `mirrorwatch status`.
 
+use std::path::Path;
 use std::time::Duration;
 
 use unicode_width::UnicodeWidthStr;
 
 use super::Global;
+use super::args::{CONFIG, PROGRAM};
 use super::exit::{Error, Exit};
 use super::out::Out;
 use crate::assembly::now;
+use crate::config::{self, Problem};
+use crate::pause::{Pause, Until};
+use crate::status::health::Trouble;
 use crate::status::json::{Layout, to_string};
-use crate::status::text::{View, render};
+use crate::status::text::{Span, View, render_with};
 use crate::status::{ServiceState, Status};
 use crate::text::{cli as say, status as words};
 use crate::timestamp::Timestamp;
@@ -27,12 +32,8 @@ const LEAVE: &str = "\x1b[?25h\x1b[?1049l";
 ///
 /// There is none, or it cannot be read.
 pub fn once(global: &Global, json: bool, all: bool, now: Timestamp, out: &mut Out) -> Result<Exit, Error> {
-    let status = read(global)?;
-    let text = if json {
-        to_string(&status, Layout::Indented)
-    } else {
-        render(&status, &view(global, all, now, out))
-    };
+    let status = read(global, now)?;
+    let text = if json { to_string(&status, Layout::Indented) } else { text(&status, global, all, now, out) };
     out.print(&text)?;
     Ok(exit(&status))
 }
@@ -43,7 +44,7 @@ pub fn once(global: &Global, json: bool, all: bool, now: Timestamp, out: &mut Ou
 ///
 /// There is none at the beginning, or it cannot be read.
 pub fn watch(global: &Global, json: bool, all: bool, out: &mut Out) -> Result<Exit, Error> {
-    let mut last = read(global)?;
+    let mut last = read(global, now())?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Error::failed(say::signals(global.lang, &error.to_string())))?;
     let screen = !json && out.is_terminal();
@@ -55,7 +56,7 @@ pub fn watch(global: &Global, json: bool, all: bool, out: &mut Out) -> Result<Ex
         let mut signals = Signals::new(global)?;
         while !out.is_closed() {
             // A moment without a file, as while the service restarts, leaves the last one standing.
-            if let Ok(status) = read(global) {
+            if let Ok(status) = read(global, now()) {
                 last = status;
             }
             if json && shown.as_ref() != Some(&last) {
@@ -106,7 +107,7 @@ impl Signals {
 
 /// One picture: on a screen drawn over the one before, and no longer than it; else behind it.
 fn frame(status: &Status, global: &Global, all: bool, screen: bool, out: &Out) -> String {
-    let text = render(status, &view(global, all, now(), out));
+    let text = text(status, global, all, now(), out);
     if !screen {
         return text + "\n";
     }
@@ -132,10 +133,78 @@ fn frame(status: &Status, global: &Global, all: bool, screen: bool, out: &Out) -
 
 fn view(global: &Global, all: bool, now: Timestamp, out: &Out) -> View {
     let (lang, color) = (global.lang, out.color());
-    View { lang, width: out.size().0, color, all, legend: all || global.verbose > 0, now }
+    View { lang, width: out.size().0, color, all, legend: all || global.verbose > 0, now, span: Span::Days }
 }
 
-fn read(global: &Global) -> Result<Status, Error> {
+/// The text form, with the pause that waits for a service that is not there.
+fn text(status: &Status, global: &Global, all: bool, now: Timestamp, out: &Out) -> String {
+    let paused = match status.service.state {
+        ServiceState::Stopped => waiting_pause(global, now),
+        ServiceState::Starting | ServiceState::Running | ServiceState::Paused => None,
+    };
+    let more: Vec<Trouble<'_>> =
+        paused.iter().map(|pause| Trouble::Paused { engine: None, until: pause.until }).collect();
+    render_with(status, &more, &view(global, all, now, out))
+}
+
+/// What the service would find when it is started; a file that makes no sense pauses nothing.
+fn waiting_pause(global: &Global, now: Timestamp) -> Option<Until> {
+    Pause::read(&global.state_dir).ok().and_then(|pause| pause.of_service(now))
+}
+
+/// mirrors.toml as it stands now.
+enum Standing {
+    Valid,
+    /// `file:line:column: what`.
+    Invalid(String),
+    /// It is not there, or not for us to read.
+    Unknown,
+}
+
+fn standing(global: &Global) -> Standing {
+    let Err(invalid) = config::load(&global.config) else { return Standing::Valid };
+    // Who only wants to see the status need not be allowed to read the configuration, nor have one.
+    let missing = global.config.as_path() == Path::new(CONFIG);
+    let unknown =
+        |problem: &Problem| *problem == Problem::Forbidden || (missing && *problem == Problem::Missing);
+    match invalid.diagnostics.iter().find(|diagnostic| !unknown(&diagnostic.problem)) {
+        Some(first) => Standing::Invalid(first.one_line()),
+        None => Standing::Unknown,
+    }
+}
+
+/// What was published, set right by what can be seen from here.
+fn read(global: &Global, now: Timestamp) -> Result<Status, Error> {
+    let standing = standing(global);
+    let mut status = published(global).map_err(|error| match (error.exit, &standing) {
+        (Exit::NotRunning, Standing::Invalid(why)) => {
+            let message = say::not_running_invalid(global.lang, &crate::status::safe::line(why));
+            Error::failed(message).with_hint(format!("{PROGRAM} check {}", global.config.display()))
+        }
+        _ => error,
+    })?;
+    let stopped = status.service.state == ServiceState::Stopped;
+    let recorded = &mut status.service.config;
+    match standing {
+        Standing::Invalid(why) => {
+            recorded.path = global.config.display().to_string();
+            recorded.valid = false;
+            recorded.error = Some(why);
+        }
+        // What a service that is gone found wrong has been mended since.
+        Standing::Valid if stopped => {
+            recorded.valid = true;
+            recorded.error = None;
+        }
+        Standing::Valid | Standing::Unknown => {}
+    }
+    if stopped {
+        status.service.paused_until = waiting_pause(global, now).and_then(|pause| pause.until);
+    }
+    Ok(status)
+}
+
+fn published(global: &Global) -> Result<Status, Error> {
     Status::read(&global.runtime_dir, &global.state_dir).map_err(|error| {
         let lang = global.lang;
         // Without a file in the runtime directory nothing runs, whatever is wrong with the copy.
@@ -155,7 +224,9 @@ fn read(global: &Global) -> Result<Status, Error> {
 
 /// What the status comes to.
 fn exit(status: &Status) -> Exit {
-    if status.service.state == ServiceState::Stopped {
+    if !status.service.config.valid {
+        Exit::Failed
+    } else if status.service.state == ServiceState::Stopped {
         Exit::NotRunning
     } else if status.health().is_empty() {
         Exit::Ok

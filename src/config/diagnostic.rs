@@ -70,8 +70,28 @@ impl Diagnostic {
             group = group.element(Level::HELP.with_name(say::hint(lang)).message(hint));
         }
         let renderer = if color { Renderer::styled() } else { Renderer::plain() };
-        renderer.render(&[group])
+        let text = renderer.render(&[group]);
+        match lang {
+            Lang::En => text,
+            Lang::Zh => full_width_colons(&text, lang),
+        }
     }
+}
+
+/// The renderer writes an English colon behind its labels, with the end of their colour between.
+fn full_width_colons(text: &str, lang: Lang) -> String {
+    let mut text = text.to_owned();
+    for (label, from_the_end) in
+        [(say::error(lang), false), (say::warning(lang), false), (say::hint(lang), true)]
+    {
+        let at = if from_the_end { text.rfind(&label) } else { text.find(&label) };
+        let Some(behind) = at.map(|at| at + label.len()) else { continue };
+        let Some(colon) = text[behind..].find(": ").map(|colon| behind + colon) else { continue };
+        if anstream::adapter::strip_str(&text[behind..colon]).to_string().is_empty() {
+            text.replace_range(colon..colon + 2, "：");
+        }
+    }
+    text
 }
 
 impl fmt::Display for Diagnostic {

@@ -9,9 +9,12 @@ use std::path::{Path, PathBuf};
 
 use toml::de::{DeTable, DeValue};
 
+use super::diagnostic::{Findings, Severity};
+use super::nearest::nearest;
 use super::safe::quoted;
 use super::syntax::Syntax;
-use crate::mirror::MirrorUrl;
+use super::{Config, Invalid, source};
+use crate::mirror::{Mirror, MirrorUrl};
 use crate::text::{Lang, config as say};
 
 /// What stands in front of the first mirror of a new file.
@@ -79,6 +82,63 @@ impl fmt::Display for EditError {
 
 impl std::error::Error for EditError {}
 
+/// As [`super::load`], with `text` in the place of [`file`]: what shows whether an edit would be valid before it
+/// is written.
+///
+/// # Errors
+/// Everything that would be wrong in any of the files.
+pub fn load_edited(main: &Path, text: &str) -> Result<Config, Invalid> {
+    let local = file(main);
+    let mut findings = Findings::default();
+    let mut paths = match source::drop_ins(main) {
+        Ok(paths) => paths,
+        Err((path, problem)) => {
+            findings.file(Severity::Error, &path, 1, problem);
+            Vec::new()
+        }
+    };
+    if !paths.contains(&local) {
+        paths.push(local.clone());
+        paths.sort();
+    }
+    let mut files = Vec::new();
+    for (index, path) in std::iter::once(main.to_owned()).chain(paths).enumerate() {
+        if path == local {
+            files.push((path, text.as_bytes().to_vec()));
+            continue;
+        }
+        match source::read(&path) {
+            Ok(bytes) => files.push((path, bytes)),
+            Err(problem) => findings.file(Severity::Error, &path, index, problem),
+        }
+    }
+    super::understand(main, &files, findings)
+}
+
+/// The mirror that somebody meant who typed `said`, which is neither a name nor a URL: by case, by host, or by a
+/// slip of the finger.
+pub fn meant<'a>(said: &str, mirrors: &'a [Mirror]) -> Option<&'a Mirror> {
+    let folded = said.to_lowercase();
+    let is = |test: &dyn Fn(&Mirror) -> bool| mirrors.iter().find(|mirror| test(mirror));
+    let names = || mirrors.iter().map(|mirror| mirror.name.as_str());
+    let hosts = || mirrors.iter().map(|mirror| mirror.url.host());
+    is(&|mirror| mirror.name.to_lowercase() == folded)
+        .or_else(|| is(&|mirror| [mirror.url.host(), mirror.url.authority()].contains(&folded.as_str())))
+        .or_else(|| nearest(said, names()).and_then(|name| is(&|mirror| mirror.name == name)))
+        .or_else(|| nearest(said, hosts()).and_then(|host| is(&|mirror| mirror.url.host() == host)))
+}
+
+/// How a mirror that is added stands before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// No file speaks of it.
+    New,
+    /// It is there, and switched off.
+    Off,
+    /// It is there, in a group that takes no part; it may be switched off besides.
+    OffByGroup,
+}
+
 /// One `[[mirror]]` of the file.
 struct Entry {
     /// `[[mirror]]` itself.
@@ -89,32 +149,59 @@ struct Entry {
     url: Option<MirrorUrl>,
     /// The place of the value of `enabled`, and whether it is `false`.
     enabled: Option<(Range<usize>, bool)>,
+    /// The place of the value of `group`.
+    group: Option<Range<usize>>,
 }
 
-/// The text with a mirror `name` at `url`. One that is there and disabled is enabled again.
+/// The text with a mirror `name` at `url` that takes part, whatever kept it from that.
 ///
 /// Whether the name or the URL is taken in another file is the caller's to know ([`super::Config`] has them
-/// all). The usual name is [`MirrorUrl::authority`].
+/// all), and so is `standing`. The usual name is [`MirrorUrl::authority`].
 ///
 /// # Errors
 /// [`EditError::Present`], [`EditError::NameTaken`], or the file cannot be edited.
-pub fn with_mirror(before: &str, name: &str, url: &MirrorUrl) -> Result<String, EditError> {
+pub fn with_mirror(
+    before: &str,
+    name: &str,
+    url: &MirrorUrl,
+    standing: Standing,
+) -> Result<String, EditError> {
     let entries = entries(before)?;
     let same_url = entries.iter().find(|entry| entry.url.as_ref() == Some(url));
     let same_name = entries.iter().find(|entry| entry.name.as_deref() == Some(name));
-    match (same_url.or(same_name), same_name.and_then(|entry| entry.url.as_ref())) {
-        (_, Some(other)) if other != url => {
-            Err(EditError::NameTaken { name: name.to_owned(), url: other.to_string() })
-        }
-        (Some(Entry { enabled: Some((place, true)), .. }), _) => Ok(splice(before, place.clone(), "true")),
-        (Some(entry), _) => {
-            Err(EditError::Present { name: entry.name.clone().unwrap_or_else(|| url.to_string()) })
-        }
-        (None, _) => {
-            let lines = [format!("name = {}", basic(name)), format!("url = {}", basic(url.as_str()))];
-            Ok(append(before, &lines))
+    if let Some(other) = same_name.and_then(|entry| entry.url.as_ref()).filter(|other| *other != url) {
+        return Err(EditError::NameTaken { name: name.to_owned(), url: other.to_string() });
+    }
+    let mut missing = match standing {
+        Standing::New => Vec::new(),
+        Standing::Off => vec!["enabled = true"],
+        Standing::OffByGroup => vec!["enabled = true", "group = \"\""],
+    };
+    let Some(entry) = same_url.or(same_name) else {
+        let (name, url) = (format!("name = {}", basic(name)), format!("url = {}", basic(url.as_str())));
+        let lines = [name, url].into_iter().chain(missing.into_iter().map(str::to_owned));
+        return Ok(append(before, &lines.collect::<Vec<_>>()));
+    };
+    let mut changes: Vec<(Range<usize>, String)> = Vec::new();
+    if let Some((place, off)) = &entry.enabled {
+        missing.retain(|line| !line.starts_with("enabled"));
+        if *off {
+            changes.push((place.clone(), "true".to_owned()));
         }
     }
+    if let Some(place) = entry.group.clone().filter(|_| standing == Standing::OffByGroup) {
+        missing.retain(|line| !line.starts_with("group"));
+        changes.push((place, "\"\"".to_owned()));
+    }
+    let end = end_of_line(before, entry.end);
+    changes.extend(missing.iter().map(|line| (end..end, format!("{}{line}", line_end(before)))));
+    if changes.is_empty() {
+        return Err(EditError::Present { name: entry.name.clone().unwrap_or_else(|| url.to_string()) });
+    }
+    // From the end, so that what is done moves nothing that is still to do; of two at one place the last first.
+    changes.sort_by_key(|(place, _)| place.start);
+    let splice_in = |text: String, (place, with): &(Range<usize>, String)| splice(&text, place.clone(), with);
+    Ok(changes.iter().rev().fold(before.to_owned(), splice_in))
 }
 
 /// The text without the mirror `name`. A `shipped` one, which another file defines, gets `enabled = false` here
@@ -162,6 +249,7 @@ fn entry(text: &str, value: &DeValue<'_>, header: Range<usize>) -> Result<Entry,
         end,
         name: string("name").map(str::to_owned),
         url: string("url").and_then(|url| url.parse().ok()),
+        group: table.get("group").map(|value| value.span()),
         enabled: table.get("enabled").map(|value| (value.span(), value.get_ref().as_bool() == Some(false))),
         header,
     })
@@ -273,34 +361,83 @@ note = \"慢\"
 
     #[test]
     fn a_new_mirror_is_appended_and_every_other_byte_stays() {
-        let after = with_mirror(FILE, "镜像 \"x\"", &url("https://x.example")).unwrap();
+        let after = with_mirror(FILE, "镜像 \"x\"", &url("https://x.example"), Standing::New).unwrap();
         let added = after.strip_prefix(FILE).unwrap();
         assert_eq!(added, "\n[[mirror]]\nname = '镜像 \"x\"'\nurl = \"https://x.example\"\n");
     }
 
     #[test]
     fn the_first_mirror_of_a_new_file_has_a_head_above_it() {
-        let after = with_mirror("", "x", &url("https://x.example")).unwrap();
+        let after = with_mirror("", "x", &url("https://x.example"), Standing::New).unwrap();
         assert_eq!(after, format!("{HEAD}\n[[mirror]]\nname = \"x\"\nurl = \"https://x.example\"\n"));
     }
 
     #[test]
     fn a_disabled_mirror_is_enabled_again_by_its_name_or_by_its_url() {
         let enabled = FILE.replace("enabled = false  # until", "enabled = true  # until");
-        assert_eq!(with_mirror(FILE, "cellar", &url("http://10.0.0.1:5000")), Ok(enabled.clone()));
-        assert_eq!(with_mirror(FILE, "10.0.0.1:5000", &url("http://10.0.0.1:5000")), Ok(enabled));
+        assert_eq!(
+            with_mirror(FILE, "cellar", &url("http://10.0.0.1:5000"), Standing::New),
+            Ok(enabled.clone())
+        );
+        assert_eq!(
+            with_mirror(FILE, "10.0.0.1:5000", &url("http://10.0.0.1:5000"), Standing::New),
+            Ok(enabled)
+        );
         let shipped = without_mirror("", "DaoCloud", true).unwrap();
-        let again = with_mirror(&shipped, "DaoCloud", &url("https://docker.m.daocloud.io"));
+        let again = with_mirror(&shipped, "DaoCloud", &url("https://docker.m.daocloud.io"), Standing::New);
         assert_eq!(again, Ok(shipped.replace("false", "true")));
+    }
+
+    #[test]
+    fn a_mirror_that_another_file_keeps_out_is_let_in_again() {
+        let daocloud = url("https://docker.m.daocloud.io");
+        let added = |before: &str, standing| with_mirror(before, "DaoCloud", &daocloud, standing).unwrap();
+        assert!(
+            added("", Standing::Off).ends_with("url = \"https://docker.m.daocloud.io\"\nenabled = true\n")
+        );
+        assert!(added("", Standing::OffByGroup).ends_with("\nenabled = true\ngroup = \"\"\n"));
+        let after = added(FILE, Standing::OffByGroup);
+        let lines = "note = \"慢\"\nenabled = true\ngroup = \"\"\n";
+        assert_eq!(after, FILE.replace("note = \"慢\"\n", lines));
+        let grouped = "[[mirror]]\nname = \"DaoCloud\"\ngroup = 'world' # far\nenabled = false\n";
+        let after = added(grouped, Standing::OffByGroup);
+        assert_eq!(after, grouped.replace("'world'", "\"\"").replace("false", "true"));
+    }
+
+    #[test]
+    fn a_slip_in_a_name_and_a_host_for_a_name_are_understood() {
+        let mirror = |name: &str, at: &str| Mirror {
+            name: name.to_owned(),
+            url: url(at),
+            upstream: "docker.io".to_owned(),
+            group: None,
+            enabled: true,
+            note: None,
+        };
+        let all =
+            [mirror("DaoCloud", "https://docker.m.daocloud.io"), mirror("office", "http://10.0.0.1:5000")];
+        for (said, name) in [
+            ("daocloud", Some("DaoCloud")),
+            ("DoaCloud", Some("DaoCloud")),
+            ("docker.m.daocloud.io", Some("DaoCloud")),
+            ("docker.daocloud.io", Some("DaoCloud")),
+            ("10.0.0.1:5000", Some("office")),
+            ("x", None),
+        ] {
+            assert_eq!(meant(said, &all).map(|mirror| &*mirror.name), name, "{said}");
+        }
     }
 
     #[test]
     fn a_mirror_is_not_added_twice_and_a_name_is_not_taken_away() {
         let present = EditError::Present { name: "office".to_owned() };
-        assert_eq!(with_mirror(FILE, "x", &url("https://mirror.office.example/")), Err(present));
+        assert_eq!(
+            with_mirror(FILE, "x", &url("https://mirror.office.example/"), Standing::New),
+            Err(present)
+        );
         let taken =
             EditError::NameTaken { name: "cellar".to_owned(), url: "http://10.0.0.1:5000".to_owned() };
-        assert_eq!(with_mirror(FILE, "cellar", &url("https://x.example")), Err(taken));
+        assert_eq!(with_mirror(FILE, "cellar", &url("https://x.example"), Standing::New), Err(taken));
     }
 
     #[test]
@@ -331,7 +468,7 @@ note = \"慢\"
     #[test]
     fn line_ends_stay_what_they_are() {
         let file = FILE.replace('\n', "\r\n");
-        let after = with_mirror(&file, "x", &url("https://x.example")).unwrap();
+        let after = with_mirror(&file, "x", &url("https://x.example"), Standing::New).unwrap();
         let added = after.strip_prefix(&file).unwrap();
         assert_eq!(added, "\r\n[[mirror]]\r\nname = \"x\"\r\nurl = \"https://x.example\"\r\n");
         assert_eq!(without_mirror(&after, "x", false).unwrap(), file);
@@ -344,7 +481,7 @@ note = \"慢\"
     #[test]
     fn what_was_added_and_removed_leaves_no_trace() {
         for file in [FILE, "# only a head\n", "[[mirror]]\nname = \"a\"\nurl = \"https://a\"\n"] {
-            let after = with_mirror(file, "x", &url("https://x.example")).unwrap();
+            let after = with_mirror(file, "x", &url("https://x.example"), Standing::New).unwrap();
             assert_eq!(without_mirror(&after, "x", false).unwrap(), file);
         }
     }
@@ -352,7 +489,7 @@ note = \"慢\"
     #[test]
     fn what_cannot_be_edited_is_said_in_both_languages() {
         assert_eq!(
-            with_mirror("mirror = [{ name = \"a\" }]\n", "x", &url("https://x")),
+            with_mirror("mirror = [{ name = \"a\" }]\n", "x", &url("https://x"), Standing::New),
             Err(EditError::Inline)
         );
         let unknown = without_mirror(FILE, "x", false).unwrap_err();

@@ -40,12 +40,30 @@ pub struct View {
     pub legend: bool,
     /// What ages are counted from.
     pub now: Timestamp,
+    /// Over what time the figures were gathered.
+    pub span: Span,
+}
+
+/// Over what time figures were gathered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Span {
+    /// By a service, over hours and days.
+    Days,
+    /// By one round just now: ages and the last day have nothing to say.
+    Round,
 }
 
 /// The whole status, a line break at its end.
 pub fn render(status: &Status, view: &View) -> String {
+    render_with(status, &[], view)
+}
+
+/// The same with `more` that is not well, which the service that wrote the status could not know.
+pub fn render_with(status: &Status, more: &[Trouble<'_>], view: &View) -> String {
     let mut out = String::new();
-    first_lines(&mut out, status, view);
+    let mut troubles = status.health();
+    troubles.extend_from_slice(more);
+    first_lines(&mut out, status, &troubles, view);
     out.push('\n');
     let shown: Vec<&Mirror> = status.mirrors.iter().filter(|mirror| view.all || !is_off(mirror)).collect();
     let folded = status.mirrors.len() - shown.len();
@@ -75,13 +93,12 @@ pub fn render(status: &Status, view: &View) -> String {
     out
 }
 
-fn first_lines(out: &mut String, status: &Status, view: &View) {
+fn first_lines(out: &mut String, status: &Status, troubles: &[Trouble<'_>], view: &View) {
     let lang = view.lang;
-    let troubles = status.health();
     let (sentence, style) = match status.service.state {
         ServiceState::Stopped => (say::stopped(lang, &age(lang, view.now.since(status.generated_at))), BAD),
         ServiceState::Starting if troubles.iter().all(is_only_waiting) => (say::starting(lang), UNSURE),
-        ServiceState::Starting | ServiceState::Running | ServiceState::Paused => match troubles.as_slice() {
+        ServiceState::Starting | ServiceState::Running | ServiceState::Paused => match troubles {
             [] => (well(status, view), GOOD),
             [one] => (say::not_well_one(lang, &trouble_text(one, status, view)), trouble_style(one)),
             many => (say::not_well_many(lang, many.len()), BAD),
@@ -89,7 +106,7 @@ fn first_lines(out: &mut String, status: &Status, view: &View) {
     };
     paint(out, &sentence, style.bold(), view.color);
     out.push('\n');
-    match (status.service.state, troubles.as_slice()) {
+    match (status.service.state, troubles) {
         (ServiceState::Stopped, all) => {
             advice(out, &say::do_start(lang));
             list_troubles(out, all, status, view);
@@ -147,10 +164,11 @@ fn trouble_style(trouble: &Trouble<'_>) -> Style {
 fn well(status: &Status, view: &View) -> String {
     let names: Vec<String> = status.selected().iter().map(|mirror| safe(&mirror.name)).collect();
     let list = names.join(&say::then(view.lang));
-    match (names.is_empty(), status.engines.is_empty()) {
-        (true, _) => say::well_direct(view.lang, &safe(&status.upstream.name)),
-        (false, true) => say::well_idle(view.lang, &list),
-        (false, false) => say::well(view.lang, &list),
+    match (names.as_slice(), status.engines.is_empty()) {
+        ([], _) => say::well_direct(view.lang, &safe(&status.upstream.name)),
+        (_, true) => say::well_idle(view.lang, &list),
+        ([_], false) => say::well_one(view.lang, &list),
+        (_, false) => say::well(view.lang, &list),
     }
 }
 
@@ -172,9 +190,10 @@ fn trouble_text(trouble: &Trouble<'_>, status: &Status, view: &View) -> String {
         Trouble::Paused { engine, until } => {
             let end = match until {
                 None => say::until_resume(lang),
-                Some(at) => say::until(lang, &at.to_string(), &age(lang, at.since(view.now))),
+                Some(at) => say::until(lang, &moment(*at, view.now), &age(lang, at.since(view.now))),
             };
             match engine {
+                None if status.service.state == ServiceState::Stopped => say::paused_stopped(lang, &end),
                 None => say::paused(lang, &end),
                 Some(engine) => say::engine_paused(lang, &safe(engine), &end),
             }
@@ -232,8 +251,8 @@ fn engine_lines(out: &mut String, status: &Status, engine: &Engine, view: &View)
         (EngineState::RolledBack, _) => (say::engine_rolled_back(lang), BAD),
         (EngineState::Absent, _) => (say::engine_absent(lang), FAINT),
     };
-    let version = engine.version.as_deref().map(safe).unwrap_or_else(|| "-".to_owned());
-    write!(out, "{} {version}  ", safe(&engine.name)).expect("a String takes everything");
+    let version = engine.version.as_deref().map(|version| format!(" {}", safe(version))).unwrap_or_default();
+    write!(out, "{}{version}  ", safe(&engine.name)).expect("a String takes everything");
     paint(out, &state, style, view.color);
     writeln!(out, "  {}", safe(&engine.file)).expect("a String takes everything");
     if let Some(list) = &engine.mirrors {
@@ -297,6 +316,17 @@ fn service_line(out: &mut String, status: &Status, view: &View) {
 fn faint_line(out: &mut String, text: &str, view: &View) {
     paint(out, text, FAINT, view.color);
     out.push('\n');
+}
+
+/// A time of today as its hour and minute, another with its date; UTC.
+pub fn moment(at: Timestamp, now: Timestamp) -> String {
+    let (text, today) = (at.to_string(), now.to_string());
+    // `2026-11-20T12:00:00Z`
+    match (text.get(..10), text.get(11..16)) {
+        (date, Some(clock)) if date == today.get(..10) => format!("{clock} UTC"),
+        (Some(date), Some(clock)) => format!("{date} {clock} UTC"),
+        _ => text,
+    }
 }
 
 /// One number and one unit: ages are for a glance.

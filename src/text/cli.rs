@@ -128,6 +128,9 @@ messages! {
     error() { "error: ", "错误：" }
     hint() { "hint: ", "提示：" }
     type_instead(command: &str) { "type: {command}", "请执行：{command}" }
+    did_you_mean(what: &str) { "did you mean {what}?", "是不是想写 {what}？" }
+    one_of(values: &str) { "one of: {values}", "可用的值：{values}" }
+    see_help(command: &str) { "more: {command}", "查看帮助：{command}" }
     usage_error() { "the command line is not understood", "命令行有误" }
     unknown_argument(what: &str) { "there is no option {what}", "没有这个选项：{what}" }
     unknown_command(what: &str) { "there is no command {what}", "没有这个命令：{what}" }
@@ -135,26 +138,29 @@ messages! {
     missing(what: &str) { "{what} is missing", "缺少：{what}" }
     bad_duration() { "expected a duration such as 30s, 5m, 2h", "请写成 30s、5m、2h 这样的时长" }
     no_duration() { "a pause must last a while, such as 30s, 5m, 2h", "暂停时长不能为零，请写成 30s、5m、2h 这样" }
-    not_running() { "the service is not running, and has left no state behind", "服务没有运行，也没有留下任何状态" }
+    not_running() { "the service is not running, so there is no status to show", "服务没有运行，因此没有状态可显示" }
     not_running_detail(file: &str) { "{file}: the service is not running, and its last state cannot be read", "{file}：服务没有运行，且无法读取它最后的状态" }
-    start_service() { "sudo systemctl start mirrorwatch, or by hand: sudo mirrorwatch run", "sudo systemctl start mirrorwatch，或手动运行：sudo mirrorwatch run" }
-    unusable_status() { "another version may have written it: sudo systemctl restart mirrorwatch", "可能由其他版本写入：sudo systemctl restart mirrorwatch" }
-    ran_never(dir: &str) {
-        "{dir} is made when the service first starts: sudo systemctl start mirrorwatch",
-        "{dir} 在服务首次启动时创建：sudo systemctl start mirrorwatch",
+    not_running_invalid(error: &str) {
+        "the service is not running, and mirrors.toml is invalid: {error}",
+        "服务没有运行，且 mirrors.toml 有错误：{error}",
     }
+    start_service() { "sudo systemctl enable --now mirrorwatch, or by hand: sudo mirrorwatch run", "sudo systemctl enable --now mirrorwatch，或手动运行：sudo mirrorwatch run" }
+    unusable_status() { "another version may have written it: sudo systemctl restart mirrorwatch", "可能由其他版本写入：sudo systemctl restart mirrorwatch" }
     broken_pause(file: &str) { "{file}: was not understood, and is replaced", "{file}：内容无法识别，已被替换" }
     stdout(cause: &str) { "standard output: write: {cause}", "标准输出：写入失败：{cause}" }
     signals(cause: &str) { "signals: {cause}", "信号：{cause}" }
 
     // Answers.
-    paused() {
-        "Paused until `mirrorwatch resume`: probing goes on, nothing is written.",
-        "已暂停，直到执行 mirrorwatch resume：继续探测，但不写入。",
+    paused(what: &str) { "Paused until `mirrorwatch resume`: {what}.", "已暂停，直到执行 mirrorwatch resume：{what}。" }
+    paused_for(length: &str, at: &str, what: &str) {
+        "Paused for {length} (until {at}), or until `mirrorwatch resume`: {what}.",
+        "已暂停 {length}（至 {at}），可用 mirrorwatch resume 提前恢复：{what}。",
     }
-    paused_until(at: &str) {
-        "Paused until {at} or `mirrorwatch resume`: probing goes on, nothing is written.",
-        "已暂停至 {at}（或直到执行 mirrorwatch resume）：继续探测，但不写入。",
+    goes_on() { "probing goes on, nothing is written", "继续探测，但不写入" }
+    is_not_running() { "the service is not running now; once started, it probes and writes nothing", "服务目前没有运行；启动后只探测，不写入" }
+    resumed_stopped() {
+        "Resumed; the service is not running. Start it: sudo systemctl enable --now mirrorwatch",
+        "已恢复；但服务没有运行，启动命令：sudo systemctl enable --now mirrorwatch",
     }
     resumed() { "Resumed: the list is kept right again.", "已恢复：继续维护镜像源列表。" }
     resumed_engines(engines: &str) { "Resumed, for {engines} too: the list is kept right again.", "已恢复（包括 {engines}）：继续维护镜像源列表。" }

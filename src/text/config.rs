@@ -32,7 +32,7 @@ messages! {
     /// mirrors.d.
     not_a_directory() { "must be a directory", "必须是目录" }
     /// What to do.
-    not_a_directory_hint() { "files in mirrors.d/ add mirrors; rename this one", "mirrors.d/ 目录里的文件用来补充镜像；请把这个文件改名" }
+    not_a_directory_hint() { "files in mirrors.d/ add mirrors; rename this one", "mirrors.d/ 目录里的文件用来补充镜像源；请把这个文件改名" }
     /// The file.
     unreadable(cause: &str) { "cannot be read: {cause}", "无法读取：{cause}" }
     /// The file.
@@ -159,7 +159,7 @@ messages! {
     /// A URL.
     url_no_scheme() { "the URL has no https:// or http:// in front: Docker refuses it", "URL 前面缺少 https:// 或 http://，Docker 会拒绝" }
     /// A URL.
-    url_other_scheme() { "a mirror is reached by https:// or http:// only", "镜像地址只能以 https:// 或 http:// 开头" }
+    url_other_scheme() { "a mirror is reached by https:// or http:// only", "镜像源地址只能以 https:// 或 http:// 开头" }
     /// A URL.
     url_no_host() { "the URL has no host", "URL 里没有主机名" }
     /// A URL.
@@ -187,13 +187,13 @@ messages! {
     /// What to write.
     url_user_info_hint() {
         "leave it out: Docker sends no login to a mirror, so one that needs a login cannot be one",
-        "请去掉：Docker 不会向镜像发送登录信息，需要登录的地址不能当镜像用",
+        "请去掉：Docker 不会向镜像源发送登录信息，需要登录的地址不能用作镜像源",
     }
     /// What to write.
     url_path_hint() {
         "give the mirror a host or a port of its own: Nexus a connector port for the repository \
          (http://nexus:8082), Harbor a proxy in front that turns /v2/ into /v2/PROJECT/",
-        "请给镜像单独的主机名或端口：Nexus 为该仓库开一个连接器端口（http://nexus:8082）；\
+        "请给镜像源单独的主机名或端口：Nexus 为该仓库开一个连接器端口（http://nexus:8082）；\
          Harbor 在前面加一层反向代理，把 /v2/ 转成 /v2/项目名/",
     }
     /// What to write.
@@ -225,7 +225,7 @@ messages! {
     /// What to write.
     image_form_hint() { "write it as library/busybox:latest, in lower case", "请写成 library/busybox:latest 的形式，用小写" }
     /// What to write.
-    image_other_registry_hint() { "a mirror of Docker Hub has only Docker Hub's images", "Docker Hub 的镜像站只有 Docker Hub 的镜像" }
+    image_other_registry_hint() { "a mirror of Docker Hub has only Docker Hub's images", "Docker Hub 的镜像源只有 Docker Hub 的镜像" }
     /// What to write.
     image_digest_hint() { "tags are what gets stale: write library/busybox:latest", "会过期的是标签，请写成 library/busybox:latest" }
 
@@ -246,30 +246,30 @@ messages! {
     /// What to do.
     name_missing_hint(name: &str) { "add: name = \"{name}\"", "请添加：name = \"{name}\"" }
     /// A mirror.
-    url_missing(name: &str) { "the new mirror {name} has no url", "新镜像 {name} 没有 url" }
+    url_missing(name: &str) { "the new mirror {name} has no url", "新镜像源 {name} 没有 url" }
     /// What to do.
     url_missing_hint() { "add: url = \"https://...\"", "请添加：url = \"https://...\"" }
     /// What to do.
     override_hint(near: &str) {
         "to change an existing one, use its exact name: name = \"{near}\"",
-        "要修改已有镜像，名称须完全一致：name = \"{near}\"",
+        "要修改已有的镜像源，名称须完全一致：name = \"{near}\"",
     }
     /// A mirror.
-    duplicate_name(name: &str) { "there are two mirrors named {name} in this file", "此文件里有两个名为 {name} 的镜像" }
+    duplicate_name(name: &str) { "there are two mirrors named {name} in this file", "此文件里有两个名为 {name} 的镜像源" }
     /// What to do.
     duplicate_name_hint(file: &dyn Display, line: usize) {
         "the first is at {file}:{line}: rename or delete one",
         "第一个在 {file}:{line}，请改名或删掉一个",
     }
     /// A mirror.
-    duplicate_url(url: &str, name: &str) { "{url} is already the mirror {name}", "{url} 已经是镜像 {name}" }
+    duplicate_url(url: &str, name: &str) { "{url} is already the mirror {name}", "{url} 已经是镜像源 {name}" }
     /// What to do.
     duplicate_url_hint(file: &dyn Display, line: usize) {
         "the first is at {file}:{line}: delete one",
         "第一个在 {file}:{line}，请删掉一个",
     }
     /// A mirror.
-    replaces(url: &str, name: &str) { "{url} takes the place of the mirror {name}", "{url} 会取代镜像 {name}" }
+    replaces(url: &str, name: &str) { "{url} takes the place of the mirror {name}", "{url} 会取代镜像源 {name}" }
     /// What to do.
     replaces_hint(file: &dyn Display, line: usize, name: &str) {
         "that one is at {file}:{line}; to change it, write name = \"{name}\" here",
@@ -286,16 +286,16 @@ messages! {
     /// A mirror.
     upstream_not_supported(upstream: &str) {
         "Docker's mirror list is for docker.io only: a mirror of {upstream} is left out",
-        "Docker 的镜像列表只对 docker.io 有效，{upstream} 的镜像不会用到",
+        "Docker 的镜像源列表只对 docker.io 有效，{upstream} 的镜像源不会用到",
     }
     /// What to do.
     upstream_not_supported_hint() { "write enabled = false to silence this", "写上 enabled = false 即可消除此警告" }
     /// A group.
-    empty_group(group: &str) { "no mirror is in the group {group}", "没有镜像属于分组 {group}" }
+    empty_group(group: &str) { "no mirror is in the group {group}", "没有镜像源属于分组 {group}" }
     /// What to do.
-    empty_group_hint() { "a mirror joins by group = \"...\"", "在镜像里写 group = \"...\" 即可加入分组" }
+    empty_group_hint() { "a mirror joins by group = \"...\"", "在 [[mirror]] 里写 group = \"...\" 即可加入分组" }
     /// The whole configuration.
-    nobody_takes_part() { "no mirror takes part: all are disabled or in other groups", "没有镜像参与：全部被停用，或不在所选分组里" }
+    nobody_takes_part() { "no mirror takes part: all are disabled or in other groups", "没有镜像源参与：全部被停用，或不在所选分组里" }
     /// What to do.
     nobody_takes_part_hint() { "see groups in [select], and enabled in each [[mirror]]", "请检查 [select] 的 groups 和各 [[mirror]] 的 enabled" }
 
@@ -355,7 +355,7 @@ messages! {
     /// A host of the built-in catalogue.
     known_not_a_mirror(host: &str, reason: &str, date: &str) {
         "{host} is not a mirror of Docker Hub: {reason} (as of {date})",
-        "{host} 不是 Docker Hub 的镜像：{reason}（截至 {date}）",
+        "{host} 不是 Docker Hub 的镜像源：{reason}（截至 {date}）",
     }
     /// What to do.
     known_closed_hint() {
@@ -374,7 +374,7 @@ messages! {
     /// Why.
     why_gone() { "it was seen to answer no more", "经查证已无法访问" }
     /// Why.
-    why_login() { "it wants a login, which Docker's mirror list cannot give", "需要登录，而 Docker 的镜像列表无法提供登录信息" }
+    why_login() { "it wants a login, which Docker's mirror list cannot give", "需要登录，而 Docker 的镜像源列表无法提供登录信息" }
     /// Why.
     why_only(place: &str) { "it answers only inside {place}", "只在{place}内可用" }
     /// Why.
@@ -385,13 +385,13 @@ messages! {
     /// Why.
     why_registry(owner: &str) { "it is the registry of {owner} itself", "它是{owner}自己的镜像仓库" }
     /// Why.
-    why_upstream() { "it is Docker Hub itself, where Docker goes anyway when no mirror serves", "它就是 Docker Hub 本身，镜像都不可用时 Docker 自会去那里" }
+    why_upstream() { "it is Docker Hub itself, where Docker goes anyway when no mirror serves", "它就是 Docker Hub 本身，镜像源都不可用时 Docker 自会去那里" }
     /// Why.
-    why_mirror_of(upstream: &str) { "it mirrors {upstream}", "它是 {upstream} 的镜像" }
+    why_mirror_of(upstream: &str) { "it mirrors {upstream}", "它是 {upstream} 的镜像源" }
     /// Why.
     why_web_site() { "it is a web site", "它只是网站" }
     /// Why.
-    why_path_only() { "it has Docker Hub's images only below a path, which Docker's mirror list cannot say", "它只在某个路径下提供 Docker Hub 的镜像，而 Docker 的镜像列表不能写路径" }
+    why_path_only() { "it has Docker Hub's images only below a path, which Docker's mirror list cannot say", "它只在某个路径下提供 Docker Hub 的镜像，而 Docker 的镜像源列表不能写路径" }
     /// A place.
     place_azure_china() { "Azure China", " Azure 中国" }
     /// A place.
@@ -406,12 +406,12 @@ messages! {
     /// local.toml cannot be edited.
     edit_inline() {
         "mirrors are written here as one list in braces, which is not edited: write them as [[mirror]]",
-        "这里的镜像写成了花括号列表，无法自动编辑：请改写成 [[mirror]]",
+        "这里的镜像源写成了花括号列表，无法自动编辑：请改写成 [[mirror]]",
     }
     /// The name is another's.
     edit_name_taken(name: &str, url: &str) { "{name} is already the name of {url}", "{name} 已经是 {url} 的名称" }
     /// The mirror is there.
     edit_present(name: &str) { "it is already there, as {name}", "已经存在，名称为 {name}" }
     /// The mirror is not there.
-    edit_unknown(name: &str) { "there is no mirror named {name}", "没有名为 {name} 的镜像" }
+    edit_unknown(name: &str) { "there is no mirror named {name}", "没有名为 {name} 的镜像源" }
 }

@@ -46,6 +46,64 @@ pub fn problem(lang: Lang, kind: ProblemKind) -> Advice {
     )
 }
 
+/// The same for a command that acts once and ends: nobody comes back to do it later.
+pub fn once(lang: Lang, kind: ProblemKind) -> Advice {
+    let again = match kind {
+        ProblemKind::NotRunning => NOT_RUNNING_ONCE,
+        ProblemKind::BrokenFile => BROKEN_FILE_ONCE,
+        ProblemKind::Raced => RACED_ONCE,
+        ProblemKind::Locked => LOCKED_ONCE,
+        ProblemKind::NoAnswer
+        | ProblemKind::NotPermitted
+        | ProblemKind::Unreadable
+        | ProblemKind::Unwritable
+        | ProblemKind::FlagConflict
+        | ProblemKind::AuthorizationPlugins
+        | ProblemKind::ReloadBug
+        | ProblemKind::FlagsReset
+        | ProblemKind::Overridden
+        | ProblemKind::ValidationFailed
+        | ProblemKind::ReloadFailed
+        | ProblemKind::NotTaken
+        | ProblemKind::RollbackFailed => return problem(lang, kind),
+    };
+    let [en, zh] = again;
+    let [why, mend] = match lang {
+        Lang::En => en,
+        Lang::Zh => zh,
+    };
+    Advice { why, mend, ..problem(lang, kind) }
+}
+
+const NOT_RUNNING_ONCE: [[&str; 2]; 2] = [
+    ["nothing is written while it is down", "sudo systemctl start docker, then the same command again"],
+    ["Docker 停止期间不写入任何内容", "sudo systemctl start docker，然后重新执行本命令"],
+];
+
+const BROKEN_FILE_ONCE: [[&str; 2]; 2] = [
+    [
+        "dockerd will not start with it the next time; it is left for you to mend, never overwritten",
+        "correct it at the line and column that are named, then the same command again",
+    ],
+    [
+        "dockerd 下次启动会因此失败；mirrorwatch 不会覆盖它，需由你修正",
+        "按给出的行号和列号修正该文件，然后重新执行本命令",
+    ],
+];
+
+const RACED_ONCE: [[&str; 2]; 2] = [
+    [
+        "its edit is not overwritten",
+        "try again; if it goes on, find out who writes it: sudo inotifywait -m /etc/docker",
+    ],
+    ["mirrorwatch 不会覆盖它的修改", "请重试；如果一直出现，请查出是谁在写：sudo inotifywait -m /etc/docker"],
+];
+
+const LOCKED_ONCE: [[&str; 2]; 2] = [
+    ["two at once would undo each other", "try again in a few seconds"],
+    ["两个同时进行会互相覆盖", "请过几秒再试"],
+];
+
 /// What a warning means and what to do about it.
 pub fn warning(lang: Lang, kind: WarningKind) -> Advice {
     advice(
@@ -77,7 +135,7 @@ const NOT_RUNNING: Both = [
     ],
     [
         "Docker 没有运行",
-        "Docker 停止期间不写入任何内容，等它启动后会立即应用镜像列表",
+        "Docker 停止期间不写入任何内容，等它启动后会立即应用镜像源列表",
         "sudo systemctl start docker",
     ],
 ];
@@ -112,8 +170,8 @@ const BROKEN_FILE: Both = [
     ],
     [
         "Docker 的配置文件无效",
-        "dockerd 下次启动会因此失败；mirrorwatch 不会覆盖它，留给您修正",
-        "按给出的行号和列号修正该文件，之后会应用镜像列表",
+        "dockerd 下次启动会因此失败；mirrorwatch 不会覆盖它，需由你修正",
+        "按给出的行号和列号修正该文件，之后会应用镜像源列表",
     ],
 ];
 
@@ -164,8 +222,8 @@ const AUTHORIZATION_PLUGINS: Both = [
     ],
     [
         "配置文件中有 authorization-plugins",
-        "重新加载时只要有一个插件加载失败，dockerd 就会退出，容器也可能随之停止",
-        "请在下次计划重启 Docker 时手动写入镜像列表，或移除 authorization-plugins",
+        "重载时只要有一个插件加载失败，dockerd 就会退出，容器也可能随之停止",
+        "请在下次计划重启 Docker 时手动写入镜像源列表，或移除 authorization-plugins",
     ],
 ];
 
@@ -176,7 +234,7 @@ const RELOAD_BUG: Both = [
         "upgrade Docker to 23.0.7, 24.0.1 or later",
     ],
     [
-        "这个版本的 dockerd 在重新加载后会丢失 insecure-registries",
+        "这个版本的 dockerd 在重载后会丢失 insecure-registries",
         "在 Docker 下次启动之前，从这些仓库拉取都会失败（moby#45552）",
         "将 Docker 升级到 23.0.7、24.0.1 或更新的版本",
     ],
@@ -189,8 +247,8 @@ const FLAGS_RESET: Both = [
         "move them from dockerd's command line into its configuration file",
     ],
     [
-        "重新加载会重置 dockerd 这些命令行参数设定的值",
-        "无论由谁触发，重新加载后都以配置文件或默认值为准，直到下次启动",
+        "重载会重置 dockerd 这些命令行参数设定的值",
+        "无论由谁触发，重载后都以配置文件或默认值为准，直到下次启动",
         "把这些参数从 dockerd 的命令行移到配置文件中",
     ],
 ];
@@ -202,7 +260,7 @@ const OVERRIDDEN: Both = [
         "remove the file that is named, or keep it and set enabled = false in [engine.docker]",
     ],
     [
-        "hosts.toml 覆盖了 Docker 的镜像列表",
+        "hosts.toml 覆盖了 Docker 的镜像源列表",
         "使用 containerd 镜像存储时，dockerd 以 hosts.toml 为准，忽略 registry-mirrors",
         "删除给出的文件；若要保留它，请在 [engine.docker] 中设置 enabled = false",
     ],
@@ -241,7 +299,7 @@ const RELOAD_FAILED: Both = [
         "see whether this works: sudo systemctl reload docker; `reload` in [engine.docker] sets another way",
     ],
     [
-        "无法通知 dockerd 重新加载",
+        "无法通知 dockerd 重载",
         "它会继续使用旧列表，因此配置文件保持原样",
         "确认这条命令可用：sudo systemctl reload docker；其他方式可在 [engine.docker] 的 `reload` 中设置",
     ],
@@ -290,7 +348,7 @@ const LOGIN_LEAKS: Both = [
     ],
     [
         "本机已登录 Docker Hub",
-        "dockerd 的传统镜像存储会把登录凭据发给任何索要凭据的镜像站",
+        "dockerd 的传统镜像存储会把登录凭据发给任何索要凭据的镜像源",
         "执行 docker logout，或改用只能读取公开镜像的令牌登录",
     ],
 ];
@@ -316,8 +374,8 @@ const PENDING_EDITS: Both = [
     ],
     [
         "配置文件中有 dockerd 尚未生效的修改",
-        "重新加载会让它们一并生效",
-        "请确认这些修改是您想要的：与 docker info 的输出对照",
+        "重载会让它们一并生效",
+        "请确认这些修改确实是你想要的：与 docker info 的输出对照",
     ],
 ];
 
@@ -352,9 +410,20 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_command_that_ends_promises_nothing_for_later() {
+        for kind in ProblemKind::ALL {
+            let said = once(Lang::En, *kind);
+            for promise in ["as soon as", "next round", "by itself", "applied afterwards"] {
+                assert!(!said.why.contains(promise) && !said.mend.contains(promise), "{kind}: {promise}");
+            }
+        }
+    }
+
+    #[test]
     fn every_finding_says_what_why_and_what_to_do_in_both_languages() {
         let both = [Lang::En, Lang::Zh];
         let problems = ProblemKind::ALL.iter().map(|kind| both.map(|lang| problem(lang, *kind)));
+        let problems = problems.chain(ProblemKind::ALL.iter().map(|kind| both.map(|lang| once(lang, *kind))));
         let warnings = WarningKind::ALL.iter().map(|kind| both.map(|lang| warning(lang, *kind)));
         for [en, zh] in problems.chain(warnings) {
             for text in [en.what, en.why, en.mend, zh.what, zh.why, zh.mend] {

@@ -1,27 +1,44 @@
 //! The words of the commands that ask and act: probe, apply, restore, check, add, remove, run.
 #![expect(missing_docs, reason = "the sentences say what they say")]
 
-use crate::text::messages;
+use crate::text::{Lang, messages};
 
 messages! {
     one_mistake() { "mirrors.toml is invalid", "mirrors.toml 有错误" }
     mistakes(count: usize) { "mirrors.toml is invalid: {count} mistakes", "mirrors.toml 有 {count} 处错误" }
-    mend_config() { "mend it, then see what is left: mirrorwatch check", "修改后再检查一遍：mirrorwatch check" }
-    valid(path: &str, mirrors: usize, enabled: usize) {
-        "{path}: valid; {mirrors} mirrors, {enabled} take part",
+    mend_config(command: &str) { "mend it, then see what is left: {command}", "修改后再检查一遍：{command}" }
+    about(subject: &str, what: &str) { "{subject}: {what}", "{subject}：{what}" }
+    answered() { "ok", "正常" }
+    valid_line(path: &str, mirrors: usize, plural: &str, enabled: usize, verb: &str) {
+        "{path}: valid; {mirrors} mirror{plural}, {enabled} {verb} part",
         "{path}：有效；共 {mirrors} 个镜像源，{enabled} 个参与选择",
     }
     network_down() {
-        "nobody answers, the upstream included: it is this host's own network, and no mirror is blamed",
-        "所有镜像源和上游都没有响应：是本机网络的问题，不计入任何镜像源的记录",
+        "this host's own network seems to be down: nobody who was asked answered, so this round says nothing about any mirror",
+        "本机网络似乎不通：所有探测目标都没有响应，这一轮的结果不能说明任何镜像源的好坏",
     }
     check_network() { "check the network and the proxy, then try again", "请检查网络和代理后重试" }
     nothing_changed() { "the network is down: nothing was changed", "网络不通：未作任何改动" }
     no_such_mirror(name: &str) { "there is no mirror {name}", "没有名为 {name} 的镜像源" }
-    names_are_in() { "mirrorwatch status --all shows every name", "用 mirrorwatch status --all 查看所有名称" }
+    names_are_in(path: &str) { "every name is in {path} and in mirrors.d beside it", "所有名称见 {path} 和同目录的 mirrors.d" }
+    did_you_mean(name: &str, path: &str) {
+        "did you mean {name}? Every name is in {path} and in mirrors.d beside it",
+        "是不是想写 {name}？所有名称见 {path} 和同目录的 mirrors.d",
+    }
+    known_host(what: &str, hint: &str) { "warning: {what}\n  hint: {hint}", "警告：{what}\n  提示：{hint}" }
     url_form() { "a mirror is scheme://host[:port], such as https://docker.m.daocloud.io", "镜像源的写法是 scheme://host[:port]，例如 https://docker.m.daocloud.io" }
     is_there(name: &str) { "{name} is there already", "{name} 已经存在" }
     name_is_taken(name: &str) { "the name {name} is taken", "名称 {name} 已被使用" }
+    edit_invalid(path: &str) {
+        "{path}: the edit would make the configuration invalid, so it was not written",
+        "{path}：这样修改会使配置无效，因此没有写入",
+    }
+    stays_off(path: &str, name: &str) {
+        "{path}: {name} would stay switched off, so nothing was written: a file that is read later has enabled = false or a group that takes no part",
+        "{path}：{name} 仍会处于停用状态，因此没有写入：排在后面的文件中写有 enabled = false，或写了不参与的分组",
+    }
+    see_files(dir: &str) { "files are read in the order of their names: ls {dir}", "各文件按名称顺序读取：ls {dir}" }
+    off_already(name: &str) { "{name} is switched off already; nothing was changed", "{name} 早已停用，未作任何改动" }
     added(name: &str, path: &str) { "{name} added to {path}", "{name} 已添加到 {path}" }
     removed(name: &str, path: &str) { "{name} removed from {path}", "已从 {path} 中删除 {name}" }
     switched_off(name: &str, path: &str) { "{name} came with mirrorwatch and is switched off in {path}", "{name} 是随软件附带的，已在 {path} 中停用" }
@@ -29,7 +46,7 @@ messages! {
     unchanged(list: &str) { "Nothing to change, the engine has it already: {list}", "无需改动，引擎已在使用：{list}" }
     written_not_verified(list: &str) {
         "Written, and not yet verified, because reloading is left to you (reload = \"none\"): {list}",
-        "已写入但尚未核实（reload = \"none\"，由您自行重载）：{list}",
+        "已写入但尚未核实（reload = \"none\"，需自行重载）：{list}",
     }
     no_mirror() { "no mirror; the engine goes to the upstream at once", "不使用镜像源，引擎直接访问上游" }
     nothing_live() {
@@ -64,4 +81,11 @@ messages! {
     }
     problem(detail: &str, what: &str, why: &str) { "{detail}\n{what}: {why}", "{detail}\n{what}：{why}" }
     see_the_other() { "what it does: mirrorwatch status", "查看其状态：mirrorwatch status" }
+}
+
+/// A configuration without errors, in numbers.
+pub fn valid(lang: Lang, path: &str, mirrors: usize, enabled: usize) -> String {
+    let plural = if mirrors == 1 { "" } else { "s" };
+    let verb = if enabled == 1 { "takes" } else { "take" };
+    valid_line(lang, path, mirrors, plural, enabled, verb)
 }

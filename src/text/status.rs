@@ -6,6 +6,7 @@ use crate::text::{Lang, messages};
 
 messages! {
     // The first line.
+    well_one(mirror: &str) { "All is well: images are pulled through {mirror}.", "一切正常：通过 {mirror} 拉取镜像。" }
     well(list: &str) { "All is well: images are pulled through {list}.", "一切正常：依次通过 {list} 拉取镜像。" }
     well_direct(upstream: &str) {
         "All is well without a mirror: none is live, and {upstream} answers directly.",
@@ -45,16 +46,17 @@ messages! {
     engine_rolled_back() { "did not take the list, the old file is back", "未采用新列表，已恢复原文件" }
     engine_absent() { "not found", "未找到" }
     config_invalid(error: &str) {
-        "mirrors.toml is invalid, the last valid one is gone by: {error}",
+        "mirrors.toml is invalid, the last valid one stays in force: {error}",
         "mirrors.toml 有错误，暂按上一次有效的内容运行：{error}",
     }
     paused(end: &str) { "paused {end}; probing goes on, nothing is written", "已暂停{end}；继续探测，但不写入" }
+    paused_stopped(end: &str) { "paused {end}; once started, it probes and writes nothing", "已暂停{end}；启动后只探测，不写入" }
     engine_paused(engine: &str, end: &str) { "{engine} is paused {end}; its list is left alone", "{engine} 已暂停{end}；不再改动它的列表" }
     until_resume() { "until you resume it", "，直到手动恢复" }
-    until(at: &str, left: &str) { "until {at} (for {left} more)", "至 {at}（还有 {left}）" }
+    until(at: &str, left: &str) { "for {left} more (until {at})", "，还有 {left}（至 {at}）" }
 
     // What to do about it: a command, or a short sentence.
-    do_start() { "sudo systemctl start mirrorwatch    (then: systemctl status mirrorwatch)", "sudo systemctl start mirrorwatch    （然后查看：systemctl status mirrorwatch）" }
+    do_start() { "sudo systemctl enable --now mirrorwatch    (by hand: sudo mirrorwatch run)", "sudo systemctl enable --now mirrorwatch    （手动运行：sudo mirrorwatch run）" }
     do_network() { "look at: ip route; getent hosts registry-1.docker.io", "请检查：ip route；getent hosts registry-1.docker.io" }
     do_nothing_live() {
         "the reasons are below; add one that serves you: sudo mirrorwatch add URL",
@@ -78,8 +80,10 @@ messages! {
     head_success() { "OK", "成功率" }
     head_images() { "IMAGES", "覆盖" }
     head_day() { "24 H", "近 24 小时" }
-    head_seen() { "SEEN", "探测于" }
+    head_seen() { "SEEN", "上次探测" }
     head_why() { "WHY", "说明" }
+    /// How long ago, under `head_seen`.
+    seen(age: &str) { "{age}", "{age}前" }
     /// Why, for how long, and more.
     why_since(what: &str, age: &str) { "{what}, for {age}", "{what}，已 {age}" }
     why_detail(what: &str, detail: &str) { "{what}: {detail}", "{what}：{detail}" }
@@ -88,9 +92,17 @@ messages! {
     folded_one() { "1 more is switched off; --all shows it.", "另有 1 个已停用，用 --all 显示。" }
     folded(count: usize) { "{count} more are switched off; --all shows them.", "另有 {count} 个已停用，用 --all 显示。" }
     no_mirrors() { "No mirror is known.", "没有任何镜像源。" }
-    legend() {
-        "* first in the list   + in the list   - live, not needed   x answers wrongly   ? does not answer, or not asked yet   o switched off\nPULL: 30 MiB in 4 layers, predicted.  FIRST: cold connection to first byte of a layer.  24 H: speed, two hours a bar, a bar less is half as fast.",
-        "* 列表首位   + 在列表中   - 可用，暂不需要   x 响应不合格   ? 无响应或尚未探测   o 已停用\n耗时：拉取 30 MiB（4 层）的预计时间。首字节：从新建连接到层的第一个字节。近 24 小时：速度，每格两小时，低一级即慢一半。",
+    legend_marks() {
+        "* first in the list   + in the list   - live, not needed   x answers wrongly   ? does not answer, or not asked yet   o switched off",
+        "* 列表首位   + 在列表中   - 可用，暂不需要   x 响应不合格   ? 无响应或尚未探测   o 已停用",
+    }
+    legend_figures() {
+        "PULL: 30 MiB in 4 layers, predicted.  FIRST: cold connection to first byte of a layer.",
+        "耗时：拉取 30 MiB（4 层）的预计时间。首字节：从新建连接到层的第一个字节。",
+    }
+    legend_day() {
+        "  24 H: speed, two hours a bar, a bar less is half as fast.",
+        "近 24 小时：速度，每格两小时，低一级即慢一半。",
     }
 
     // Below the table.

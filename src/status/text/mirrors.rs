@@ -2,7 +2,7 @@
 
 use anstyle::Style;
 
-use super::{BAD, FAINT, GOOD, PLAIN, UNSURE, View, age, faint_line};
+use super::{BAD, FAINT, GOOD, PLAIN, Span, UNSURE, View, age, faint_line};
 use crate::mirror::DOCKER_HUB;
 use crate::reason::ReasonKind;
 use crate::status::safe::line as safe;
@@ -17,6 +17,7 @@ pub fn mirrors(mirrors: &[&Mirror], view: &View) -> String {
     let lang = view.lang;
     let others = mirrors.iter().any(|mirror| mirror.upstream != DOCKER_HUB);
     let column = |heading, right, leaves, most| Column { heading, right, leaves, most };
+    let day = |heading: String| if view.span == Span::Days { heading } else { String::new() };
     // On a narrow terminal a long name would push out a figure.
     let name = if view.width.is_some_and(|width| width < 100) { 18 } else { 24 };
     let table = Table {
@@ -30,17 +31,20 @@ pub fn mirrors(mirrors: &[&Mirror], view: &View) -> String {
             column(say::head_first(lang), true, Some(2), None),
             column(say::head_success(lang), true, Some(4), None),
             column(say::head_images(lang), true, Some(3), None),
-            column(say::head_seen(lang), true, Some(1), None),
-            column(say::head_day(lang), false, Some(5), None),
+            column(day(say::head_seen(lang)), true, Some(1), None),
+            column(day(say::head_day(lang)), false, Some(5), None),
             column(say::head_why(lang), false, None, None),
         ],
         rows: mirrors.iter().map(|mirror| row(mirror, fastest, others, view)).collect(),
     };
     let mut out = table.render(view.width, view.color);
     if view.legend {
-        for line in say::legend(lang).lines() {
-            faint_line(&mut out, line, view);
+        faint_line(&mut out, &say::legend_marks(lang), view);
+        let mut figures = say::legend_figures(lang);
+        if view.span == Span::Days {
+            figures.push_str(&say::legend_day(lang));
         }
+        faint_line(&mut out, &figures, view);
     }
     out
 }
@@ -50,6 +54,7 @@ fn row(mirror: &Mirror, fastest: u64, others: bool, view: &View) -> Vec<Cell> {
     let name_style = if mirror.selected.is_some() { style.bold() } else { style };
     let figures = if is_off(mirror) { FAINT } else { PLAIN };
     let cell = |text: Option<String>| Cell { text: text.unwrap_or_else(|| "-".to_owned()), style: figures };
+    let day = |cell: Cell| if view.span == Span::Days { cell } else { Cell::default() };
     vec![
         Cell { text: mark.to_string(), style: name_style },
         Cell { text: safe(&mirror.name), style: name_style },
@@ -60,8 +65,8 @@ fn row(mirror: &Mirror, fastest: u64, others: bool, view: &View) -> Vec<Cell> {
         cell(mirror.first_byte_ms.map(|ms| format!("{ms} ms"))),
         cell(mirror.success.map(|share| format!("{:.0}%", (share * 100.0).floor()))),
         cell(mirror.coverage.map(|coverage| format!("{}/{}", coverage.served, coverage.of))),
-        cell(mirror.last_probe.map(|at| age(view.lang, view.now.since(at)))),
-        cell(bars(&mirror.spark, fastest)),
+        day(cell(mirror.last_probe.map(|at| say::seen(view.lang, &age(view.lang, view.now.since(at)))))),
+        day(cell(bars(&mirror.spark, fastest))),
         Cell {
             text: why(mirror, view),
             style: if mirror.verdict == Verdict::Rejected { FAINT } else { PLAIN },
@@ -140,7 +145,9 @@ fn why(mirror: &Mirror, view: &View) -> String {
     let mut text = phrase::reason(view.lang, *kind).to_owned();
     let mut detail = safe(detail);
     match (nature(*kind), since) {
-        (Nature::Silent | Nature::Wrong, Some(since)) if *kind != ReasonKind::Unprobed => {
+        (Nature::Silent | Nature::Wrong, Some(since))
+            if view.span == Span::Days && *kind != ReasonKind::Unprobed =>
+        {
             text = say::why_since(view.lang, &text, &age(view.lang, view.now.since(*since)));
         }
         (Nature::Standing, _) if *kind == ReasonKind::SameBackend && !detail.is_empty() => {
