@@ -369,7 +369,7 @@ fn a_pause_is_written_and_a_resume_takes_it_and_those_of_engines_away() {
     assert_eq!(code, 0);
     let pause: Value = serde_json::from_str(&std::fs::read_to_string(&file).unwrap()).unwrap();
     let until = pause["service"]["until"].as_str().unwrap();
-    assert!(answer.starts_with("Paused for 2 h (until ") && answer.contains(&until[11..16]), "{answer}");
+    assert!(answer.starts_with("Paused for 2h (until ") && answer.contains(&until[11..16]), "{answer}");
     assert!(answer.contains("probing goes on"), "{answer}");
     let (code, answer, _) = host.run(&["resume"]);
     assert_eq!((code, answer.as_str()), (0, "Resumed, for docker too: the list is kept right again.\n"));
@@ -563,7 +563,7 @@ fn quiet_leaves_warnings_out() {
 
 #[test]
 fn a_configuration_that_is_invalid_is_what_status_says_whoever_runs() {
-    let (_, path) = configured("[probe]\ntimeout = 1\n");
+    let (_configured, path) = configured("[probe]\ntimeout = 1\n");
     let config = ["--config", path.to_str().unwrap()];
     let mut gone = full();
     gone["service"]["pid_started"] = 1.into();
@@ -585,6 +585,8 @@ fn a_usage_error_in_chinese_is_chinese() {
         (&["statsu"][..], "提示：是不是想写 status？"),
         (&["--colour", "never"], "提示：是不是想写 --color？"),
         (&["add"], "错误：缺少：<URL>"),
+        (&["-q", "-v"], "错误：--quiet 与 --verbose... 不能同时使用"),
+        (&["add", "https://a", "--name"], "错误：--name <NAME> 缺少值"),
         (&["pause", "--for", "5x"], "提示：请写成 30s、5m、2h 这样的时长"),
         (&["status", "--lang", "fr", "--lang", "zh"], "提示：可用的值：en, zh"),
     ] {

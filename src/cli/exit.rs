@@ -175,6 +175,10 @@ fn headline(error: &clap::Error, lang: Lang) -> Option<String> {
         {
             say::bad_value(lang, &argument, &value)
         }
+        (ErrorKind::InvalidValue, Some(argument), _) => say::missing_value(lang, &argument),
+        (ErrorKind::ArgumentConflict, Some(argument), _) => {
+            say::conflict(lang, &argument, &context(ContextKind::PriorArg)?)
+        }
         (ErrorKind::MissingRequiredArgument, Some(argument), _) => say::missing(lang, &argument),
         _ => return None,
     })

@@ -7,7 +7,7 @@ use super::exit::{Error, Exit};
 use super::out::Out;
 use super::{Global, note};
 use crate::pause::{Pause, PauseError, Until};
-use crate::status::text::{age, moment};
+use crate::status::text::moment;
 use crate::status::{ServiceState, Status};
 use crate::text::cli as say;
 use crate::timestamp::Timestamp;
@@ -31,7 +31,9 @@ pub fn pause(
     let what = if runs(global) { say::goes_on(lang) } else { say::is_not_running(lang) };
     let answer = match length.zip(until) {
         None => say::paused(lang, &what),
-        Some((length, at)) => say::paused_for(lang, &age(lang, length), &moment(at, now), &what),
+        Some((length, at)) => {
+            say::paused_for(lang, &humantime::format_duration(length).to_string(), &moment(at, now), &what)
+        }
     };
     out.print(&(answer + "\n"))?;
     Ok(Exit::Ok)

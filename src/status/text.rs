@@ -186,7 +186,15 @@ fn trouble_text(trouble: &Trouble<'_>, status: &Status, view: &View) -> String {
             say::no_engine(lang, &names.join(", "))
         }
         Trouble::EngineWithout(engine) => engine_trouble(engine, view),
-        Trouble::ConfigInvalid { error } => say::config_invalid(lang, &error.map(safe).unwrap_or_default()),
+        Trouble::ConfigInvalid { error } => {
+            let error = error.map(safe).unwrap_or_default();
+            match status.service.state {
+                ServiceState::Stopped => say::config_invalid_stopped(lang, &error),
+                ServiceState::Starting | ServiceState::Running | ServiceState::Paused => {
+                    say::config_invalid(lang, &error)
+                }
+            }
+        }
         Trouble::Paused { engine, until } => {
             let end = match until {
                 None => say::until_resume(lang),

@@ -136,6 +136,8 @@ messages! {
     unknown_command(what: &str) { "there is no command {what}", "没有这个命令：{what}" }
     bad_value(what: &str, value: &str) { "{value} is no value for {what}", "{what} 的值不正确：{value}" }
     missing(what: &str) { "{what} is missing", "缺少：{what}" }
+    missing_value(what: &str) { "{what} needs a value", "{what} 缺少值" }
+    conflict(one: &str, other: &str) { "{one} and {other} do not go together", "{one} 与 {other} 不能同时使用" }
     bad_duration() { "expected a duration such as 30s, 5m, 2h", "请写成 30s、5m、2h 这样的时长" }
     no_duration() { "a pause must last a while, such as 30s, 5m, 2h", "暂停时长不能为零，请写成 30s、5m、2h 这样" }
     not_running() { "the service is not running, so there is no status to show", "服务没有运行，因此没有状态可显示" }

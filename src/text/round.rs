@@ -38,7 +38,7 @@ messages! {
         "{path}：{name} 仍会处于停用状态，因此没有写入：排在后面的文件中写有 enabled = false，或写了不参与的分组",
     }
     see_files(dir: &str) { "files are read in the order of their names: ls {dir}", "各文件按名称顺序读取：ls {dir}" }
-    off_already(name: &str) { "{name} is switched off already; nothing was changed", "{name} 早已停用，未作任何改动" }
+    off_already(name: &str) { "{name} is switched off already; nothing was changed", "{name} 已处于停用状态，未作任何改动" }
     added(name: &str, path: &str) { "{name} added to {path}", "{name} 已添加到 {path}" }
     removed(name: &str, path: &str) { "{name} removed from {path}", "已从 {path} 中删除 {name}" }
     switched_off(name: &str, path: &str) { "{name} came with mirrorwatch and is switched off in {path}", "{name} 是随软件附带的，已在 {path} 中停用" }

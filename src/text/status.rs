@@ -49,6 +49,10 @@ messages! {
         "mirrors.toml is invalid, the last valid one stays in force: {error}",
         "mirrors.toml 有错误，暂按上一次有效的内容运行：{error}",
     }
+    config_invalid_stopped(error: &str) {
+        "mirrors.toml is invalid, the service would not start with it: {error}",
+        "mirrors.toml 有错误，服务无法以此启动：{error}",
+    }
     paused(end: &str) { "paused {end}; probing goes on, nothing is written", "已暂停{end}；继续探测，但不写入" }
     paused_stopped(end: &str) { "paused {end}; once started, it probes and writes nothing", "已暂停{end}；启动后只探测，不写入" }
     engine_paused(engine: &str, end: &str) { "{engine} is paused {end}; its list is left alone", "{engine} 已暂停{end}；不再改动它的列表" }
