@@ -431,7 +431,7 @@ proptest! {
     #[test]
     fn an_edit_of_local_toml_never_panics_and_leaves_toml(text in nearly(), shipped: bool) {
         let url: MirrorUrl = "https://new.example".parse().unwrap();
-        for edited in [config::local::with_mirror(&text, "new", &url, config::local::Standing::New), config::local::without_mirror(&text, "a", shipped)]
+        for edited in [config::local::with_mirror(&text, "new", &url, config::local::Standing::New), config::local::without_mirror(&text, "a", shipped.then_some(&url))]
             .into_iter()
             .flatten()
         {

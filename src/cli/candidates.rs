@@ -116,7 +116,7 @@ pub fn remove(global: &Global, name: &str, out: &mut Out) -> Result<Exit, Error>
     }
     let before = read(&path)?;
     let text = before.as_ref().map_or("", |(text, _)| text);
-    let after = local::without_mirror(text, &known.name, shipped)
+    let after = local::without_mirror(text, &known.name, shipped.then_some(&known.url))
         .map_err(|error| not_edited(global, &path, &error))?;
     valid(global, &path, &after)?;
     write(&path, &after, before.as_ref().map(|(_, snapshot)| snapshot))?;

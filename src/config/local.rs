@@ -204,26 +204,30 @@ pub fn with_mirror(
     Ok(changes.iter().rev().fold(before.to_owned(), splice_in))
 }
 
-/// The text without the mirror `name`. A `shipped` one, which another file defines, gets `enabled = false` here
-/// instead, because the file that defines it is not ours to edit.
+/// The text without the mirror `name`. One that another file defines, `shipped` at a URL, gets `enabled = false`
+/// here instead, because the file that defines it is not ours to edit. The URL is written down with it: an upgrade
+/// may drop that mirror, and a name alone would then be an error.
 ///
 /// # Errors
 /// [`EditError::Unknown`], or the file cannot be edited.
-pub fn without_mirror(before: &str, name: &str, shipped: bool) -> Result<String, EditError> {
+pub fn without_mirror(before: &str, name: &str, shipped: Option<&MirrorUrl>) -> Result<String, EditError> {
     let entries = entries(before)?;
     let found = entries.iter().position(|entry| entry.name.as_deref() == Some(name));
     match (found.map(|at| &entries[at]), shipped) {
-        (None, false) => Err(EditError::Unknown { name: name.to_owned() }),
-        (None, true) => {
-            Ok(append(before, &[format!("name = {}", basic(name)), "enabled = false".to_owned()]))
+        (None, None) => Err(EditError::Unknown { name: name.to_owned() }),
+        (None, Some(url)) => {
+            let (name, url) = (format!("name = {}", basic(name)), format!("url = {}", basic(url.as_str())));
+            Ok(append(before, &[name, url, "enabled = false".to_owned()]))
         }
-        (Some(Entry { enabled: Some((place, _)), .. }), true) => Ok(splice(before, place.clone(), "false")),
-        (Some(entry), true) => {
+        (Some(Entry { enabled: Some((place, _)), .. }), Some(_)) => {
+            Ok(splice(before, place.clone(), "false"))
+        }
+        (Some(entry), Some(_)) => {
             let line = format!("{}enabled = false", line_end(before));
             let end = end_of_line(before, entry.end);
             Ok(splice(before, end..end, &line))
         }
-        (Some(entry), false) => Ok(cut(before, entry)),
+        (Some(entry), None) => Ok(cut(before, entry)),
     }
 }
 
@@ -383,7 +387,7 @@ note = \"慢\"
             with_mirror(FILE, "10.0.0.1:5000", &url("http://10.0.0.1:5000"), Standing::New),
             Ok(enabled)
         );
-        let shipped = without_mirror("", "DaoCloud", true).unwrap();
+        let shipped = without_mirror("", "DaoCloud", Some(&url("https://docker.m.daocloud.io"))).unwrap();
         let again = with_mirror(&shipped, "DaoCloud", &url("https://docker.m.daocloud.io"), Standing::New);
         assert_eq!(again, Ok(shipped.replace("false", "true")));
     }
@@ -443,26 +447,32 @@ note = \"慢\"
     #[test]
     fn a_mirror_of_ones_own_goes_with_the_comment_that_touches_it_and_nothing_else() {
         let cellar = FILE.find("# the old one").unwrap()..FILE.rfind("[[mirror]]").unwrap();
-        let without = without_mirror(FILE, "cellar", false).unwrap();
+        let without = without_mirror(FILE, "cellar", None).unwrap();
         assert_eq!(without, splice(FILE, cellar, ""));
         let office = FILE.find("[[mirror]]  # 主").unwrap()..FILE.find("# the old one").unwrap();
-        assert_eq!(without_mirror(FILE, "office", false).unwrap(), splice(FILE, office, ""));
+        assert_eq!(without_mirror(FILE, "office", None).unwrap(), splice(FILE, office, ""));
     }
 
     #[test]
     fn the_head_of_a_file_stays_even_where_it_touches_the_first_mirror() {
         let file = "# head\n[[mirror]]\nname = \"a\"\nurl = \"https://a\"\n";
-        assert_eq!(without_mirror(file, "a", false).unwrap(), "# head\n");
+        assert_eq!(without_mirror(file, "a", None).unwrap(), "# head\n");
     }
 
     #[test]
     fn a_shipped_mirror_is_disabled_and_keeps_what_is_said_of_it() {
-        let after = without_mirror(FILE, "DaoCloud", true).unwrap();
+        let after = without_mirror(FILE, "DaoCloud", Some(&url("https://x.example"))).unwrap();
         assert_eq!(after, FILE.replace("note = \"慢\"\n", "note = \"慢\"\nenabled = false\n"));
-        let after = without_mirror(FILE, "1ms", true).unwrap();
-        assert_eq!(after.strip_prefix(FILE), Some("\n[[mirror]]\nname = \"1ms\"\nenabled = false\n"));
+        let after = without_mirror(FILE, "1ms", Some(&url("https://x.example"))).unwrap();
+        assert_eq!(
+            after.strip_prefix(FILE),
+            Some("\n[[mirror]]\nname = \"1ms\"\nurl = \"https://x.example\"\nenabled = false\n")
+        );
         let override_on = "[[mirror]]\nname = \"a\"\nenabled = true # x\n";
-        assert_eq!(without_mirror(override_on, "a", true).unwrap(), override_on.replace("true", "false"));
+        assert_eq!(
+            without_mirror(override_on, "a", Some(&url("https://x.example"))).unwrap(),
+            override_on.replace("true", "false")
+        );
     }
 
     #[test]
@@ -471,18 +481,22 @@ note = \"慢\"
         let after = with_mirror(&file, "x", &url("https://x.example"), Standing::New).unwrap();
         let added = after.strip_prefix(&file).unwrap();
         assert_eq!(added, "\r\n[[mirror]]\r\nname = \"x\"\r\nurl = \"https://x.example\"\r\n");
-        assert_eq!(without_mirror(&after, "x", false).unwrap(), file);
-        let disabled = without_mirror(&file, "DaoCloud", true).unwrap();
+        assert_eq!(without_mirror(&after, "x", None).unwrap(), file);
+        let disabled = without_mirror(&file, "DaoCloud", Some(&url("https://x.example"))).unwrap();
         assert!(disabled.contains("note = \"慢\"\r\nenabled = false\r\n# the end"));
         let no_end = file.trim_end().trim_end_matches("# the end").trim_end();
-        assert!(without_mirror(no_end, "DaoCloud", true).unwrap().ends_with("\"慢\"\r\nenabled = false"));
+        assert!(
+            without_mirror(no_end, "DaoCloud", Some(&url("https://x.example")))
+                .unwrap()
+                .ends_with("\"慢\"\r\nenabled = false")
+        );
     }
 
     #[test]
     fn what_was_added_and_removed_leaves_no_trace() {
         for file in [FILE, "# only a head\n", "[[mirror]]\nname = \"a\"\nurl = \"https://a\"\n"] {
             let after = with_mirror(file, "x", &url("https://x.example"), Standing::New).unwrap();
-            assert_eq!(without_mirror(&after, "x", false).unwrap(), file);
+            assert_eq!(without_mirror(&after, "x", None).unwrap(), file);
         }
     }
 
@@ -492,9 +506,9 @@ note = \"慢\"
             with_mirror("mirror = [{ name = \"a\" }]\n", "x", &url("https://x"), Standing::New),
             Err(EditError::Inline)
         );
-        let unknown = without_mirror(FILE, "x", false).unwrap_err();
+        let unknown = without_mirror(FILE, "x", None).unwrap_err();
         assert_eq!(unknown.to_string(), "there is no mirror named \"x\"");
-        let syntax = without_mirror("# 头\n  = 1", "x", false).unwrap_err();
+        let syntax = without_mirror("# 头\n  = 1", "x", None).unwrap_err();
         assert!(syntax.to_string().starts_with("line 2, column 3: "), "{syntax}");
         assert!(syntax.render(Lang::Zh).starts_with("第 2 行第 3 列："));
     }
