@@ -15,7 +15,7 @@ step() { # step NAME COMMAND...: runs on after a failure, so that one run tells 
 }
 
 # What each program is for: dockerd and its containerd and runc (the real engine), docker-registry (the real
-# registry), skopeo (puts an image into it), systemd-analyze (reads the unit), cc (links the program).
+# registry), skopeo (puts an image into it), systemd-analyze (reads the unit), cc (compiles SQLite, links).
 programs=(dockerd docker containerd runc docker-registry skopeo systemd-analyze cc)
 packages=(docker.io containerd runc docker-registry skopeo systemd gcc libc6-dev)
 missing() {

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use mirrorwatch::reason::{ChangeKind, ProblemKind, ReasonKind};
 use mirrorwatch::status::json::{Layout, to_string};
-use mirrorwatch::status::text::{Span, View, render};
+use mirrorwatch::status::text::{Span, View, moment, render};
 use mirrorwatch::status::{
     Engine, EnginePause, EngineState, Network, Reason, ServiceState, Status, Verdict, health::Trouble,
 };
@@ -302,4 +302,29 @@ fn what_is_published_is_what_is_read_and_the_runtime_directory_goes_first() {
     let newer = Status { generated_at: NOW + std::time::Duration::from_secs(60), ..status };
     newer.write(runtime.path()).unwrap();
     assert_eq!(Status::read(runtime.path(), state.path()).unwrap(), newer);
+}
+
+#[test]
+fn an_engine_without_a_version_is_named_without_one() {
+    let mut status = full();
+    status.engines[0].version = None;
+    for lang in [Lang::En, Lang::Zh] {
+        let text = render(&status, &view(lang, None));
+        let line = text.lines().find(|line| line.starts_with("docker ")).unwrap();
+        assert!(line.starts_with("docker  ") && !line.contains(" - "), "{line}");
+    }
+}
+
+#[test]
+fn a_time_of_today_is_a_clock_and_another_has_its_date() {
+    let hours = |n: u64| NOW + std::time::Duration::from_secs(n * 3600);
+    assert_eq!(moment(hours(2), NOW), "14:00 UTC");
+    assert_eq!(moment(hours(26), NOW), "2026-11-21 14:00 UTC");
+}
+
+#[test]
+fn one_mirror_is_not_taken_in_turns() {
+    let mut status = full();
+    status.mirrors.retain(|mirror| mirror.selected.is_none_or(|place| place == 1));
+    assert!(render(&status, &view(Lang::Zh, None)).starts_with("一切正常：通过 DaoCloud 拉取镜像。"));
 }

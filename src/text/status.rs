@@ -127,7 +127,7 @@ messages! {
     network_unknown() { "network -", "网络 -" }
     as_of(age: &str) { "as of {age} ago", "{age}前的数据" }
     and() { ", ", "，" }
-    more_lines(count: usize) { "… {count} more lines", "…… 还有 {count} 行" }
+    more_lines(count: usize) { "… more lines: {count}", "…… 还有 {count} 行" }
 
     // Ages. Units are fixed, so that a column reads downwards.
     seconds(n: u64) { "{n} s", "{n} 秒" }
