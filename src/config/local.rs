@@ -82,7 +82,7 @@ impl fmt::Display for EditError {
 
 impl std::error::Error for EditError {}
 
-/// As [`super::load`], with `text` in the place of [`file`]: what shows whether an edit would be valid before it
+/// As [`super::load`], with `text` in the place of [`file()`]: what shows whether an edit would be valid before it
 /// is written.
 ///
 /// # Errors
