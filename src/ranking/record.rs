@@ -86,16 +86,23 @@ impl Fault {
     }
 }
 
-/// The seconds that a reference pull would have taken at one rehearsal's own figures.
+/// What one rehearsal alone measured.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Round {
     at: Moment,
-    seconds: f32,
+    /// Seconds of a reference pull in which nothing comes.
+    wait: f32,
+    /// Seconds for each byte, where enough of them came to tell.
+    pace: Option<f32>,
 }
 
 impl Round {
-    pub(crate) fn seconds(self) -> f64 {
-        f64::from(self.seconds)
+    pub(crate) fn wait(self) -> f64 {
+        f64::from(self.wait)
+    }
+
+    pub(crate) fn pace(self) -> Option<f64> {
+        self.pace.map(f64::from)
     }
 }
 

@@ -1,7 +1,7 @@
 //! A record's figures: the predicted seconds of a reference pull, and what it costs to try a mirror.
 
 use super::Policy;
-use super::record::Record;
+use super::record::{Record, Round};
 
 /// The reference pull: 30 MiB ...
 pub const REFERENCE_BYTES: f64 = 30.0 * 1024.0 * 1024.0;
@@ -15,16 +15,33 @@ const UNKNOWN_FIRST_BYTE: f64 = 10.0;
 /// is known is in its figure already.
 const UNEXPECTED: f64 = 0.01;
 
-/// Seconds of a reference pull: to the manifest, to a layer's first byte, for each byte.
-pub(super) fn reference_seconds(chain: f64, layer: f64, pace: f64) -> f64 {
-    chain + FIRST_BYTES * layer + REFERENCE_BYTES * pace
+/// Seconds of a reference pull in which nothing comes: to the manifest, and to the layers' first bytes.
+pub(super) fn reference_wait(chain: f64, layer: f64) -> f64 {
+    chain + FIRST_BYTES * layer
 }
 
 /// The predicted seconds of a reference pull, divided by how often the mirror succeeds; `None` while its speed
 /// or its first byte has not been measured.
 pub fn predicted_seconds(record: &Record, policy: &Policy) -> Option<f64> {
     let measured = record.layer().mean().is_some() && record.pace().mean().is_some();
-    measured.then(|| Figure::of(record, policy).predicted())
+    measured.then(|| Figure::of(record, policy, Assumed::default()).predicted())
+}
+
+/// What is taken for a mirror's speed where its images were too small to tell.
+///
+/// It is that of the slowest of those it is compared with, and when nobody's is known it is left out: what
+/// remains, the waiting, is what small images are made of.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Assumed {
+    /// Seconds for each byte.
+    pace: f64,
+}
+
+impl Assumed {
+    /// From those that are compared.
+    pub(super) fn of<'a>(records: impl Iterator<Item = &'a Record>) -> Self {
+        Self { pace: records.filter_map(|record| record.pace().mean()).fold(0.0, f64::max) }
+    }
 }
 
 /// What a mirror is compared by. Always finite and above zero.
@@ -34,6 +51,8 @@ pub(super) struct Figure {
     seconds: f64,
     /// The same without.
     mean: f64,
+    /// Seconds for each byte, measured or assumed.
+    pace: f64,
     success: f64,
     /// The share of the images that count which it is not known to refuse.
     covers: f64,
@@ -42,17 +61,14 @@ pub(super) struct Figure {
 }
 
 impl Figure {
-    /// What is not measured is taken for as bad as a live mirror can be: the least speed, the longest wait.
-    pub(super) fn of(record: &Record, policy: &Policy) -> Self {
-        #[expect(clippy::cast_precision_loss, reason = "a limit of 2^53 bytes per second is no limit")]
-        let slowest = 1.0 / (policy.min_speed.max(1) as f64);
-        let (chain, layer, pace) = (record.chain(), record.layer(), record.pace());
-        let mean = reference_seconds(
-            chain.mean().unwrap_or(0.0),
-            layer.mean().unwrap_or(UNKNOWN_FIRST_BYTE),
-            pace.mean().unwrap_or(slowest),
-        );
-        let deviation = reference_seconds(chain.deviation(), layer.deviation(), pace.deviation());
+    /// Of a record, beside others. A first byte that was not measured is taken to come as late as it may.
+    pub(super) fn of(record: &Record, policy: &Policy, assumed: Assumed) -> Self {
+        let (chain, layer) = (record.chain(), record.layer());
+        let pace = record.pace().mean().unwrap_or(assumed.pace);
+        let wait = reference_wait(chain.mean().unwrap_or(0.0), layer.mean().unwrap_or(UNKNOWN_FIRST_BYTE));
+        let mean = wait + REFERENCE_BYTES * pace;
+        let deviation = reference_wait(chain.deviation(), layer.deviation())
+            + REFERENCE_BYTES * record.pace().deviation();
         // One image more that is not refused, in thought: asking for a second one must not make a mirror
         // that serves all of them differ from one that was asked for a single one.
         #[expect(clippy::cast_precision_loss, reason = "nobody has 2^53 images")]
@@ -63,6 +79,7 @@ impl Figure {
         Self {
             seconds: (mean + deviation).max(f64::MIN_POSITIVE),
             mean: mean.max(f64::MIN_POSITIVE),
+            pace,
             success: record.success().unwrap_or(1.0),
             covers,
             refusal: chain.mean().unwrap_or(0.0),
@@ -74,8 +91,9 @@ impl Figure {
         Self { seconds: self.mean, ..self }
     }
 
-    /// The same mirror, had its pull taken `seconds`.
-    fn with(self, seconds: f64) -> Self {
+    /// What this rehearsal of the mirror alone gives.
+    fn in_round(self, round: Round) -> Self {
+        let seconds = round.wait() + REFERENCE_BYTES * round.pace().unwrap_or(self.pace);
         Self { seconds: seconds.max(f64::MIN_POSITIVE), ..self }
     }
 
@@ -114,13 +132,12 @@ pub(super) fn own_figures<'a>(
 ) -> Option<impl Iterator<Item = Figure> + use<'a>> {
     let rounds = usize::try_from(policy.rounds).unwrap_or(usize::MAX);
     let (own, figure) = (record.rounds(), *figure);
-    (own.len() >= rounds)
-        .then(|| own.iter().rev().take(rounds).map(move |round| figure.with(round.seconds())))
+    (own.len() >= rounds).then(|| own.iter().rev().take(rounds).map(move |round| figure.in_round(*round)))
 }
 
 /// The figure that the last rehearsal alone gives.
 pub(super) fn last_figure(record: &Record, figure: &Figure) -> Option<Figure> {
-    record.rounds().last().map(|round| figure.with(round.seconds()))
+    record.rounds().last().map(|round| figure.in_round(*round))
 }
 
 /// Whether a challenger has proved to be `margin` faster than an incumbent: by its smoothed figure, and by its
@@ -142,7 +159,7 @@ pub(super) fn proved_faster(
 impl Figure {
     /// A mirror made up of numbers, whose success is certain and whose deviation is nothing.
     pub(super) fn made_up(seconds: f64, covers: f64, refusal: f64) -> Self {
-        Self { seconds, mean: seconds, success: 1.0, covers, refusal }
+        Self { seconds, mean: seconds, pace: 0.0, success: 1.0, covers, refusal }
     }
 }
 
@@ -207,11 +224,21 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_measured_is_taken_for_as_bad_as_a_live_mirror_can_be() {
+    fn an_unknown_speed_is_taken_for_the_slowest_known_or_left_out() {
         let policy = Policy::default();
-        let unknown = Figure::of(&Record::default(), &policy);
-        let worst = Figure::of(&record(&[Some((0.0, 10.0, 0.0625)); 40]), &policy);
-        assert!((unknown.cost() / worst.cost() - 1.0).abs() < 0.01);
+        let (known, mut unknown) = (record(&[Some((0.2, 0.1, 1.0)); 12]), record(&[]));
+        let mut small = Observation::new(Timestamp::default(), Depth::Rehearse);
+        small.stages.layer = Some(Duration::from_millis(100));
+        small.stages.manifest = Some(Duration::from_millis(200));
+        for _ in 0..40 {
+            unknown.observe(&small, &policy);
+        }
+        let cost = |record: &Record, beside: &[&Record]| {
+            Figure::of(record, &policy, Assumed::of(beside.iter().copied())).cost()
+        };
+        assert!((cost(&unknown, &[&unknown, &known]) / cost(&known, &[&known]) - 1.0).abs() < 0.03);
+        assert!((cost(&unknown, &[&unknown]) - 0.4).abs() < 0.02);
+        assert_eq!(predicted_seconds(&unknown, &policy), None);
     }
 
     #[test]
@@ -230,7 +257,7 @@ mod tests {
             let rehearsals: Vec<_> = speeds.iter().map(|speed| Some((0.0, 0.0, *speed))).collect();
             let (challenger, incumbent) = (record(&rehearsals), record(&[Some((0.0, 0.0, 1.0)); 12]));
             let policy = Policy { margin, ..policy.clone() };
-            let figure = |record| Figure::of(record, &policy);
+            let figure = |record| Figure::of(record, &policy, Assumed::default());
             proved_faster((&challenger, &figure(&challenger)), &figure(&incumbent), &policy, Figure::cost)
         };
         // Two good rehearsals are not three.

@@ -164,7 +164,7 @@ fn store_name(store: Option<ImageStore>) -> &'static str {
 /// What the store cannot live with, after "the classic store: ".
 const fn describe(quirk: Quirk) -> &'static str {
     match quirk {
-        Quirk::HeadNotFound => "HEAD of a manifest answers 404",
+        Quirk::HeadNotFound => "HEAD of a manifest is refused",
         Quirk::HeadWrongType => "HEAD of a manifest answers with another media type",
         Quirk::HeadWithoutLength => "HEAD of a manifest answers without a length",
         Quirk::HeadWithoutType => "HEAD of a manifest answers without a media type",

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use super::moment::{Moment, narrow};
+use super::moment::narrow;
 use super::{Fault, Record, Rest, Round, Run, Standing, images, smoothed};
 use crate::image::Image;
 use crate::observation::{Depth, Failure, Observation, Stage, Stages};
 use crate::ranking::Policy;
-use crate::ranking::score::reference_seconds;
+use crate::ranking::score::reference_wait;
 use crate::reason::FailureKind;
 use crate::timestamp::Timestamp;
 
@@ -267,23 +267,24 @@ impl Record {
         }
     }
 
-    /// Keeps this rehearsal's own figure. Rehearsals in quick succession are one: the worse of them.
+    /// Keeps what this rehearsal alone measured. Rehearsals in quick succession are one: the worse of them.
     fn count_round(&mut self, observation: &Observation, policy: &Policy) {
-        let (Some(layer), Some(pace)) = (observation.stages.layer, pace(observation).or(self.pace.mean()))
-        else {
-            return;
-        };
+        let Some(layer) = observation.stages.layer else { return };
         let chain = chain(&observation.stages).or(self.chain.mean()).unwrap_or(0.0);
-        let own = narrow(reference_seconds(chain, seconds(layer), pace));
-        let at = Moment::from(observation.at);
+        let round = Round {
+            at: observation.at.into(),
+            wait: narrow(reference_wait(chain, seconds(layer))),
+            pace: pace(observation).map(narrow),
+        };
         // Jitter shortens the pauses between rehearsals, so half of one must do. A round that lies ahead
         // is what a clock that was set back has left behind.
         let apart = policy.decide / 2;
         match self.rounds.last_mut() {
-            Some(last) if last.at <= at && at.time().since(last.at.time()) < apart => {
-                last.seconds = last.seconds.max(own);
+            Some(last) if last.at <= round.at && observation.at.since(last.at.time()) < apart => {
+                last.wait = last.wait.max(round.wait);
+                last.pace = last.pace.into_iter().chain(round.pace).reduce(f32::max);
             }
-            Some(_) | None => self.rounds.push(Round { at, seconds: own }),
+            Some(_) | None => self.rounds.push(round),
         }
         let most = ROUNDS.max(usize::try_from(policy.rounds).unwrap_or(ROUNDS));
         if self.rounds.len() > most {

@@ -195,8 +195,9 @@ fn rehearsals_in_quick_succession_are_one_round_and_count_with_the_worse_of_them
         observation.bytes_per_second = Some(speed);
         record.observe(&observation, &policy());
     }
-    let rounds: Vec<f64> = record.rounds().iter().map(|round| round.seconds().round()).collect();
-    assert_eq!(rounds, [32.0, 8.0, 8.0]);
+    let speeds: Vec<Option<f64>> =
+        record.rounds().iter().map(|round| round.pace().map(|pace| (1e-6 / pace).round())).collect();
+    assert_eq!(speeds, [Some(1.0), Some(4.0), Some(4.0)]);
 }
 
 #[test]

@@ -8,8 +8,8 @@ use super::{Candidate, Current};
 use crate::mirror::{Mirror, MirrorUrl, Scheme};
 use crate::observation::ImageStore;
 use crate::ranking::Policy;
-use crate::ranking::record::Record;
-use crate::ranking::score::{Figure, predicted_seconds, proved_faster};
+use crate::ranking::record::{Record, Standing};
+use crate::ranking::score::{Assumed, Figure, predicted_seconds, proved_faster};
 use crate::ranking::verdict::{Reason, Verdict, own_reasons};
 use crate::reason::ReasonKind;
 use crate::timestamp::Timestamp;
@@ -46,13 +46,18 @@ pub(super) fn judge_each<'a>(
     let places: HashMap<&MirrorUrl, usize> =
         current.list.iter().enumerate().rev().map(|(place, url)| (url, place)).collect();
     let backends = backends(&candidates);
+    let live = candidates
+        .iter()
+        .map(|candidate| candidate.record)
+        .filter(|record| record.standing() == Standing::Live);
+    let assumed = Assumed::of(live);
     let mut judged: Vec<Judged<'a>> = candidates
         .iter()
         .zip(backends)
         .map(|(Candidate { mirror, record }, backend)| Judged {
             mirror,
             record,
-            figure: Figure::of(record, policy),
+            figure: Figure::of(record, policy, assumed),
             place: places.get(&mirror.url).copied(),
             backend,
             reasons: own_reasons(now, policy, mirror, record),
@@ -100,7 +105,7 @@ pub(super) fn judge_by_upstream(
     else {
         return;
     };
-    let figure = Figure::of(upstream, policy);
+    let figure = Figure::of(upstream, policy, Assumed::default());
     for one in judged.iter_mut().filter(|one| one.is_live()) {
         let Some(own) = predicted_seconds(one.record, policy) else { continue };
         let slower = if ideal || one.place.is_none() {
