@@ -23,8 +23,7 @@ pub(super) fn reference_wait(chain: f64, layer: f64) -> f64 {
 /// The predicted seconds of a reference pull, divided by how often the mirror succeeds; `None` while its speed
 /// or its first byte has not been measured.
 pub fn predicted_seconds(record: &Record, policy: &Policy) -> Option<f64> {
-    let measured = record.layer().mean().is_some() && record.pace().mean().is_some();
-    measured.then(|| Figure::of(record, policy, Assumed::default()).predicted())
+    Figure::of(record, policy, Assumed::default()).known(record)
 }
 
 /// What is taken for a mirror's speed where its images were too small to tell.
@@ -100,6 +99,12 @@ impl Figure {
     /// The seconds of a pull, divided by how often it succeeds.
     pub(super) fn predicted(&self) -> f64 {
         self.seconds / self.success
+    }
+
+    /// The same, where nothing of it is assumed.
+    pub(super) fn known(&self, record: &Record) -> Option<f64> {
+        let measured = record.layer().mean().is_some() && record.pace().mean().is_some();
+        measured.then(|| self.predicted())
     }
 
     /// The seconds that one try costs, whether it serves or refuses.

@@ -11,7 +11,6 @@ pub use change::Change;
 
 use super::Policy;
 use super::record::{Coverage, Record, Standing};
-use super::score::predicted_seconds;
 use super::verdict::{Reason, Verdict};
 use crate::image::Image;
 use crate::mirror::{Mirror, MirrorUrl};
@@ -216,10 +215,13 @@ fn conclude(
         places: chosen.iter().map(|candidate| judged[*candidate].figure).collect(),
         outside: outside.map(|(one, _)| one.figure).min_by(|a, b| a.cost().total_cmp(&b.cost())),
     };
+    let contends: Vec<bool> =
+        judged.iter().zip(&selected).map(|(one, place)| contest.contends(one, *place)).collect();
     let mut entries: Vec<(Entry, f64)> = judged
-        .iter()
-        .zip(&selected)
-        .map(|(one, place)| (entry(one, *place, policy, contest.contends(one, *place)), one.figure.cost()))
+        .into_iter()
+        .zip(selected.into_iter().zip(contends))
+        .map(|(one, (place, contends))| (one.figure.cost(), entry(one, place, policy, contends)))
+        .map(|(cost, entry)| (entry, cost))
         .collect();
     // The sort is stable, and the candidates are in order of their URLs.
     entries.sort_by(|(a, a_cost), (b, b_cost)| {
@@ -235,19 +237,19 @@ fn conclude(
     selection
 }
 
-fn entry(one: &Judged<'_>, place: Option<usize>, policy: &Policy, contends: bool) -> Entry {
+fn entry(one: Judged<'_>, place: Option<usize>, policy: &Policy, contends: bool) -> Entry {
     Entry {
         name: one.mirror.name.clone(),
         url: one.mirror.url.clone(),
         upstream: one.mirror.upstream.clone(),
         verdict: Verdict::of(&one.reasons),
         selected: place.map(|place| place + 1),
-        reasons: one.reasons.clone(),
-        predicted_seconds: predicted_seconds(one.record, policy),
+        reasons: one.reasons,
+        predicted_seconds: one.figure.known(one.record),
         success: one.record.success(),
         coverage: one.record.coverage(&policy.images),
         contends,
-        ask_for: one.content.stale.as_ref().map(|stale| stale.image.clone()),
+        ask_for: one.content.stale.map(|stale| stale.image),
     }
 }
 

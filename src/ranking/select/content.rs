@@ -10,7 +10,7 @@
 //! image had been created, or had been seen, for an hour. What claims to have been created later than
 //! the right image is the new image to all appearance, and must disagree for an hour itself.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::image::{Digest, Image};
@@ -138,33 +138,35 @@ struct Judgement {
 
 impl<'a> Count<'a> {
     fn of(votes: &[Vote<'a>]) -> Self {
-        // Several names with one backend have one vote, from the first time it was cast to the last.
-        let mut spans: HashMap<(&Digest, Option<usize>), (Timestamp, Timestamp)> = HashMap::new();
-        let mut parties: BTreeMap<&Digest, Party<'a>> = BTreeMap::new();
-        for vote in votes {
-            let (since, at) = (vote.tag.since(), vote.tag.at());
-            let backend = vote.voter.map(|voter| voter.backend);
-            let span = spans.entry((vote.tag.digest(), backend)).or_insert((since, at));
-            *span = (span.0.min(since), span.1.max(at));
-            let party = parties.entry(vote.tag.digest()).or_insert_with(|| Party {
-                digest: vote.tag.digest(),
-                created: None,
-                first_seen: since,
-                spans: Spans::default(),
+        let mut numbers: BTreeMap<&Digest, usize> = BTreeMap::new();
+        let mut parties: Vec<Party<'a>> = Vec::new();
+        let mut cast: Vec<(usize, Option<usize>, Timestamp, Timestamp)> = Vec::with_capacity(votes.len());
+        for Vote { voter, tag } in votes {
+            let number = *numbers.entry(tag.digest()).or_insert_with(|| {
+                parties.push(Party {
+                    digest: tag.digest(),
+                    created: None,
+                    first_seen: tag.since(),
+                    spans: Spans::default(),
+                });
+                parties.len() - 1
             });
-            party.created = party.created.max(vote.tag.created());
-            party.first_seen = party.first_seen.min(since);
+            let party = &mut parties[number];
+            party.created = party.created.max(tag.created());
+            party.first_seen = party.first_seen.min(tag.since());
+            cast.push((number, voter.map(|voter| voter.backend), tag.since(), tag.at()));
         }
+        // Several names with one backend have one vote, from the first time it was cast to the last.
+        cast.sort_unstable();
         let mut all = Spans::default();
-        for ((digest, _), (since, at)) in spans {
+        for same in cast.chunk_by(|a, b| (a.0, a.1) == (b.0, b.1)) {
+            let since = same.iter().map(|vote| vote.2).min().unwrap_or_default();
+            let at = same.iter().map(|vote| vote.3).max().unwrap_or_default();
             all.push(since, at);
-            if let Some(party) = parties.get_mut(digest) {
-                party.spans.push(since, at);
-            }
+            parties[same[0].0].spans.push(since, at);
         }
         all.sort();
-        let mut parties: Vec<Party<'a>> = parties.into_values().collect();
-        parties.sort_by_key(|party| std::cmp::Reverse(party.spans.starts.len()));
+        parties.sort_by_key(|party| (std::cmp::Reverse(party.spans.starts.len()), party.digest));
         parties.truncate(DIGESTS);
         for party in &mut parties {
             party.spans.sort();

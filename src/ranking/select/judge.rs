@@ -9,7 +9,7 @@ use crate::mirror::{Mirror, MirrorUrl, Scheme};
 use crate::observation::ImageStore;
 use crate::ranking::Policy;
 use crate::ranking::record::{Record, Standing};
-use crate::ranking::score::{Assumed, Figure, predicted_seconds, proved_faster};
+use crate::ranking::score::{Assumed, Figure, proved_faster};
 use crate::ranking::verdict::{Reason, Verdict, own_reasons};
 use crate::reason::ReasonKind;
 use crate::timestamp::Timestamp;
@@ -100,14 +100,11 @@ pub(super) fn judge_by_upstream(
     upstream: Option<&Record>,
     ideal: bool,
 ) {
-    let Some((upstream, theirs)) =
-        upstream.and_then(|record| Some((record, predicted_seconds(record, policy)?)))
-    else {
-        return;
-    };
+    let Some(upstream) = upstream else { return };
     let figure = Figure::of(upstream, policy, Assumed::default());
+    let Some(theirs) = figure.known(upstream) else { return };
     for one in judged.iter_mut().filter(|one| one.is_live()) {
-        let Some(own) = predicted_seconds(one.record, policy) else { continue };
+        let Some(own) = one.figure.known(one.record) else { continue };
         let slower = if ideal || one.place.is_none() {
             own > theirs
         } else {
