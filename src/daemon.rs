@@ -29,7 +29,7 @@ use crate::store::{Store, Switch};
 use crate::timestamp::Timestamp;
 use crate::watch::{Changed, Watcher, watch};
 
-use step::{Action, EngineView, Event, State};
+use step::{Action, EngineView, Event, Proof, State};
 use tell::News;
 
 pub mod network;
@@ -129,6 +129,8 @@ struct Daemon {
     seed: u64,
     /// The last status says that nobody is there any more.
     ended: bool,
+    /// The last status could not be written, and that has been said.
+    unpublished: bool,
     /// Whether all was well in the last status.
     healthy: Option<bool>,
 }
@@ -222,6 +224,7 @@ impl Daemon {
             tidy_at: Instant::now() + TIDY,
             seed,
             ended: false,
+            unpublished: false,
             healthy: None,
         })
     }
@@ -306,7 +309,7 @@ impl Daemon {
     fn wake_at(&self) -> Instant {
         let now = assembly::now();
         // Nothing due at all: an hour is as good as never, and mends a clock that was set.
-        let pause = self.state.next_wake(now).map_or(Duration::from_secs(3600), |at| at.since(now));
+        let pause = self.state.next_wake().map_or(Duration::from_secs(3600), |at| at.since(now));
         Instant::now() + pause.min(Duration::from_secs(3600))
     }
 
@@ -507,15 +510,19 @@ impl Daemon {
                     self.store.add_switch(&switch);
                     self.tell(News::Switch(view::switch(switch)));
                 }
-                if let Some(facts) = &mut self.facts {
-                    facts.mirrors.clone_from(&applied.mirrors);
+                if applied.verified {
+                    if let Some(facts) = &mut self.facts {
+                        facts.mirrors.clone_from(&applied.mirrors);
+                    }
+                    self.verified_at = Some(now);
+                } else {
+                    self.look_at = Instant::now() + LOOK_AWAY;
                 }
-                self.verified_at = Some(now);
                 self.problem = None;
                 self.store.set_fact(SELECTION_FACT, &list);
                 let settings = assembly::docker_settings(&self.config.engines.docker);
                 self.store.set_fact(ENGINE_FACT, &settings);
-                Ok(())
+                Ok(if applied.verified { Proof::Listed } else { Proof::Awaited })
             }
             Err(problem) => {
                 if self.problem.as_ref() != Some(&problem) {
@@ -640,8 +647,18 @@ impl Daemon {
         self.publish_at = None;
         let status = self.status(assembly::now());
         self.tell_health(&status);
-        if let Err(error) = status.write(&self.places.runtime) {
-            error!("{}: write the status: {error}", self.places.runtime.display());
+        let written = status.write(&self.places.runtime).or_else(|_| {
+            // Somebody may have cleared the directory away.
+            std::fs::create_dir_all(&self.places.runtime)?;
+            status.write(&self.places.runtime)
+        });
+        match written {
+            Ok(()) => self.unpublished = false,
+            Err(error) if !self.unpublished => {
+                self.unpublished = true;
+                error!("{}: write the status: {error}", self.places.runtime.display());
+            }
+            Err(_) => {}
         }
         notify_systemd(&[sd_notify::NotifyState::Status(&view::one_line(&status))]);
         if self.kept_at.is_none_or(|at| at.elapsed() >= KEEP_STATUS) {

@@ -49,7 +49,8 @@ impl Problem {
             | ProblemKind::FlagsReset
             | ProblemKind::Overridden
             | ProblemKind::ValidationFailed
-            | ProblemKind::RollbackFailed => State::Refused,
+            | ProblemKind::RollbackFailed
+            | ProblemKind::Contested => State::Refused,
         }
     }
 }

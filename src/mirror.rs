@@ -291,6 +291,14 @@ pub struct Mirror {
     pub note: Option<String>,
 }
 
+impl Mirror {
+    /// Whether it takes part: switched on, and a mirror of Docker Hub, the only registry that dockerd's
+    /// `registry-mirrors` are for.
+    pub fn takes_part(&self) -> bool {
+        self.enabled && self.upstream == DOCKER_HUB
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -223,6 +223,8 @@ words! {
         RollbackFailed = "rollback_failed",
         /// Another mirrorwatch holds the lock.
         Locked = "locked",
+        /// Another program keeps rewriting the list; the service has stopped doing the same.
+        Contested = "contested",
     }
 }
 

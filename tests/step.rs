@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BinaryHeap};
 use std::time::Duration;
 
 use mirrorwatch::daemon::schedule::{Allowance, Pace};
-use mirrorwatch::daemon::step::{Action, EngineView, Event, Settings, State};
+use mirrorwatch::daemon::step::{Action, EngineView, Event, Proof, Settings, State};
 use mirrorwatch::mirror::{DOCKER_HUB, Mirror, MirrorUrl};
 use mirrorwatch::observation::{Depth, Failure, Observation, Outcome, Spent, Stage};
 use mirrorwatch::ranking::Policy;
@@ -49,7 +49,7 @@ struct World {
     tick: Option<Timestamp>,
     samples_become_rehearsals: bool,
     /// What the engine answers to an apply.
-    engine: Result<(), ProblemKind>,
+    engine: Result<Proof, ProblemKind>,
     applies: Vec<(Timestamp, Vec<String>, ChangeKind)>,
     probes: BTreeMap<MirrorUrl, Vec<(Timestamp, Depth)>>,
 }
@@ -106,7 +106,7 @@ impl World {
             count: 0,
             tick: None,
             samples_become_rehearsals: false,
-            engine: Ok(()),
+            engine: Ok(Proof::Listed),
             applies: Vec::new(),
             probes: BTreeMap::new(),
         };
@@ -141,7 +141,7 @@ impl World {
             }
         }
         // One tick is planned at a time, as the loop sleeps once.
-        if let Some(at) = self.state.next_wake(self.now)
+        if let Some(at) = self.state.next_wake()
             && self.tick.is_none_or(|tick| at < tick)
         {
             self.tick = Some(at);
@@ -388,7 +388,7 @@ fn an_engine_that_refuses_is_asked_again_with_growing_pauses() {
     world.engine = Err(ProblemKind::NotTaken);
     world.run(Duration::from_secs(24 * 3600));
     assert!(world.applies.len() > 5 && world.applies.len() < 40, "{}", world.applies.len());
-    world.engine = Ok(());
+    world.engine = Ok(Proof::Listed);
     world.until("the list", |world| world.list() == ["a", "b", "c"]);
 }
 
@@ -406,6 +406,61 @@ fn a_list_that_somebody_else_changed_is_put_right() {
     world.run(Duration::from_secs(3600));
     world.tell(Event::Engine(EngineView::Lists(vec!["https://elsewhere.example".to_owned()])));
     assert_eq!(world.applies.last().unwrap().2, ChangeKind::EngineDiffered);
+}
+
+#[test]
+fn it_gives_way_for_an_hour_to_a_program_that_keeps_rewriting_the_list() {
+    let mut world = World::new(&healthy());
+    world.run(Duration::from_secs(3600));
+    for _ in 0..10 {
+        world.tell(Event::Engine(EngineView::Lists(vec!["https://elsewhere.example".to_owned()])));
+        world.run(Duration::from_secs(60));
+    }
+    let contests = world.applies.iter().filter(|(_, _, kind)| *kind == ChangeKind::EngineDiffered).count();
+    assert_eq!(contests, 3);
+    assert!(world.state.contested(world.now));
+    world.run(Duration::from_secs(3600));
+    assert!(!world.state.contested(world.now));
+}
+
+#[test]
+fn a_list_whose_reload_is_left_to_others_is_written_once_and_is_not_in_place_yet() {
+    let mut world = World::new(&healthy());
+    world.engine = Ok(Proof::Awaited);
+    world.run(Duration::from_secs(600));
+    assert_eq!(world.applies.len(), 1, "{:?}", world.applies);
+    assert!(!world.state.in_place());
+    let listed = world.state.wanted(&world.state.list);
+    world.tell(Event::Engine(EngineView::Lists(listed)));
+    assert!(world.state.in_place());
+}
+
+#[test]
+fn a_mirror_of_another_registry_is_never_asked_and_never_listed() {
+    let mut world = World::new(&healthy());
+    let other = Mirror { upstream: "quay.io".to_owned(), ..mirror("quay") };
+    world.set("quay", Mood::Serves(99.0 * MB));
+    let mut candidates: Vec<_> = ["a", "b"].map(|name| (mirror(name), Record::default())).into();
+    candidates.push((other, Record::default()));
+    world.tell(Event::Configured { settings: Box::new(settings(false)), candidates });
+    world.run(Duration::from_secs(3600));
+    assert_eq!(world.list(), ["a", "b"]);
+    assert!(!world.probes.contains_key(&url("quay")));
+}
+
+#[test]
+fn every_image_has_its_turn_in_the_rehearsals() {
+    let mut world = World::new(&healthy());
+    let images: Vec<_> = ["a/one", "a/two", "a/three"].map(|image| image.parse().unwrap()).into();
+    let mut changed = settings(false);
+    changed.policy.images.clone_from(&images);
+    let candidates = healthy().map(|(name, _)| (mirror(name), Record::default()));
+    world.tell(Event::Configured { settings: Box::new(changed), candidates: candidates.into() });
+    world.run(Duration::from_secs(8 * 3600));
+    for track in world.state.tracks.values() {
+        let coverage = track.record.coverage(&images).unwrap();
+        assert_eq!((coverage.served, coverage.of), (3, 3), "{}", track.mirror.name);
+    }
 }
 
 #[test]

@@ -151,7 +151,8 @@ pub async fn judge(
     let images = policy.images.clone();
     let prober =
         assembly::prober(config, question.facts).map_err(|error| Error::failed(error.to_string()))?;
-    let mut asked: Vec<Mirror> = question.mirrors.iter().filter(|mirror| mirror.enabled).cloned().collect();
+    let mut asked: Vec<Mirror> =
+        question.mirrors.iter().filter(|mirror| mirror.takes_part()).cloned().collect();
     let upstream =
         assembly::upstream(config).filter(|_| question.depth != Depth::Connect).map(upstream_mirror);
     asked.extend(upstream.clone());

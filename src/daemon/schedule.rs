@@ -67,7 +67,7 @@ pub fn due(
     network_down: bool,
     now: Timestamp,
 ) -> Option<Due> {
-    if track.in_flight.is_some() || !track.mirror.enabled {
+    if track.in_flight.is_some() || !track.mirror.takes_part() {
         return None;
     }
     let record = &track.record;
@@ -162,7 +162,7 @@ fn next_image(
     }
     let images = &settings.policy.images;
     let count = u64::try_from(images.len()).ok().filter(|count| *count > 0)?;
-    let first = usize::try_from(track.turn % count).ok()?;
+    let first = usize::try_from(track.rehearsals % count).ok()?;
     let rotated = images[first..].iter().chain(&images[..first]);
     rotated
         .map(|image| (track.record.image_resting(image, now).unwrap_or(at).max(at), image))

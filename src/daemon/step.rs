@@ -45,8 +45,10 @@ pub struct Track {
     pub record: Record,
     /// The depth of the probe under way.
     pub in_flight: Option<Depth>,
-    /// Counts probes: rotates images, layers and offsets.
+    /// Counts probes: rotates layers and offsets.
     pub turn: u64,
+    /// Counts rehearsals: rotates images, which the many connects between them must not skip.
+    pub rehearsals: u64,
     /// When it last proved that packets travel.
     pub last_good: Option<Timestamp>,
     /// Asked to connect at once, to tell its failure from ours.
@@ -69,6 +71,7 @@ impl Track {
             record,
             in_flight: None,
             turn: 0,
+            rehearsals: 0,
             last_good: None,
             control: false,
             deciding: false,
@@ -121,6 +124,10 @@ pub struct State {
     pub applying: Option<Change>,
     /// The next try after an apply failed, and how many failed in a row.
     retry: Option<(Timestamp, u32)>,
+    /// When the engine's list was put right after somebody else had changed it.
+    contests: Vec<Timestamp>,
+    /// When the last event was taken.
+    taken_at: Timestamp,
 }
 
 /// What happened.
@@ -153,8 +160,8 @@ pub enum Event {
     Applied {
         /// The list that was to be applied.
         list: Vec<MirrorUrl>,
-        /// In place, or the problem.
-        outcome: Result<(), ProblemKind>,
+        /// How well it went, or the problem.
+        outcome: Result<Proof, ProblemKind>,
     },
     /// Somebody applied this list by hand.
     Listed(Vec<MirrorUrl>),
@@ -162,6 +169,15 @@ pub enum Event {
     Paused(Option<Option<Timestamp>>),
     /// Time went by.
     Tick,
+}
+
+/// How sure it is that the engine has a list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Proof {
+    /// Its own API lists it.
+    Listed,
+    /// It is written, and somebody else will see to the reload.
+    Awaited,
 }
 
 /// What is to be done.
@@ -189,6 +205,10 @@ pub enum Action {
     Save(MirrorUrl),
 }
 
+/// So often in [`CONTEST_MEMORY`] a list that somebody else changed is put right.
+const CONTESTS: usize = 3;
+const CONTEST_MEMORY: Duration = Duration::from_secs(3600);
+
 /// A failed apply that wrote nothing is tried again after this; doubling up to [`RETRY_CAP`].
 const RETRY: Duration = Duration::from_secs(30);
 /// An engine that refuses its list for hours is asked once an hour.
@@ -212,12 +232,15 @@ impl State {
             engine: EngineView::Unknown,
             applying: None,
             retry: None,
+            contests: Vec::new(),
+            taken_at: Timestamp::default(),
         }
     }
 
     /// Takes one event and says what is to be done.
     pub fn step(&mut self, event: Event, now: Timestamp) -> Vec<Action> {
         let mut actions = Vec::new();
+        self.taken_at = now;
         match event {
             Event::Configured { settings, candidates } => self.configure(*settings, candidates),
             Event::Observed { url, observation } => self.observed(&url, &observation, now, &mut actions),
@@ -225,6 +248,8 @@ impl State {
             Event::Engine(view) => self.engine_seen(view),
             Event::Applied { list, outcome } => self.applied(list, outcome, now),
             Event::Listed(list) => {
+                // By hand always acts, and settles what was contested.
+                self.contests.clear();
                 self.engine = EngineView::Lists(self.wanted(&list));
                 self.list = list;
                 self.owned = true;
@@ -316,7 +341,7 @@ impl State {
         let list = self.list.clone();
         let mut others: Vec<(u8, MirrorUrl)> = self
             .all_tracks()
-            .filter(|track| track.mirror.enabled && track.mirror.url != *suspect)
+            .filter(|track| track.mirror.takes_part() && track.mirror.url != *suspect)
             .map(|track| {
                 let rank = if list.contains(&track.mirror.url) {
                     0
@@ -369,17 +394,23 @@ impl State {
         }
     }
 
-    fn applied(&mut self, list: Vec<MirrorUrl>, outcome: Result<(), ProblemKind>, now: Timestamp) {
+    fn applied(&mut self, list: Vec<MirrorUrl>, outcome: Result<Proof, ProblemKind>, now: Timestamp) {
         let change = self.applying.take();
         match outcome {
-            Ok(()) => {
+            Ok(proof) => {
                 if change.is_some_and(|change| change.faster) {
                     self.last_faster = Some(now);
                 }
-                self.engine = EngineView::Lists(self.wanted(&list));
+                self.retry = match proof {
+                    Proof::Listed => {
+                        self.engine = EngineView::Lists(self.wanted(&list));
+                        None
+                    }
+                    // The next look at the engine shows it; asking again before would only be noise.
+                    Proof::Awaited => Some((now + RETRY_CAP, 0)),
+                };
                 self.list = list;
                 self.owned = true;
-                self.retry = None;
             }
             Err(kind) => {
                 let failed = self.retry.map_or(1, |(_, failed)| failed.saturating_add(1));
@@ -401,7 +432,8 @@ impl State {
                     | ProblemKind::ValidationFailed
                     | ProblemKind::ReloadFailed
                     | ProblemKind::NotTaken
-                    | ProblemKind::RollbackFailed => pause,
+                    | ProblemKind::RollbackFailed
+                    | ProblemKind::Contested => pause,
                 };
                 self.retry = Some((now + pause, failed));
                 self.engine = EngineView::Problem(kind);
@@ -456,7 +488,8 @@ impl State {
         if self.network.is_down() || self.paused.is_some() || self.applying.is_some() {
             return;
         }
-        if self.retry.is_some_and(|(at, _)| at > now) {
+        // A list that waits for somebody else's reload has not failed: another one may follow it at once.
+        if self.retry.is_some_and(|(at, failed)| at > now && (failed > 0 || change.is_none())) {
             return;
         }
         // A member without a record, as after the database was lost, is rehearsed before it is judged.
@@ -481,6 +514,12 @@ impl State {
             return;
         }
         let kind = if self.owned { ChangeKind::EngineDiffered } else { ChangeKind::First };
+        if change.is_none() && self.owned && matches!(self.engine, EngineView::Lists(_)) {
+            if self.contested(now) {
+                return;
+            }
+            self.contests.push(now);
+        }
         let change = change.unwrap_or(Change {
             kind,
             subject: None,
@@ -516,6 +555,7 @@ impl State {
             let Some(track) = self.track_mut(&url) else { continue };
             track.in_flight = Some(task.depth);
             track.turn += 1;
+            track.rehearsals += u64::from(task.depth == Depth::Rehearse);
             let turn = track.turn;
             actions.push(Action::Probe { url, depth: task.depth, image: task.image, turn });
         }
@@ -532,8 +572,15 @@ impl State {
         schedule::due(&self.settings, track, selected, is_upstream, self.network.is_down(), now)
     }
 
-    /// When the next probe, retry or end of a pause is due.
-    pub fn next_wake(&self, now: Timestamp) -> Option<Timestamp> {
+    /// Whether another program keeps rewriting the list: then we stop doing the same.
+    pub fn contested(&self, now: Timestamp) -> bool {
+        let lately = self.contests.iter().filter(|at| now.since(**at) < CONTEST_MEMORY);
+        lately.count() >= CONTESTS
+    }
+
+    /// When the next probe, retry or end of a pause is due: in the past when it fell due since the last event.
+    pub fn next_wake(&self) -> Option<Timestamp> {
+        let now = self.taken_at;
         let probes = self.all_tracks().filter_map(|track| self.due(&track.mirror.url, now)).map(|due| due.at);
         let retry = self.retry.map(|(at, _)| at).filter(|_| self.applying.is_none());
         let resume = self.paused.flatten();
@@ -564,7 +611,7 @@ impl State {
 
 /// Whether this one takes part and has not been rehearsed yet.
 fn is_unjudged(track: &Track) -> bool {
-    track.mirror.enabled
+    track.mirror.takes_part()
         && track.record.standing() == Standing::Unprobed
         && track.record.last(Depth::Rehearse).is_none()
 }

@@ -2,6 +2,7 @@
 
 use crate::assembly::DOCKER;
 use crate::config::Diagnostic;
+use crate::engine::Problem;
 use crate::mirror::DOCKER_HUB;
 use crate::ranking::record::{Record, Standing};
 use crate::ranking::select::Entry;
@@ -100,6 +101,12 @@ impl Daemon {
             });
         }
         let facts = self.facts.as_ref();
+        let contested = self.state.contested(now) && !self.state.in_place();
+        let problem = self.problem.clone().or_else(|| {
+            let file = configured.config_file.display();
+            let detail = format!("{file}: another program rewrites the list again and again");
+            contested.then_some(Problem { kind: ProblemKind::Contested, detail })
+        });
         let running = !matches!(self.state.engine, EngineView::Problem(ProblemKind::NotRunning));
         let file = facts.map_or(&configured.config_file, |facts| &facts.file);
         let pause = self.pause.engines.get(DOCKER).copied().filter(|until| until.holds(now));
@@ -107,11 +114,11 @@ impl Daemon {
             name: DOCKER.to_owned(),
             version: facts.map(|facts| facts.version.clone()),
             file: file.display().to_string(),
-            state: self.engine_state(),
+            state: self.engine_state(problem.as_ref()),
             mirrors: facts.filter(|_| running).map(|facts| facts.mirrors.clone()),
             verified_at: self.verified_at,
-            problem: self.problem.as_ref().map(ToString::to_string),
-            problem_kind: self.problem.as_ref().map(|problem| problem.kind),
+            problem: problem.as_ref().map(ToString::to_string),
+            problem_kind: problem.as_ref().map(|problem| problem.kind),
             paused: pause.map(|until| EnginePause { until: until.until }),
             warnings: facts.map_or_else(Vec::new, |facts| {
                 let warning = |warning: &crate::engine::Warning| Warning {
@@ -123,9 +130,9 @@ impl Daemon {
         })
     }
 
-    fn engine_state(&self) -> EngineState {
+    fn engine_state(&self, problem: Option<&Problem>) -> EngineState {
         use crate::engine::State;
-        match &self.problem {
+        match problem {
             None if self.state.in_place() => EngineState::InPlace,
             None => EngineState::Pending,
             Some(problem) => match problem.state() {

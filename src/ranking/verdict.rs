@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Policy;
 use super::record::{Record, Standing};
-use crate::mirror::Mirror;
+use crate::mirror::{DOCKER_HUB, Mirror};
 use crate::observation::{ImageStore, Quirk};
 use crate::reason::ReasonKind;
 use crate::timestamp::Timestamp;
@@ -96,10 +96,15 @@ pub(super) fn own_reasons(now: Timestamp, policy: &Policy, mirror: &Mirror, reco
         let detail = mirror.note.clone().unwrap_or_default();
         reasons.push(Reason::new(ReasonKind::Disabled, detail, None));
     }
+    if mirror.upstream != DOCKER_HUB {
+        let detail =
+            format!("dockerd takes mirrors of {DOCKER_HUB} only, and this one mirrors {}", mirror.upstream);
+        reasons.push(Reason::new(ReasonKind::Unfit, detail, None));
+    }
     match record.standing() {
         Standing::Live => {}
-        // Nobody asks a disabled mirror, so that it was not asked is no reason of its own.
-        Standing::Unprobed if mirror.enabled => {
+        // Nobody asks a mirror that takes no part, so that it was not asked is no reason of its own.
+        Standing::Unprobed if mirror.takes_part() => {
             reasons.push(Reason::new(ReasonKind::Unprobed, String::new(), None));
         }
         Standing::Unprobed => {}

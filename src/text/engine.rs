@@ -42,6 +42,7 @@ pub fn problem(lang: Lang, kind: ProblemKind) -> Advice {
             ProblemKind::NotTaken => NOT_TAKEN,
             ProblemKind::RollbackFailed => ROLLBACK_FAILED,
             ProblemKind::Locked => LOCKED,
+            ProblemKind::Contested => CONTESTED,
         },
     )
 }
@@ -54,6 +55,7 @@ pub fn once(lang: Lang, kind: ProblemKind) -> Advice {
         ProblemKind::Raced => RACED_ONCE,
         ProblemKind::Locked => LOCKED_ONCE,
         ProblemKind::NoAnswer
+        | ProblemKind::Contested
         | ProblemKind::NotPermitted
         | ProblemKind::Unreadable
         | ProblemKind::Unwritable
@@ -338,6 +340,19 @@ const LOCKED: Both = [
         "try again in a few seconds; a running service tries again by itself",
     ],
     ["另一个 mirrorwatch 正在应用列表", "两个同时进行会互相覆盖", "过几秒再试；正在运行的服务会自动重试"],
+];
+
+const CONTESTED: Both = [
+    [
+        "another program keeps rewriting the list",
+        "two that undo each other would reload dockerd without end, so the service has stopped writing for an hour",
+        "find what else writes daemon.json and switch its mirrors off; then: sudo mirrorwatch apply",
+    ],
+    [
+        "另一个程序反复改写列表",
+        "互相覆盖会让 dockerd 不停重载，因此服务在一小时内不再写入",
+        "找出还有什么程序在写 daemon.json，关闭其镜像源设置，然后执行：sudo mirrorwatch apply",
+    ],
 ];
 
 const LOGIN_LEAKS: Both = [

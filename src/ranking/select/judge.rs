@@ -81,7 +81,7 @@ pub(super) fn judge_content(judged: &mut [Judged<'_>], upstream: Option<&Record>
     let voters: Vec<Voter<'_>> = judged
         .iter()
         .enumerate()
-        .filter(|(_, one)| one.mirror.enabled)
+        .filter(|(_, one)| one.mirror.takes_part())
         .map(|(candidate, one)| Voter { candidate, backend: one.backend, record: one.record })
         .collect();
     let contents = content::compare(&voters, upstream, judged.len());
