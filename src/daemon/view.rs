@@ -4,6 +4,7 @@ use crate::assembly::DOCKER;
 use crate::config::Diagnostic;
 use crate::engine::Problem;
 use crate::mirror::DOCKER_HUB;
+use crate::observation::Depth;
 use crate::ranking::record::{Record, Standing};
 use crate::ranking::select::Entry;
 use crate::ranking::verdict::Verdict;
@@ -181,7 +182,7 @@ pub fn mirror(entry: &Entry, record: &Record, now: Timestamp) -> status::Mirror 
             .map(|reason| Reason { kind: reason.kind, detail: reason.detail.clone(), since: reason.since })
             .collect(),
         predicted_seconds: entry.predicted_seconds.map(rounded),
-        success: entry.success.map(rounded),
+        success: success(entry, record),
         bytes_per_second: record.bytes_per_second().map(whole),
         first_byte_ms: record.first_byte().and_then(|time| u64::try_from(time.as_millis()).ok()),
         coverage: entry.coverage.map(|coverage| Coverage { served: coverage.served, of: coverage.of }),
@@ -225,6 +226,15 @@ pub(super) fn switch(switch: Switch) -> status::Switch {
         kind: Some(switch.kind),
         subject: switch.subject,
         reason: switch.reason,
+    }
+}
+
+/// Before anything was served there is nothing to predict with, and the good will that a record begins with is
+/// no figure to show.
+fn success(entry: &Entry, record: &Record) -> Option<f64> {
+    match entry.predicted_seconds {
+        Some(_) => entry.success.map(rounded),
+        None => record.last(Depth::Rehearse).map(|_| 0.0),
     }
 }
 
