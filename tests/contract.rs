@@ -1513,3 +1513,74 @@ fn one_slash_at_the_end_and_another_order_are_read_as_dockerd_does() {
     assert_eq!((&report["in_place"], &report["changed"]), (&json!(true), &json!(true)));
     assert_eq!(host.engine.mirrors(), [a.url(), b.url()]);
 }
+#[test]
+fn a_mirror_of_another_registry_never_stands_in_dockers_list() {
+    let (a, quay) = (at_speed(4_000_000), at_speed(20_000_000));
+    let toml = Toml::of(&[("A", &a)]).mirror("quay", &quay.url(), "upstream = \"quay.io\"");
+    let host = Host::new(&toml);
+    host.run(&["apply"]).ended(0);
+    assert_eq!(host.engine.mirrors(), [a.url()]);
+}
+
+#[test]
+fn it_gives_way_to_a_program_that_keeps_rewriting_the_list() {
+    let (a, foreign) = (at_speed(20_000_000), healthy());
+    foreign.stop();
+    let host = Host::new(&Toml::of(&[("A", &a)]));
+    let _service = host.serve();
+    host.wait_for(&[&a]);
+    let theirs = format!("{{\"registry-mirrors\": [\"{}\"]}}", foreign.url());
+    let mut given_way = false;
+    for _ in 0..12 {
+        fs::write(host.engine.file(), &theirs).unwrap();
+        fs::write(host.at("docker/reload"), "").unwrap();
+        host.wait("the rewrite, or a word about it", || {
+            host.engine.mirrors() == [a.url()] && host.engine.text().unwrap().contains(&a.url())
+                || host.status()["engines"][0]["state"] == "refused"
+        });
+        if host.status()["engines"][0]["state"] == "refused" {
+            given_way = true;
+            break;
+        }
+    }
+    assert!(given_way, "{:#}", host.status()["switches"]);
+    host.run(&["status"]).ended(1);
+    host.run(&["apply"]).ended(0);
+    assert_eq!(host.engine.mirrors(), [a.url()]);
+}
+
+#[test]
+fn it_outlives_the_loss_of_its_directories() {
+    let (a, b) = (at_speed(20_000_000), at_speed(4_000_000));
+    let host = Host::new(&Toml::of(&[("A", &a), ("B", &b)]));
+    let mut service = host.serve();
+    host.wait_for(&[&a, &b]);
+    fs::remove_dir_all(host.at("state")).unwrap();
+    a.stop();
+    host.wait("the switch", || host.engine.mirrors() == [b.url()]);
+    fs::remove_dir_all(host.at("run")).unwrap();
+    a.start_again();
+    host.wait("the return", || host.engine.mirrors() == [a.url(), b.url()]);
+    host.wait_for_status("a status again", |status| status["schema"] == 1);
+    assert!(service.lives());
+    assert_eq!(service.end(Signal::TERM), Some(0));
+}
+
+#[test]
+fn where_nobody_reloads_the_service_writes_once_and_says_pending() {
+    let a = healthy();
+    let mut toml = Toml::of(&[("A", &a)]);
+    toml.docker = "reload = \"none\"\n".to_owned();
+    let host = Host::new(&toml);
+    let _service = host.serve();
+    host.wait("the file", || host.engine.text().unwrap().contains(&a.url()));
+    let inode = fs::metadata(host.engine.file()).unwrap().ino();
+    host.wait_for_status("pending", |status| {
+        status["engines"][0]["state"] == "pending" && status["engines"][0]["mirrors"] == json!([])
+    });
+    host.wait_for_rehearsals("A", 4);
+    assert_eq!(fs::metadata(host.engine.file()).unwrap().ino(), inode, "written once");
+    // Somebody reloads.
+    fs::write(host.at("docker/reload"), "").unwrap();
+    host.wait("the engine's list", || host.engine.mirrors() == [a.url()]);
+}
