@@ -62,6 +62,9 @@ reloads_per_day = 1000
 compare_upstream = false
 ";
 
+/// So long one looks at a table.
+const LOOK: Duration = Duration::from_secs(3);
+
 /// Longer than any step takes; a demo that hangs tells nobody anything.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -87,18 +90,20 @@ fn main() -> Anyhow<()> {
     let mut audience = Audience { runtime_dir, told: 0, started: Instant::now() };
 
     audience.wait("the first list", |status| in_place(status, &["fast", "slow"]))?;
-    thread::sleep(Duration::from_secs(3));
+    thread::sleep(LOOK);
     audience.show("Everybody was asked as `docker pull` would ask:")?;
 
     say("Now the leader dies.");
     cast.fast().stop();
     audience.wait("a list without it", |status| in_place(status, &["slow"]))?;
     audience.show("Nobody restarted Docker; it was told to read its file again:")?;
+    thread::sleep(LOOK);
 
     say("The leader comes back. It must prove itself before it leads again.");
     cast.fast().start_again();
     audience.wait("the leader's return", |status| in_place(status, &["fast", "slow"]))?;
 
+    thread::sleep(LOOK);
     say("The second one stalls in the middle of a layer: connected, and silent.");
     cast.named("slow").set_fault(Fault::at(Place::Layer, Act::Stall { after: 1000 }));
     audience.wait("a list without it", |status| in_place(status, &["fast"]))?;

@@ -2,6 +2,7 @@
 //! look like a crawl.
 
 use std::pin::pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::sync::{Semaphore, SemaphorePermit};
@@ -11,11 +12,20 @@ use tokio::time::timeout;
 /// enough that a thin line gives each of them more than `min_speed`.
 const LANES: usize = 4;
 
+/// Where this many wait for each lane, there is one more: who asks two thousand mirrors at once has the line for it,
+/// or would wait for an hour.
+const QUEUE: usize = 40;
+
 /// Who has sent nothing for so long does not use the line, and lets the next one have it.
 const IDLE: Duration = Duration::from_millis(300);
 
 /// The lanes of one prober.
-pub(super) struct Lanes(Semaphore);
+pub(super) struct Lanes {
+    free: Semaphore,
+    /// How many lanes there are.
+    all: AtomicUsize,
+    waiting: AtomicUsize,
+}
 
 /// A place on the line, until it is dropped or was idle.
 pub(super) struct Lane<'a>(Option<SemaphorePermit<'a>>);
@@ -23,13 +33,28 @@ pub(super) struct Lane<'a>(Option<SemaphorePermit<'a>>);
 impl Lanes {
     /// Waits for a lane; first come, first served.
     pub(super) async fn take(&self) -> Lane<'_> {
-        Lane(self.0.acquire().await.ok())
+        let waiting = self.waiting.fetch_add(1, Ordering::Relaxed) + 1;
+        // A probe may be given up while it waits.
+        let _queued = Queued(&self.waiting);
+        if waiting > QUEUE * self.all.load(Ordering::Relaxed) {
+            self.all.fetch_add(1, Ordering::Relaxed);
+            self.free.add_permits(1);
+        }
+        Lane(self.free.acquire().await.ok())
+    }
+}
+
+struct Queued<'a>(&'a AtomicUsize);
+
+impl Drop for Queued<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
 impl Default for Lanes {
     fn default() -> Self {
-        Self(Semaphore::new(LANES))
+        Self { free: Semaphore::new(LANES), all: AtomicUsize::new(LANES), waiting: AtomicUsize::new(0) }
     }
 }
 
@@ -56,6 +81,22 @@ impl Lane<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_long_queue_gets_more_lanes() {
+        let lanes = std::rc::Rc::new(Lanes::default());
+        let local = tokio::task::LocalSet::new();
+        for _ in 0..1000 {
+            let lanes = std::rc::Rc::clone(&lanes);
+            local.spawn_local(async move {
+                let _lane = lanes.take().await;
+                tokio::time::sleep(IDLE).await;
+            });
+        }
+        local.await;
+        let all = lanes.all.load(Ordering::Relaxed);
+        assert!((LANES + 15..=LANES + 25).contains(&all), "{all}");
+    }
 
     #[tokio::test(start_paused = true)]
     async fn who_is_idle_gives_up_its_lane_and_who_sends_keeps_it() {
