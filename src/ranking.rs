@@ -37,10 +37,11 @@
 //!
 //! 1. A member is rejected, or is no candidate any more: it leaves at once.
 //! 2. A place is free: the best live mirror takes it, at the end, at once.
-//! 3. A mirror is `margin` faster than the slowest member, or than the member before it, by its smoothed
-//!    figure and by its own figure of each of its last `rounds` rehearsals, and the last change of this kind is
-//!    `hold` ago: the slowest makes room for it at the end, or the two change places. A mirror that serves
-//!    more of the images than a member may also replace that one when the whole list gets `margin` better.
+//! 3. A mirror is `margin` faster than the slowest member, or than the member before it: by its smoothed
+//!    figure, whose deviation counts against it, and by its own figure of each of its last `rounds`
+//!    rehearsals. If the last change of this kind is `hold` ago, the slowest makes room for it at the end, or
+//!    the two change places. A mirror that serves more of the images than a member may also replace that one
+//!    when the whole list gets `margin` better by it.
 //!
 //! # Who takes part
 //!

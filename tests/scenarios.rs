@@ -171,6 +171,7 @@ impl Run {
         }
         let mut at = self.now;
         while let Some(seen) = self.seen.get_mut(name) {
+            assert!(at < self.now + Duration::from_secs(60), "the re-checks of {name} do not end");
             let words = if seen.len() > 1 { seen.remove(0) } else { seen[0].clone() };
             record.observe(&observation(&words, at, depth, &image), &self.policy);
             let Some(again) = record.wants_recheck(&self.policy) else { break };

@@ -97,7 +97,7 @@ fn where_a_mirror_stands() {
     // Failures of different depths are not added up.
     check("R c:unreachable s:connection_lost r:tls_error", "live, 1 at rehearse, again rehearse");
     // Whoever answers badly has been reached.
-    check("R c:unreachable c:unreachable r:server_error C", "live, 1 at rehearse, again rehearse");
+    check("R c:unreachable c:unreachable r:server_error", "live, 1 at rehearse, again rehearse");
     // What was live and was rejected is live again after `rise` good rehearsals in a row, and after no samples.
     check("R s:stalled s:stalled s:stalled R", "rejected (stalled), rising 1");
     check("R s:stalled s:stalled s:stalled R R", "live");
