@@ -68,6 +68,7 @@ struct PolicyChanges {
 struct Listed {
     name: String,
     url: Option<String>,
+    upstream: Option<String>,
     #[serde(default = "yes")]
     enabled: bool,
 }
@@ -144,7 +145,8 @@ impl Run {
     fn round(&mut self, round: &Round) -> Selection {
         self.now = self.now + round.after.as_deref().map_or(Duration::from_secs(7200), duration);
         let depth = round.depth.unwrap_or(Depth::Rehearse);
-        let names = self.mirrors.iter().filter(|mirror| mirror.enabled).map(|mirror| mirror.name.clone());
+        let names =
+            self.mirrors.iter().filter(|mirror| mirror.takes_part()).map(|mirror| mirror.name.clone());
         let names: Vec<String> = names.chain([UPSTREAM.to_owned()]).collect();
         for name in names.iter().filter(|name| round.only.as_ref().is_none_or(|only| only.contains(name))) {
             self.probe(name, depth, round.image.as_ref());
@@ -155,7 +157,7 @@ impl Run {
         assert_eq!((&again.list, &again.change), (&selection.list, &None), "selected again, it changes");
         // The first list is revised once, when everybody has answered.
         let unprobed = |mirror: &Mirror| {
-            mirror.enabled
+            mirror.takes_part()
                 && self.records.get(&mirror.name).is_none_or(|record| record.standing() == Standing::Unprobed)
         };
         self.provisional = self.provisional && self.mirrors.iter().any(unprobed);
@@ -244,7 +246,7 @@ fn mirror(listed: &Listed) -> Mirror {
     Mirror {
         name: listed.name.clone(),
         url: url.parse().expect("a mirror's URL"),
-        upstream: DOCKER_HUB.to_owned(),
+        upstream: listed.upstream.clone().unwrap_or_else(|| DOCKER_HUB.to_owned()),
         group: None,
         enabled: listed.enabled,
         note: None,

@@ -113,7 +113,7 @@ pub fn select(
 
     // The first round goes on as long as somebody has not answered at all.
     let unfinished = current.provisional
-        && judged.iter().any(|one| one.mirror.enabled && one.record.standing() == Standing::Unprobed);
+        && judged.iter().any(|one| one.mirror.takes_part() && one.record.standing() == Standing::Unprobed);
     let runners: Vec<Runner<'_>> = judged
         .iter()
         .enumerate()
@@ -179,7 +179,8 @@ fn choose<'a>(
 
 /// The current list without what is no candidate any more; as it is, when nothing would be left.
 fn stays(judged: &[Judged<'_>], current: &Current<'_>) -> Vec<MirrorUrl> {
-    let candidate = |url: &&MirrorUrl| judged.iter().any(|one| one.mirror.enabled && one.mirror.url == **url);
+    let candidate =
+        |url: &&MirrorUrl| judged.iter().any(|one| one.mirror.takes_part() && one.mirror.url == **url);
     let kept: Vec<MirrorUrl> = current.list.iter().filter(candidate).cloned().collect();
     if kept.is_empty() { current.list.to_vec() } else { kept }
 }

@@ -33,7 +33,7 @@ impl Contest<'_> {
             let against = |reason: &&Reason| reason.kind != ReasonKind::NotSelected;
             let only_behind =
                 one.reasons.iter().filter(against).all(|reason| reason.kind == ReasonKind::SameBackend);
-            let runs = only_behind || (one.mirror.enabled && one.record.rising() > 0);
+            let runs = only_behind || (one.mirror.takes_part() && one.record.rising() > 0);
             let free = self.places.len() < self.policy.max;
             let worst = self.places.iter().max_by(|a, b| a.cost().total_cmp(&b.cost()));
             return runs && (free || worst.is_some_and(|worst| self.is_faster(one, worst)));
