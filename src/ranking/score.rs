@@ -278,4 +278,18 @@ mod tests {
         // Equal is never faster, also without a margin.
         assert!(!proved(&[1.0; 12], 0.0));
     }
+
+    #[test]
+    fn three_lucky_rehearsals_among_noisy_equals_prove_nothing() {
+        let policy = Policy::default();
+        let noisy = [1.0 / 1.7, 1.0 / 0.3].repeat(6);
+        let lucky = [noisy.clone(), vec![1.0 / 0.5; 3]].concat();
+        let record = |speeds: Vec<f64>| {
+            record(&speeds.into_iter().map(|speed| Some((0.0, 0.0, speed))).collect::<Vec<_>>())
+        };
+        let (incumbent, challenger) = (record(noisy), record(lucky));
+        let figure = |record| Figure::of(record, &policy, Assumed::default());
+        let challenger = (&challenger, &figure(&challenger));
+        assert!(!proved_faster(challenger, &figure(&incumbent), &policy, Figure::cost));
+    }
 }
