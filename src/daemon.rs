@@ -14,7 +14,7 @@ use tokio::task::{JoinSet, LocalSet};
 use tokio::time::Instant;
 use tracing::{debug, error, info, warn};
 
-use crate::assembly::{self, ADOPTED_FACT, DOCKER, ENGINE_FACT, SELECTION_FACT};
+use crate::assembly::{self, ADOPTED_FACT, SELECTION_FACT};
 use crate::config::{self, Config, Invalid};
 use crate::engine::docker::Docker;
 use crate::engine::{Applied, Facts, Problem};
@@ -23,15 +23,17 @@ use crate::observation::Observation;
 use crate::pause::Pause;
 use crate::probe::{self, Prober, SetupError, Task};
 use crate::ranking::select::Change;
-use crate::reason::ProblemKind;
 use crate::status::{ServiceState, Status};
-use crate::store::{Store, Switch};
+use crate::store::Store;
 use crate::timestamp::Timestamp;
-use crate::watch::{Changed, Watcher, watch};
+use crate::watch::{Changed, Watcher};
 
-use step::{Action, EngineView, Event, Proof, State};
+use files::read_pause;
+use step::{Action, Event, State};
 use tell::News;
 
+mod engine;
+mod files;
 pub mod network;
 pub mod schedule;
 pub mod step;
@@ -78,12 +80,6 @@ impl fmt::Display for StartError {
 
 impl std::error::Error for StartError {}
 
-/// How often an engine that is well is asked what it lists; an edit of its file is seen at once.
-const LOOK_WELL: Duration = Duration::from_secs(300);
-/// How often one that refuses its list is looked at again.
-const LOOK_REFUSING: Duration = Duration::from_secs(60);
-/// How often one that is away is looked for; the look is one failed connect to a socket.
-const LOOK_AWAY: Duration = Duration::from_secs(2);
 /// Several events in a row make one status.
 const PUBLISH: Duration = Duration::from_millis(100);
 /// How often the copy of the status that outlives a reboot is written when nothing changes.
@@ -381,14 +377,6 @@ impl Daemon {
         });
     }
 
-    fn apply(&mut self, list: Vec<MirrorUrl>, change: Change) {
-        let Some(docker) = self.docker.clone() else { return };
-        self.tasks.spawn_local(async move {
-            let outcome = docker.apply(&list).await;
-            Done::Applied(list, change, outcome)
-        });
-    }
-
     fn done(&mut self, done: Done) {
         match done {
             Done::Probed(url, observation) => {
@@ -409,238 +397,6 @@ impl Daemon {
         for (key, observation) in self.store.news() {
             self.step(Event::Overheard { url: key.url, observation: Box::new(observation) });
         }
-    }
-
-    fn look(&mut self) {
-        self.overhear();
-        self.look_at = Instant::now() + LOOK_REFUSING;
-        let Some(docker) = self.docker.clone() else {
-            // `auto` looks again: an engine may be installed later.
-            self.docker = assembly::docker(&self.config, &self.places.state).map(Rc::new);
-            return;
-        };
-        if !self.looking {
-            self.looking = true;
-            self.tasks.spawn_local(async move { Done::Looked(Box::new(docker.facts().await)) });
-        }
-    }
-
-    fn looked(&mut self, facts: Result<Facts, Problem>) {
-        self.looking = false;
-        match facts {
-            Ok(facts) => {
-                let pause = if facts.refusal.is_some() { LOOK_REFUSING } else { LOOK_WELL };
-                self.look_at = Instant::now() + pause;
-                if self.problem.as_ref().is_some_and(|problem| problem.kind == ProblemKind::NotRunning) {
-                    info!(version = %facts.version, "the engine is there");
-                    self.problem = None;
-                }
-                self.adopt(&facts);
-                let listed = facts.mirrors.clone();
-                let refusal = facts.refusal.clone();
-                let told = self.facts.as_ref().and_then(|facts| facts.refusal.clone());
-                self.facts = Some(facts);
-                self.watch();
-                self.configured();
-                match refusal {
-                    Some(problem) => {
-                        if told.as_ref() != Some(&problem) {
-                            warn!("{problem}");
-                        }
-                        let kind = problem.kind;
-                        self.problem = Some(problem);
-                        self.step(Event::Engine(EngineView::Problem(kind)));
-                    }
-                    None => {
-                        if told.is_some() {
-                            self.problem = None;
-                        }
-                        self.verified_at = Some(assembly::now());
-                        self.step(Event::Engine(EngineView::Lists(listed)));
-                    }
-                }
-            }
-            Err(problem) => {
-                let away = matches!(problem.kind, ProblemKind::NotRunning | ProblemKind::NoAnswer);
-                self.look_at = Instant::now() + if away { LOOK_AWAY } else { LOOK_REFUSING };
-                let kind = problem.kind;
-                if self.problem.as_ref().map(|known| known.kind) != Some(kind) {
-                    warn!("{problem}");
-                }
-                self.problem = Some(problem);
-                self.step(Event::Engine(EngineView::Problem(kind)));
-            }
-        }
-    }
-
-    /// What the engine lists and nobody knows becomes a candidate, so that it is judged and not lost.
-    fn adopt(&mut self, facts: &Facts) {
-        let listed = facts.listed.as_ref().unwrap_or(&facts.mirrors);
-        let strangers = assembly::strangers(&self.config, &self.adopted, &self.ours(), listed);
-        if !strangers.is_empty() {
-            info!(mirrors = ?strangers.iter().map(MirrorUrl::as_str).collect::<Vec<_>>(), "adopted from the engine's list");
-            self.adopted.extend(strangers);
-            self.store.set_fact(ADOPTED_FACT, &self.adopted);
-        }
-    }
-
-    /// What stands in the engine's list because we put it there.
-    fn ours(&self) -> Vec<MirrorUrl> {
-        if self.state.owned { self.state.list.clone() } else { Vec::new() }
-    }
-
-    fn applied(&mut self, list: Vec<MirrorUrl>, change: &Change, outcome: Result<Applied, Problem>) {
-        let now = assembly::now();
-        let outcome = match outcome {
-            Ok(applied) => {
-                if applied.changed {
-                    let why = change.why();
-                    info!(list = ?applied.mirrors, %why, "switched");
-                    let from = self.facts.as_ref().map(|facts| facts.mirrors.clone()).unwrap_or_default();
-                    let switch = Switch {
-                        at: now,
-                        engine: DOCKER.to_owned(),
-                        from,
-                        to: applied.mirrors.clone(),
-                        why,
-                        kind: change.kind,
-                        subject: change.subject.clone(),
-                        reason: change.reason,
-                    };
-                    self.store.add_switch(&switch);
-                    self.tell(News::Switch(view::switch(switch)));
-                }
-                if applied.verified {
-                    if let Some(facts) = &mut self.facts {
-                        facts.mirrors.clone_from(&applied.mirrors);
-                    }
-                    self.verified_at = Some(now);
-                } else {
-                    self.look_at = Instant::now() + LOOK_AWAY;
-                }
-                self.problem = None;
-                self.store.set_fact(SELECTION_FACT, &list);
-                let settings = assembly::docker_settings(&self.config.engines.docker);
-                self.store.set_fact(ENGINE_FACT, &settings);
-                Ok(if applied.verified { Proof::Listed } else { Proof::Awaited })
-            }
-            Err(problem) => {
-                if self.problem.as_ref() != Some(&problem) {
-                    error!("{problem}");
-                }
-                let kind = problem.kind;
-                self.problem = Some(problem);
-                self.look_at = Instant::now() + LOOK_AWAY;
-                Err(kind)
-            }
-        };
-        self.step(Event::Applied { list, outcome });
-        self.publish();
-        self.keep_status();
-    }
-
-    /// mirrors.toml is read again: by SIGHUP, or because something changed.
-    fn reload(&mut self) {
-        match config::load(&self.places.config) {
-            Ok(config) => {
-                if self.config_error.take().is_some() {
-                    info!("{}: valid again", self.places.config.display());
-                }
-                if config == self.config {
-                    self.publish_at.get_or_insert(Instant::now() + PUBLISH);
-                    return;
-                }
-                for warning in &config.warnings {
-                    warn!("{}", warning.one_line());
-                }
-                if config.engines != self.config.engines {
-                    self.docker = assembly::docker(&config, &self.places.state).map(Rc::new);
-                    self.look_at = Instant::now();
-                }
-                self.config = config;
-                info!(mirrors = self.config.mirrors.len(), "{}: read", self.places.config.display());
-                self.watch();
-                self.configured();
-            }
-            Err(invalid) => {
-                let line = invalid.to_string();
-                if self.config_error.as_ref() != Some(&line) {
-                    error!("{line}; the last valid configuration stays in force");
-                }
-                self.config_error = Some(line);
-                self.publish_at.get_or_insert(Instant::now() + PUBLISH);
-            }
-        }
-    }
-
-    /// Tells the decisions what mirrors.toml and the engine say now.
-    fn configured(&mut self) {
-        let settings = assembly::settings(&self.config, self.facts.as_ref(), self.seed);
-        let wanted = assembly::probe_settings(&self.config, self.facts.as_ref());
-        if self.asks_as != wanted {
-            match Prober::new(wanted.clone()) {
-                Ok(prober) => {
-                    self.prober = Rc::new(prober);
-                    self.asks_as = wanted;
-                }
-                Err(error) => error!("{error}; probes go on as before"),
-            }
-        }
-        let mut records = assembly::records(&self.store);
-        let candidates = assembly::candidates(&self.config, &self.adopted);
-        let with_records = |mirror: crate::mirror::Mirror| {
-            let record = records.remove(&mirror.url).unwrap_or_default();
-            (mirror, record)
-        };
-        let candidates = candidates.into_iter().map(with_records).collect();
-        self.step(Event::Configured { settings: Box::new(settings), candidates });
-    }
-
-    fn files_changed(&mut self) {
-        self.reload();
-        let pause = read_pause(&self.places.state, self.pause.clone());
-        if pause != self.pause {
-            self.pause = pause;
-            info!(paused = self.pause_of_docker().is_some(), "pause");
-            self.step(Event::Paused(self.pause_of_docker()));
-        }
-        // Perhaps somebody ran `apply`, and what that chose is what we go on from.
-        if let Some(list) = self.store.fact::<Vec<MirrorUrl>>(SELECTION_FACT)
-            && list != self.state.list
-            && self.state.applying.is_none()
-        {
-            self.step(Event::Listed(list));
-        }
-        // Or edited the engine's file.
-        self.look_at = Instant::now();
-    }
-
-    fn pause_of_docker(&self) -> Option<Option<Timestamp>> {
-        let now = assembly::now();
-        let service = self.pause.service.filter(|until| until.holds(now));
-        let engine = self.pause.engines.get(DOCKER).copied().filter(|until| until.holds(now));
-        match (service, engine) {
-            (None, None) => None,
-            (Some(one), None) | (None, Some(one)) => Some(one.until),
-            // Both must end; one without an end outlasts the other.
-            (Some(one), Some(other)) => Some(one.until.zip(other.until).map(|(one, other)| one.max(other))),
-        }
-    }
-
-    /// Watches what people and other programs edit.
-    fn watch(&mut self) {
-        let mut paths = vec![
-            self.places.config.clone(),
-            config::mirrors_d(&self.places.config),
-            self.places.state.join(crate::pause::FILE_NAME),
-        ];
-        paths.extend(self.facts.as_ref().map(|facts| facts.file.clone()));
-        if self.watcher.as_ref().is_some_and(|(_, watched)| *watched == paths) {
-            return;
-        }
-        let (watcher, changes) = watch(paths.clone());
-        self.watcher = Some((watcher, paths));
-        self.changes = Some(changes);
     }
 
     fn publish(&mut self) {
@@ -688,14 +444,6 @@ fn tell(mirror: &str, observation: &Observation) {
         None => debug!(mirror, ?depth, ?bytes_per_second, "served"),
         Some(failure) => debug!(mirror, ?depth, kind = %failure.kind, detail = failure.detail, "failed"),
     }
-}
-
-/// The pause that is in force; an unreadable file changes nothing.
-fn read_pause(state: &Path, current: Pause) -> Pause {
-    Pause::read(state).unwrap_or_else(|error| {
-        warn!("{error}");
-        current
-    })
 }
 
 /// Without systemd there is nobody to tell, and that is no error.

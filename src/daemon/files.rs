@@ -1,0 +1,131 @@
+//! What people and other programs edit while the daemon runs: mirrors.toml, the pause file, the engine's file.
+
+use std::path::Path;
+use std::rc::Rc;
+
+use tokio::time::Instant;
+use tracing::{error, info, warn};
+
+use super::step::Event;
+use super::{Daemon, PUBLISH};
+use crate::assembly::{self, DOCKER, SELECTION_FACT};
+use crate::config;
+use crate::mirror::MirrorUrl;
+use crate::pause::Pause;
+use crate::probe::Prober;
+use crate::timestamp::Timestamp;
+use crate::watch::watch;
+
+impl Daemon {
+    /// mirrors.toml is read again: by SIGHUP, or because something changed.
+    pub(super) fn reload(&mut self) {
+        match config::load(&self.places.config) {
+            Ok(config) => {
+                if self.config_error.take().is_some() {
+                    info!("{}: valid again", self.places.config.display());
+                }
+                if config == self.config {
+                    self.publish_at.get_or_insert(Instant::now() + PUBLISH);
+                    return;
+                }
+                for warning in &config.warnings {
+                    warn!("{}", warning.one_line());
+                }
+                if config.engines != self.config.engines {
+                    self.docker = assembly::docker(&config, &self.places.state).map(Rc::new);
+                    self.look_at = Instant::now();
+                }
+                self.config = config;
+                info!(mirrors = self.config.mirrors.len(), "{}: read", self.places.config.display());
+                self.watch();
+                self.configured();
+            }
+            Err(invalid) => {
+                let line = invalid.to_string();
+                if self.config_error.as_ref() != Some(&line) {
+                    error!("{line}; the last valid configuration stays in force");
+                }
+                self.config_error = Some(line);
+                self.publish_at.get_or_insert(Instant::now() + PUBLISH);
+            }
+        }
+    }
+
+    /// Tells the decisions what mirrors.toml and the engine say now.
+    pub(super) fn configured(&mut self) {
+        let settings = assembly::settings(&self.config, self.facts.as_ref(), self.seed);
+        let wanted = assembly::probe_settings(&self.config, self.facts.as_ref());
+        if self.asks_as != wanted {
+            match Prober::new(wanted.clone()) {
+                Ok(prober) => {
+                    self.prober = Rc::new(prober);
+                    self.asks_as = wanted;
+                }
+                Err(error) => error!("{error}; probes go on as before"),
+            }
+        }
+        let mut records = assembly::records(&self.store);
+        let candidates = assembly::candidates(&self.config, &self.adopted);
+        let with_records = |mirror: crate::mirror::Mirror| {
+            let record = records.remove(&mirror.url).unwrap_or_default();
+            (mirror, record)
+        };
+        let candidates = candidates.into_iter().map(with_records).collect();
+        self.step(Event::Configured { settings: Box::new(settings), candidates });
+    }
+
+    pub(super) fn files_changed(&mut self) {
+        self.reload();
+        let pause = read_pause(&self.places.state, self.pause.clone());
+        if pause != self.pause {
+            self.pause = pause;
+            info!(paused = self.pause_of_docker().is_some(), "pause");
+            self.step(Event::Paused(self.pause_of_docker()));
+        }
+        // Perhaps somebody ran `apply`, and what that chose is what we go on from.
+        if let Some(list) = self.store.fact::<Vec<MirrorUrl>>(SELECTION_FACT)
+            && list != self.state.list
+            && self.state.applying.is_none()
+        {
+            self.step(Event::Listed(list));
+        }
+        // Or edited the engine's file.
+        self.look_at = Instant::now();
+    }
+
+    pub(super) fn pause_of_docker(&self) -> Option<Option<Timestamp>> {
+        let now = assembly::now();
+        let service = self.pause.service.filter(|until| until.holds(now));
+        let engine = self.pause.engines.get(DOCKER).copied().filter(|until| until.holds(now));
+        match (service, engine) {
+            (None, None) => None,
+            (Some(one), None) | (None, Some(one)) => Some(one.until),
+            // Both must end; one without an end outlasts the other.
+            (Some(one), Some(other)) => Some(one.until.zip(other.until).map(|(one, other)| one.max(other))),
+        }
+    }
+
+    /// Watches what people and other programs edit.
+    pub(super) fn watch(&mut self) {
+        let mut paths = vec![
+            self.places.config.clone(),
+            config::mirrors_d(&self.places.config),
+            self.places.state.join(crate::pause::FILE_NAME),
+        ];
+        paths.extend(self.facts.as_ref().map(|facts| facts.file.clone()));
+        if self.watcher.as_ref().is_some_and(|(_, watched)| *watched == paths) {
+            return;
+        }
+        let (watcher, changes) = watch(paths.clone());
+        self.watcher = Some((watcher, paths));
+        self.changes = Some(changes);
+    }
+}
+
+/// The pause that is in force; an unreadable file changes nothing.
+pub(super) fn read_pause(state: &Path, current: Pause) -> Pause {
+    Pause::read(state).unwrap_or_else(|error| {
+        warn!("{error}");
+        current
+    })
+}
