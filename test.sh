@@ -15,9 +15,15 @@ step() { # step NAME COMMAND...: runs on after a failure, so that one run tells 
 }
 
 # What each program is for: dockerd and its containerd and runc (the real engine), docker-registry (the real
-# registry), skopeo (puts an image into it), systemd-analyze (reads the unit), cc (compiles SQLite, links).
-programs=(dockerd docker containerd runc docker-registry skopeo systemd-analyze cc)
-packages=(docker.io containerd runc docker-registry skopeo systemd gcc libc6-dev)
+# registry), skopeo (puts an image into it), systemd-analyze (reads the unit), debootstrap and systemd-nspawn (make
+# and boot whole machines), strace (makes system calls fail), setfacl and setfattr (what must be kept), mkfs.ext4 and
+# mkfs.xfs (power losses), dpkg-shlibdeps and strip (the package), cc (compiles SQLite, links).
+programs=(dockerd docker containerd runc docker-registry skopeo systemd-analyze debootstrap systemd-nspawn
+  strace setfacl setfattr mkfs.ext4 mkfs.xfs dpkg-shlibdeps strip cc)
+packages=(docker.io containerd runc docker-registry skopeo systemd debootstrap systemd-container
+  strace acl attr e2fsprogs xfsprogs dpkg-dev binutils gcc libc6-dev)
+# The Debian suites that are booted besides 12; "" for none. Trees are kept in /var/cache/mirrorwatch-tests.
+export MIRRORWATCH_TREES=${MIRRORWATCH_TREES-trixie forky}
 missing() {
   local program found=()
   for program in "${programs[@]}"; do
@@ -42,6 +48,11 @@ fi
 if [ "$(id -u)" != 0 ]; then
   printf '!! not root: the real-engine suite starts its own dockerd and needs root\n' >&2
   failed+=("real components (not root)")
+fi
+
+# What makes the Debian package; one and a half minutes, once.
+if ! cargo deb --version >/dev/null 2>&1; then
+  step "install cargo-deb" cargo install --locked --quiet --version 3.8.0 cargo-deb
 fi
 
 step "format" cargo fmt --check

@@ -2,22 +2,29 @@
 //!
 //! `run`, `probe` and `apply` are put together here, so that a round by hand judges as the service does.
 
+pub mod own;
+
 use std::collections::HashMap;
 use std::path::Path;
 use std::time::SystemTime;
 
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
 use crate::config::{self, Config, Enabled, ProxyChoice};
 use crate::daemon::schedule::{Allowance, Pace};
-use crate::daemon::step::Settings;
+use crate::daemon::step::{Past, Settings};
 use crate::engine::Facts;
 use crate::engine::docker::{self, Docker};
 use crate::image::Image;
 use crate::mirror::{DOCKER_HUB, Mirror, MirrorUrl};
 use crate::probe::{Prober, Proxies, SetupError};
 use crate::ranking::Policy;
-use crate::ranking::record::Record;
+use crate::ranking::record::{Record, Standing};
 use crate::store::{Key, Store};
 use crate::timestamp::Timestamp;
+
+use own::Own;
 
 /// The engine's name in status.json, in the pause file and in the history.
 pub const DOCKER: &str = "docker";
@@ -31,6 +38,9 @@ pub const ADOPTED_FACT: &str = "adopted";
 /// The name under which the store keeps the list that was chosen last.
 pub const SELECTION_FACT: &str = "selection";
 
+/// The name under which the store keeps when the engine was reloaded and its list improved.
+pub const TREATMENT_FACT: &str = "treatment";
+
 /// The name under which the store keeps where the engine is, for a `restore` without mirrors.toml.
 pub const ENGINE_FACT: &str = "engine.docker";
 
@@ -38,6 +48,14 @@ pub const ENGINE_FACT: &str = "engine.docker";
 #[expect(clippy::disallowed_methods, reason = "decisions get the time as an argument from here")]
 pub fn now() -> Timestamp {
     SystemTime::now().into()
+}
+
+/// A number that differs from host to host and stays with it.
+pub fn seed() -> u64 {
+    let id = std::fs::read_to_string("/etc/machine-id").unwrap_or_default();
+    id.bytes().fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    })
 }
 
 /// How mirrors are judged and chosen.
@@ -55,6 +73,7 @@ pub fn policy(config: &Config, facts: Option<&Facts>) -> Policy {
         min_speed: config.probe.min_speed,
         store: facts.map(|facts| facts.store),
         images: images(config, facts),
+        spread: Some(seed()),
     }
 }
 
@@ -73,10 +92,9 @@ fn images(config: &Config, facts: Option<&Facts>) -> Vec<Image> {
 }
 
 /// Everything that the daemon's decisions need of mirrors.toml.
-pub fn settings(config: &Config, facts: Option<&Facts>, seed: u64) -> Settings {
+pub fn settings(config: &Config, facts: Option<&Facts>) -> Settings {
     let schedule = &config.schedule;
     let budget = &config.budget;
-    let share = budget.share.max(1);
     Settings {
         policy: policy(config, facts),
         pace: Pace {
@@ -87,13 +105,17 @@ pub fn settings(config: &Config, facts: Option<&Facts>, seed: u64) -> Settings {
             confirm: schedule.confirm,
         },
         allowance: Allowance {
-            requests_per_day: budget.requests_per_day / share,
-            refusals_per_2_days: budget.refusals_per_2_days / share,
-            bytes_per_day: budget.bytes_per_day / u64::from(share),
-        },
+            requests_per_minute: budget.requests_per_minute,
+            requests_per_day: budget.requests_per_day,
+            refusals_per_2_days: budget.refusals_per_2_days,
+            bytes_per_day: budget.bytes_per_day,
+            total_bytes_per_day: budget.total_bytes_per_day,
+            reloads_per_day: budget.reloads_per_day,
+        }
+        .part(budget.share),
         keep: config.engines.docker.keep.clone(),
         upstream: upstream(config),
-        seed,
+        seed: seed(),
     }
 }
 
@@ -149,6 +171,8 @@ pub fn docker(config: &Config, state_dir: &Path) -> Option<Docker> {
 
 /// Where dockerd is and how it is reloaded.
 pub fn docker_settings(engine: &config::Engine) -> docker::Settings {
+    let own = Own::find(&|name| std::env::var_os(name)).map(|own| own.engine(engine));
+    let engine = own.as_ref().unwrap_or(engine);
     docker::Settings {
         config_file: engine.config_file.clone(),
         socket: engine.socket.clone(),
@@ -156,6 +180,7 @@ pub fn docker_settings(engine: &config::Engine) -> docker::Settings {
         unit: engine.unit.clone(),
         pid_file: engine.pid_file.clone(),
         keep: engine.keep.clone(),
+        with_pending: engine.with_pending,
     }
 }
 
@@ -176,10 +201,9 @@ pub fn candidates(config: &Config, adopted: &[MirrorUrl]) -> Vec<Mirror> {
     let mut mirrors = config.mirrors.clone();
     for url in adopted {
         if !mirrors.iter().any(|mirror| mirror.url == *url) {
-            let taken = |name: &str| mirrors.iter().any(|mirror| mirror.name == name);
-            let name = if taken(url.host()) { url.as_str() } else { url.host() };
+            let name = adopted_name(url, |name| mirrors.iter().any(|mirror| mirror.name == name)).to_owned();
             mirrors.push(Mirror {
-                name: name.to_owned(),
+                name,
                 url: url.clone(),
                 upstream: DOCKER_HUB.to_owned(),
                 group: Some(ADOPTED.to_owned()),
@@ -191,33 +215,146 @@ pub fn candidates(config: &Config, adopted: &[MirrorUrl]) -> Vec<Mirror> {
     mirrors
 }
 
-/// What the engine lists that nobody knows: neither a candidate, nor kept, nor adopted before, nor in `ours`, the
-/// list that we gave it and that may hold what has been taken out of mirrors.toml since.
+/// What an adopted URL is called: its host, unless another mirror has that name.
+pub fn adopted_name(url: &MirrorUrl, taken: impl Fn(&str) -> bool) -> &str {
+    if taken(url.host()) { url.as_str() } else { url.host() }
+}
+
+/// What the engine lists and nobody knows.
 ///
 /// An entry that is no mirror's URL (a path, say) cannot be a candidate; `restore` still brings it back.
-pub fn strangers(
-    config: &Config,
-    adopted: &[MirrorUrl],
-    ours: &[MirrorUrl],
-    listed: &[String],
-) -> Vec<MirrorUrl> {
+pub fn strangers(listed: &[String], known: impl Fn(&MirrorUrl) -> bool) -> Vec<MirrorUrl> {
     let urls = listed.iter().filter_map(|entry| entry.parse::<MirrorUrl>().ok());
-    urls.filter(|url| {
-        !config.mirrors.iter().any(|mirror| mirror.url == *url)
-            && !config.engines.docker.keep.contains(url)
-            && !adopted.contains(url)
-            && !ours.contains(url)
-    })
-    .collect()
+    urls.filter(|url| !known(url)).collect()
+}
+
+/// Whether nobody need be told of a URL in the engine's list: it is a candidate, or kept, or adopted before, or in
+/// `ours`, the list that we gave it and that may hold what has been taken out of mirrors.toml since.
+pub fn is_known(config: &Config, adopted: &[MirrorUrl], ours: &[MirrorUrl], url: &MirrorUrl) -> bool {
+    config.mirrors.iter().any(|mirror| mirror.url == *url)
+        || config.engines.docker.keep.contains(url)
+        || adopted.contains(url)
+        || ours.contains(url)
+}
+
+/// What is remembered beside the candidates.
+pub fn past(config: &Config, store: &Store) -> Past {
+    let upstream = upstream(config).and_then(|url| records(store).remove(&url));
+    Past {
+        list: store.fact(SELECTION_FACT),
+        upstream: upstream.unwrap_or_default(),
+        treatment: store.fact(TREATMENT_FACT).unwrap_or_default(),
+    }
+}
+
+/// The list that the engine was last given, by its own journal: whoever gave it may have died before the store knew.
+pub fn given(facts: &Facts) -> Vec<MirrorUrl> {
+    facts.given.iter().flatten().filter_map(|entry| entry.parse().ok()).collect()
 }
 
 /// What is remembered of every mirror; a record that cannot be read is none.
 pub fn records(store: &Store) -> HashMap<MirrorUrl, Record> {
-    let readable = |(key, json): (Key, String)| Some((key.url, serde_json::from_str(&json).ok()?));
+    let readable = |(key, json): (Key, String)| Some((key.url, understood(&json)?));
     store.records().into_iter().filter_map(readable).collect()
+}
+
+/// A record as far as it is understood: one that another version wrote may have members of another shape, and
+/// what a mirror has cost and how it stands is not to be forgotten for those.
+fn understood(json: &str) -> Option<Record> {
+    if let Some(record) = serde_json::from_str(json).ok().filter(has_its_reason) {
+        return Some(record);
+    }
+    let Value::Object(members) = serde_json::from_str(json).ok()? else { return None };
+    let alone = |(name, member): (String, Value)| {
+        let object = Map::from_iter([(name, member)]);
+        Record::deserialize(&object).is_ok().then_some(object)
+    };
+    let mut kept: Map<String, Value> = members.into_iter().filter_map(alone).flatten().collect();
+    let record = Record::deserialize(&kept).ok()?;
+    if has_its_reason(&record) {
+        return Some(record);
+    }
+    kept.remove("standing");
+    Record::deserialize(&kept).ok()
+}
+
+/// A mirror that is rejected and nobody knows why would count as live: better to ask it anew.
+fn has_its_reason(record: &Record) -> bool {
+    record.standing() != Standing::Rejected || record.fallen().is_some() || record.failures().next().is_some()
 }
 
 /// Under which the store keeps a mirror.
 pub fn key(mirror: &Mirror) -> Key {
     Key { upstream: mirror.upstream.clone(), url: mirror.url.clone() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::observation::{Depth, Failure, Observation, Outcome, Spent, Stage};
+    use crate::reason::FailureKind;
+
+    fn json(outcome: Outcome) -> Value {
+        let mut record = Record::default();
+        let mut seen = Observation::new(Timestamp::from_millis(1_795_176_000_000), Depth::Rehearse);
+        seen.image = Some("library/busybox:latest".parse().unwrap());
+        seen.outcome = outcome;
+        seen.spent = Spent { requests: 7, refusals: 0, bytes: 1000 };
+        record.observe(&seen, &Policy::default());
+        serde_json::to_value(&record).unwrap()
+    }
+
+    fn rejected() -> Value {
+        json(Outcome::Failed(Failure {
+            kind: FailureKind::Stalled,
+            stage: Stage::Layer,
+            detail: String::new(),
+        }))
+    }
+
+    fn requests(record: &Record) -> u32 {
+        record.spent(Timestamp::from_millis(1_795_176_000_000)).requests_today
+    }
+
+    #[test]
+    fn of_a_record_the_members_that_are_understood_are_kept() {
+        let mut value = json(Outcome::Served);
+        value["rounds"] = "three".into();
+        value["stages"] = 5.into();
+        let record = understood(&value.to_string()).unwrap();
+        assert_eq!((record.standing(), requests(&record)), (Standing::Live, 7));
+        assert_eq!(understood("5"), None);
+        assert_eq!(understood("{"), None);
+    }
+
+    #[test]
+    fn no_rejection_is_kept_without_its_reason() {
+        let mut value = rejected();
+        assert_eq!(understood(&value.to_string()).unwrap().standing(), Standing::Rejected);
+        value["fallen"]["kind"] = "struck_by_lightning".into();
+        value["runs"] = Value::Null;
+        let record = understood(&value.to_string()).unwrap();
+        assert_eq!((record.standing(), requests(&record)), (Standing::Unprobed, 7));
+        value.as_object_mut().unwrap().remove("fallen");
+        value.as_object_mut().unwrap().remove("runs");
+        let record = understood(&value.to_string()).unwrap();
+        assert_eq!((record.standing(), requests(&record)), (Standing::Unprobed, 7));
+    }
+
+    #[test]
+    fn members_that_this_version_does_not_know_are_passed_over() {
+        for mut value in [json(Outcome::Served), rejected()] {
+            let before: Record = serde_json::from_value(value.clone()).unwrap();
+            for (name, member) in value.as_object_mut().unwrap() {
+                if let Some(member) = member.as_object_mut()
+                    && name != "images"
+                {
+                    member.insert("zodiac".to_owned(), "lion".into());
+                }
+            }
+            value["zodiac"] = "lion".into();
+            let read: Result<Record, _> = serde_json::from_value(value.clone());
+            assert_eq!(read.map_err(|error| format!("{error}: {value}")), Ok(before));
+        }
+    }
 }

@@ -20,13 +20,18 @@ pub mod args;
 pub mod candidates;
 pub mod completions;
 pub mod exit;
+pub mod explain;
+pub mod history;
 pub mod judge;
 pub mod man;
 pub mod out;
 pub mod pause;
 pub mod probe;
+mod recorded;
+pub mod restore;
 pub mod run;
 pub mod status;
+pub mod why;
 
 use exit::{Error, Exit};
 use out::Out;
@@ -68,18 +73,22 @@ pub struct Global {
     reason = "the commands and their arguments are described where they are defined, in args"
 )]
 pub enum Command {
-    Run,
+    Run { unprivileged: bool },
+    ApplyRequest,
     Status { json: bool, watch: bool, all: bool },
     Probe { mirrors: Vec<String>, image: Option<Image>, depth: Depth, json: bool },
-    Apply { dry_run: bool, json: bool },
-    Restore { dry_run: bool },
+    Apply { dry_run: bool, with_pending: bool, json: bool },
+    Restore { list: bool, to: u64, dry_run: bool, pause: bool },
     Pause { length: Option<Duration> },
     Resume,
+    Why { since: Duration, json: bool },
+    Explain { name: String },
+    History { name: Option<String>, since: Option<Duration>, json: bool },
     Check { file: Option<PathBuf> },
     Add { url: String, name: Option<String> },
     Remove { name: String },
     Completions { shell: clap_complete::Shell },
-    Man,
+    Man { page: man::Page },
 }
 
 /// Understands `args` (the first is the program's own name); `env` looks up environment variables.
@@ -123,18 +132,31 @@ pub fn dispatch(cli: &Cli, out: &mut Out) -> Result<Exit, Error> {
         Command::Status { json, watch: true, all } => status::watch(global, *json, *all, out),
         Command::Pause { length } => pause::pause(global, *length, now(), out),
         Command::Resume => pause::resume(global, out),
+        Command::Why { since, json } => why::why(global, *since, *json, now(), out),
         Command::Completions { shell } => completions::print(*shell, global.lang, out),
-        Command::Man => man::print(global.lang, out),
-        Command::Run => asynchronously(global, run::run(global)),
+        Command::Man { page } => man::print(*page, global.lang, out),
+        Command::Run { unprivileged } => asynchronously(global, run::run(global, *unprivileged)),
+        Command::ApplyRequest => asynchronously(global, run::apply_request(global)),
         Command::Probe { mirrors, image, depth, json } => {
             let asked =
                 probe::Asked { mirrors: mirrors.clone(), image: image.clone(), depth: *depth, json: *json };
             asynchronously(global, probe::probe(global, asked, out))
         }
-        Command::Apply { dry_run, json } => {
-            asynchronously(global, apply::apply(global, *dry_run, *json, out))
+        Command::Apply { dry_run, with_pending, json } => {
+            let asked = apply::Asked { dry_run: *dry_run, with_pending: *with_pending };
+            asynchronously(global, apply::apply(global, asked, *json, out))
         }
-        Command::Restore { dry_run } => asynchronously(global, apply::restore(global, *dry_run, out)),
+        Command::Restore { list: true, .. } => asynchronously(global, restore::list(global, out)),
+        Command::Restore { list: false, to, dry_run: true, .. } => {
+            asynchronously(global, restore::preview(global, *to, out))
+        }
+        Command::Restore { list: false, to, dry_run: false, pause } => {
+            asynchronously(global, restore::restore(global, *to, *pause, out))
+        }
+        Command::Explain { name } => explain::explain(global, name, now(), out),
+        Command::History { name, since, json } => {
+            history::history(global, name.as_deref(), *since, *json, now(), out)
+        }
         Command::Check { file } => candidates::check(global, file.clone(), out),
         Command::Add { url, name } => asynchronously(global, candidates::add(global, url, name.clone(), out)),
         Command::Remove { name } => candidates::remove(global, name, out),

@@ -64,6 +64,8 @@ pub struct Config {
     pub files: BTreeMap<String, Vec<PathBuf>>,
     /// What will not do as its author hopes.
     pub warnings: Vec<Diagnostic>,
+    /// The SHA-256, in hexadecimal, of all files that were read, names included.
+    pub digest: String,
 }
 
 /// How a mirror is asked.
@@ -192,6 +194,8 @@ pub struct Engine {
     pub pid_file: PathBuf,
     /// Entries that always stay, first.
     pub keep: Vec<MirrorUrl>,
+    /// Whether a reload may activate edits of somebody else that the engine has not taken yet.
+    pub with_pending: bool,
 }
 
 /// Whether an engine is configured.
@@ -236,6 +240,11 @@ impl fmt::Display for Invalid {
 impl std::error::Error for Invalid {}
 
 impl Config {
+    /// Whether `other` means the same: comments and layout are no difference.
+    pub fn means_the_same(&self, other: &Self) -> bool {
+        *self == Self { digest: self.digest.clone(), ..other.clone() }
+    }
+
     /// Whether another file than [`local::file`] speaks of the mirror `name`, so that `remove` can only disable it.
     pub fn shipped(&self, name: &str) -> bool {
         let local = local::file(&self.path);
@@ -282,8 +291,8 @@ pub fn parse(path: &Path, files: &[(PathBuf, Vec<u8>)]) -> Result<Config, Invali
     understand(path, files, Findings::default())
 }
 
-fn understand(path: &Path, files: &[(PathBuf, Vec<u8>)], mut findings: Findings) -> Result<Config, Invalid> {
-    let sources: Vec<Source> = files
+fn understand(path: &Path, said: &[(PathBuf, Vec<u8>)], mut findings: Findings) -> Result<Config, Invalid> {
+    let sources: Vec<Source> = said
         .iter()
         .enumerate()
         .filter_map(|(index, (path, bytes))| decode(path, bytes, index, &mut findings))
@@ -325,6 +334,7 @@ fn understand(path: &Path, files: &[(PathBuf, Vec<u8>)], mut findings: Findings)
     let Settings { probe, schedule, budget, select, notify, engines, .. } = settings;
     let mirrors::Mirrors { mirrors, files } = mirrors;
     let warnings = findings.sorted(Severity::Warning);
+    let digest = digest(said);
     Ok(Config {
         path: path.to_owned(),
         probe,
@@ -336,7 +346,21 @@ fn understand(path: &Path, files: &[(PathBuf, Vec<u8>)], mut findings: Findings)
         mirrors,
         files,
         warnings,
+        digest,
     })
+}
+
+/// What tells these very files from any others: each with its name and the length of its bytes before them.
+fn digest(files: &[(PathBuf, Vec<u8>)]) -> String {
+    let mut context = ring::digest::Context::new(&ring::digest::SHA256);
+    for (path, bytes) in files {
+        let name = path.file_name().unwrap_or_default().as_encoded_bytes();
+        for part in [name, bytes] {
+            context.update(&(part.len() as u64).to_be_bytes());
+            context.update(part);
+        }
+    }
+    context.finish().as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// The text of a file. What is not UTF-8 is not read on: the rest would be errors about characters that nobody

@@ -1,43 +1,51 @@
 //! The service: the loop that turns the world into events and performs what [`step`] decides.
 
 use std::fmt;
-use std::fs::File;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::Duration;
 
-use rustix::fs::{FlockOperation, flock};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc::Receiver;
 use tokio::task::{JoinSet, LocalSet};
 use tokio::time::Instant;
 use tracing::{debug, error, info, warn};
 
-use crate::assembly::{self, ADOPTED_FACT, SELECTION_FACT};
+use crate::applier::Applier;
+use crate::assembly::{self, ADOPTED_FACT};
 use crate::config::{self, Config, Invalid};
-use crate::engine::docker::Docker;
 use crate::engine::{Applied, Facts, Problem};
 use crate::mirror::MirrorUrl;
 use crate::observation::Observation;
 use crate::pause::Pause;
 use crate::probe::{self, Prober, SetupError, Task};
 use crate::ranking::select::Change;
+use crate::route;
 use crate::status::{ServiceState, Status};
-use crate::store::Store;
+use crate::store::{Consequence, Store, Switch};
 use crate::timestamp::Timestamp;
 use crate::watch::{Changed, Watcher};
 
 use files::read_pause;
-use step::{Action, Event, State};
+use hand::Hand;
+pub use lock::is_running;
+use step::{Action, Event, Shift, State};
 use tell::News;
+use turns::{Sleep, Turns};
 
 mod engine;
 mod files;
+mod hand;
+mod keep;
+mod listen;
+mod lock;
 pub mod network;
 pub mod schedule;
 pub mod step;
 pub mod tell;
+pub mod terms;
+mod turns;
 pub mod view;
 
 /// Where the service finds its things.
@@ -49,6 +57,8 @@ pub struct Places {
     pub state: PathBuf,
     /// What does not: status.json.
     pub runtime: PathBuf,
+    /// The engine is not ours to touch: what is to be written is asked of the applier.
+    pub unprivileged: bool,
 }
 
 /// Why the service did not start.
@@ -86,6 +96,9 @@ const PUBLISH: Duration = Duration::from_millis(100);
 const KEEP_STATUS: Duration = Duration::from_secs(600);
 /// How often old observations are thinned.
 const TIDY: Duration = Duration::from_secs(12 * 3600);
+/// How soon after the start, for hosts that are on for some hours a day; and how often a disk is tried again that
+/// took nothing.
+const FIRST_TIDY: Duration = Duration::from_secs(600);
 /// An apply under way at SIGTERM may take the reload's deadline, a roll-back and its reload.
 const LAST_APPLY: Duration = Duration::from_secs(15);
 
@@ -106,9 +119,12 @@ struct Daemon {
     prober: Rc<Prober>,
     /// What `prober` was made of.
     asks_as: probe::Settings,
-    docker: Option<Rc<Docker>>,
+    applier: Option<Rc<Applier>>,
+    docker: Option<Hand>,
     facts: Option<Facts>,
     problem: Option<Problem>,
+    /// `problem` is why the engine could not be looked at.
+    unseen: bool,
     verified_at: Option<Timestamp>,
     adopted: Vec<MirrorUrl>,
     pause: Pause,
@@ -117,18 +133,24 @@ struct Daemon {
     tasks: JoinSet<Done>,
     watcher: Option<(Watcher, Vec<PathBuf>)>,
     changes: Option<Receiver<Changed>>,
+    ears: listen::Ears,
+    /// What people edit could not be read.
+    read_again_at: Option<Instant>,
     look_at: Instant,
     looking: bool,
+    turns: Turns,
+    sleep: Sleep,
     publish_at: Option<Instant>,
     kept_at: Option<Instant>,
     tidy_at: Instant,
-    seed: u64,
     /// The last status says that nobody is there any more.
     ended: bool,
     /// The last status could not be written, and that has been said.
     unpublished: bool,
     /// Whether all was well in the last status.
     healthy: Option<bool>,
+    /// Switches that the store could not take.
+    unkept: Vec<Switch>,
 }
 
 /// Runs until SIGTERM or SIGINT.
@@ -137,11 +159,7 @@ struct Daemon {
 /// What stops it from starting; afterwards everything is survived and said.
 pub async fn run(places: Places) -> Result<(), StartError> {
     let config = config::load(&places.config).map_err(StartError::Config)?;
-    for directory in [&places.state, &places.runtime] {
-        std::fs::create_dir_all(directory)
-            .map_err(|error| StartError::Directory(directory.clone(), error))?;
-    }
-    let _lock = lock(&places.state)?;
+    let _lock = lock::of_service(&places)?;
     let mut terminate = signal(SignalKind::terminate()).map_err(StartError::Signals)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(StartError::Signals)?;
     let mut hang_up = signal(SignalKind::hangup()).map_err(StartError::Signals)?;
@@ -156,31 +174,6 @@ pub async fn run(places: Places) -> Result<(), StartError> {
     Ok(())
 }
 
-/// Whether a service runs with this state directory.
-pub fn is_running(state: &Path) -> bool {
-    matches!(lock(state), Err(StartError::Running(_)))
-}
-
-/// One service for one state directory; the lock goes with the process, however it ends.
-fn lock(state: &Path) -> Result<File, StartError> {
-    let path = state.join("run.lock");
-    let file = std::fs::OpenOptions::new().create(true).append(true).open(&path);
-    let file = file.map_err(|error| StartError::Directory(path.clone(), error))?;
-    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => Ok(file),
-        Err(rustix::io::Errno::WOULDBLOCK) => Err(StartError::Running(path)),
-        Err(error) => Err(StartError::Directory(path, error.into())),
-    }
-}
-
-/// Differs from host to host and stays with it.
-fn seed() -> u64 {
-    let id = std::fs::read_to_string("/etc/machine-id").unwrap_or_default();
-    id.bytes().fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    })
-}
-
 impl Daemon {
     fn new(places: Places, config: Config) -> Result<Self, StartError> {
         let now = assembly::now();
@@ -190,11 +183,14 @@ impl Daemon {
         }
         let asks_as = assembly::probe_settings(&config, None);
         let prober = Prober::new(asks_as.clone()).map_err(StartError::Prober)?;
-        let docker = assembly::docker(&config, &places.state).map(Rc::new);
-        let adopted: Vec<MirrorUrl> = store.fact(ADOPTED_FACT).unwrap_or_default();
-        let seed = seed();
-        let state = State::new(assembly::settings(&config, None, seed), store.fact(SELECTION_FACT));
-        let pause = read_pause(&places.state, Pause::default());
+        let applier = Hand::applier(&places);
+        let docker = Hand::new(&config, &places, applier.as_ref());
+        let adopted: Vec<MirrorUrl> = match docker.as_ref().and_then(Hand::adopted) {
+            Some(adopted) => adopted,
+            None => store.fact(ADOPTED_FACT).unwrap_or_default(),
+        };
+        let state = State::new(assembly::settings(&config, None), assembly::past(&config, &store));
+        let pause = read_pause(&places.root_state(), Pause::default());
         Ok(Self {
             places,
             config,
@@ -202,9 +198,11 @@ impl Daemon {
             store,
             prober: Rc::new(prober),
             asks_as,
+            applier,
             docker,
             facts: None,
             problem: None,
+            unseen: false,
             verified_at: None,
             adopted,
             pause,
@@ -213,15 +211,19 @@ impl Daemon {
             tasks: JoinSet::new(),
             watcher: None,
             changes: None,
+            ears: listen::Ears::default(),
+            read_again_at: None,
             look_at: Instant::now(),
             looking: false,
+            turns: Turns::default(),
+            sleep: Sleep::new(),
             publish_at: None,
             kept_at: None,
-            tidy_at: Instant::now() + TIDY,
-            seed,
+            tidy_at: Instant::now() + FIRST_TIDY,
             ended: false,
             unpublished: false,
             healthy: None,
+            unkept: Vec::new(),
         })
     }
 
@@ -241,6 +243,7 @@ impl Daemon {
         let mut wake = Instant::now();
         let watchdog = sd_notify::watchdog_enabled().map(|interval| interval / 2);
         let mut alive_at = Instant::now();
+        let (_watch, mut rerouted) = route::watch();
         loop {
             if let Some(interval) = watchdog
                 && alive_at <= Instant::now()
@@ -249,7 +252,7 @@ impl Daemon {
                 alive_at = Instant::now() + interval;
             }
             let mut next = wake.min(self.look_at).min(self.tidy_at);
-            next = self.publish_at.map_or(next, |at| next.min(at));
+            next = self.publish_at.into_iter().chain(self.read_again_at).fold(next, Instant::min);
             next = if watchdog.is_some() { next.min(alive_at) } else { next };
             tokio::select! {
                 biased;
@@ -257,12 +260,21 @@ impl Daemon {
                 _ = interrupt.recv() => return,
                 _ = hang_up.recv() => self.reload(),
                 Some(Changed) = changed(&mut self.changes) => self.files_changed(),
+                Some(heard) = listen::next(&mut self.ears.heard) => self.heard(heard),
                 Some(done) = self.tasks.join_next() => match done {
                     Ok(done) => self.done(done),
                     // A probe never panics; if one does, its mirror is asked again after a restart of the round.
                     Err(error) => error!("a task died: {error}"),
                 },
+                Some(route::Changed) = rerouted.recv() => {
+                    info!("this host's address or route changed: everybody is looked at afresh");
+                    self.step(Event::Shifted(Shift::Route));
+                }
                 () = tokio::time::sleep_until(next) => self.tick(),
+            }
+            if self.sleep.is_over() {
+                info!("woke up: everybody is looked at afresh");
+                self.step(Event::Shifted(Shift::Woke));
             }
             wake = self.wake_at();
         }
@@ -289,12 +301,17 @@ impl Daemon {
 
     fn tick(&mut self) {
         let now = Instant::now();
+        if self.read_again_at.is_some_and(|at| at <= now) {
+            self.files_changed();
+        }
         if self.look_at <= now {
             self.look();
         }
         if self.tidy_at <= now {
-            self.tidy_at = now + TIDY;
             self.store.tidy(assembly::now());
+            let in_memory =
+                self.store.setback().is_some_and(|setback| setback.consequence == Consequence::InMemory);
+            self.tidy_at = now + if in_memory { FIRST_TIDY } else { TIDY };
         }
         self.step(Event::Tick);
         if self.publish_at.is_some_and(|at| at <= now) {
@@ -350,10 +367,12 @@ impl Daemon {
         for action in actions {
             match action {
                 Action::Probe { url, depth, image, turn } => {
-                    let prober = Rc::clone(&self.prober);
+                    let (prober, turns) = (Rc::clone(&self.prober), self.turns.clone());
                     self.tasks.spawn_local(async move {
                         let task = Task { depth, image, turn };
-                        let observation = prober.probe(&url, &task, now).await;
+                        let turns = turns.begin();
+                        let mut observation = prober.probe(&url, &task, now).await;
+                        observation.starved = turns.missed();
                         Done::Probed(url, Box::new(observation))
                     });
                 }
@@ -364,17 +383,6 @@ impl Daemon {
         if !changed.is_empty() {
             self.save(&changed, now);
         }
-    }
-
-    fn save(&self, changed: &[MirrorUrl], now: Timestamp) {
-        self.store.batch(|store| {
-            for track in changed.iter().filter_map(|url| self.state.track(url)) {
-                match serde_json::to_string(&track.record) {
-                    Ok(json) => store.save_record(&assembly::key(&track.mirror), &json, now),
-                    Err(error) => error!("{}: record: {error}", track.mirror.name),
-                }
-            }
-        });
     }
 
     fn done(&mut self, done: Done) {
@@ -401,6 +409,9 @@ impl Daemon {
 
     fn publish(&mut self) {
         self.publish_at = None;
+        self.retarget();
+        // First, so that no status says that all is kept before it is.
+        self.save_what_was_lost(assembly::now());
         let status = self.status(assembly::now());
         self.tell_health(&status);
         let written = status.write(&self.places.runtime).or_else(|_| {

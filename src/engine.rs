@@ -8,7 +8,7 @@ pub mod docker;
 
 use std::fmt;
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
 
@@ -35,9 +35,14 @@ impl Problem {
     /// What the engine's line in the status says after this problem.
     pub const fn state(&self) -> State {
         match self.kind {
-            ProblemKind::NotRunning | ProblemKind::NoAnswer | ProblemKind::Raced | ProblemKind::Locked => {
-                State::Pending
-            }
+            ProblemKind::NotRunning
+            | ProblemKind::GivenUp
+            | ProblemKind::NoAnswer
+            | ProblemKind::Raced
+            | ProblemKind::Locked
+            | ProblemKind::PendingEdits
+            | ProblemKind::ReloadsSpent
+            | ProblemKind::Applier => State::Pending,
             ProblemKind::NotTaken | ProblemKind::ReloadFailed => State::RolledBack,
             ProblemKind::NotPermitted
             | ProblemKind::BrokenFile
@@ -84,7 +89,8 @@ impl Warning {
 pub enum State {
     /// The engine itself lists exactly the selection.
     InPlace,
-    /// It will be applied when the engine is there, or when the other writer is done.
+    /// It will be applied when the engine is there, when the other writer is done, or when somebody's edits are
+    /// taken.
     Pending,
     /// Nothing was written, for the reason in the problem.
     Refused,
@@ -95,7 +101,7 @@ pub enum State {
 }
 
 /// How the engine goes out to the world.
-#[derive(Clone, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Outbound {
     /// Proxy for `http://` URLs.
     pub http: Option<String>,
@@ -116,8 +122,22 @@ impl fmt::Debug for Outbound {
     }
 }
 
+/// Where an engine's log can be read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum LogSource {
+    /// In the journal, as this unit's.
+    Journal {
+        /// `docker.service`, …
+        unit: String,
+    },
+    /// In this file.
+    File(PathBuf),
+    /// Nowhere, and why; English.
+    Unreadable(String),
+}
+
 /// What an engine is, as it says itself.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Facts {
     /// As in `docker version`.
     pub version: String,
@@ -129,8 +149,14 @@ pub struct Facts {
     pub file: PathBuf,
     /// The list in that file as it is written; `None` when the key is absent or the file cannot be read.
     pub listed: Option<Vec<String>>,
+    /// The list that it was last given by us; `None`: never.
+    pub given: Option<Vec<String>>,
     /// Its proxies.
     pub proxies: Outbound,
+    /// Its process, where that can be told.
+    pub pid: Option<i32>,
+    /// Its log.
+    pub log: LogSource,
     /// Images of Docker Hub that this host has, most recent first, at most 50.
     pub images: Vec<Image>,
     /// Worth knowing.
@@ -177,7 +203,7 @@ impl Plan {
 }
 
 /// What was done.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Applied {
     /// Whether anything was done at all.
     pub changed: bool,
@@ -194,4 +220,39 @@ impl Applied {
     pub const fn state(&self) -> State {
         if self.verified { State::InPlace } else { State::Pending }
     }
+}
+
+/// Something that can be restored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Generation {
+    /// 0 is what stood there before we first wrote; the others count our writes.
+    pub number: u64,
+    /// When it was kept.
+    pub kept_at: Option<SystemTime>,
+    /// The size of the file in bytes; `None`: there was no file.
+    pub size: Option<usize>,
+    /// The list in it; `None`: the key was absent.
+    pub mirrors: Option<Vec<String>>,
+}
+
+/// What became of a write that was cut short.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Recovery {
+    /// The engine's file, or for [`Settled::NotUnderstood`] what was written down about it.
+    pub file: PathBuf,
+    /// What became of it.
+    pub what: Settled,
+}
+
+/// How a write that was cut short is settled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Settled {
+    /// The engine has it, and it stands.
+    Committed,
+    /// The engine has it not: the file is as it was before.
+    PutBack,
+    /// Somebody else has written the file since, and that stands.
+    LeftAlone,
+    /// What was written down about it is damaged; nothing was touched, and it is put aside.
+    NotUnderstood,
 }

@@ -1,21 +1,29 @@
 //! Atomic replacement of a small file that belongs to somebody else: the one shared tool of the edges.
 //!
 //! The pattern is temp file in the same directory → write → owner, attributes, mode → fsync → compare with
-//! what was read → rename → fsync of the directory. Whoever reads the path sees the old bytes or the new
-//! ones, never half of either, whatever instant the power fails at. Nothing is ever truncated in place.
+//! what was read → exchange the two names → compare what came out → fsync of the directory. Whoever reads the
+//! path sees the old bytes or the new ones, never half of either, whatever instant the power fails at. Nothing
+//! is ever truncated in place, and an edit of somebody else is put back even if it came between the
+//! comparison and the exchange.
 
 use std::ffi::OsStr;
-use std::fmt;
-use std::fs::{self, File, Metadata, OpenOptions, Permissions};
-use std::io::{self, Read, Write};
-use std::os::fd::AsFd;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::fs::{self, File, Metadata, OpenOptions};
+use std::io::{self, Read};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rustix::fs::{Gid, IFlags, OFlags, Uid, XattrFlags};
-use rustix::io::Errno;
+use rustix::fs::OFlags;
 use tempfile::NamedTempFile;
+
+mod error;
+mod exchange;
+mod looks;
+
+pub use error::{Obstacle, ReplaceError};
+pub use exchange::Displaced;
+
+use error::{obstructed, refused};
 
 /// More is no configuration file; reading stops here.
 pub const MAX_BYTES: u64 = 16 << 20;
@@ -26,12 +34,6 @@ const TEMP_SUFFIX: &str = ".tmp";
 
 /// A temp file older than this was left by a process that died: a replacement takes milliseconds.
 const TEMP_AGE: Duration = Duration::from_secs(3600);
-
-/// Where the kernel keeps a file's access control list.
-const ACL: &[u8] = b"system.posix_acl_access";
-
-/// The mode of a file that was not there before: engines' configuration and status are world-readable.
-const NEW_MODE: u32 = 0o644;
 
 /// A file as it was at one moment, so that a later change by somebody else can be told.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,95 +67,6 @@ impl Identity {
             modified: (metadata.mtime(), metadata.mtime_nsec()),
             size: metadata.size(),
         }
-    }
-}
-
-/// Why a file was not replaced or removed. Unless `replaced` is set, it is exactly as it was.
-#[derive(Debug)]
-pub struct ReplaceError {
-    /// The path as it was given.
-    pub path: PathBuf,
-    /// What stands in the way.
-    pub obstacle: Obstacle,
-    /// Set when the new bytes are in place and only their durability is in doubt.
-    pub replaced: bool,
-    source: Option<io::Error>,
-}
-
-/// What stands in the way of a replacement.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Obstacle {
-    /// Somebody else wrote the file since it was read.
-    Raced,
-    /// It has more than one hard link; a rename would tear them apart.
-    HardLinked,
-    /// The file itself is a mount point, as a file bind-mounted into a container is.
-    MountPoint,
-    /// The file system is read-only.
-    ReadOnly,
-    /// `chattr +i` or `+a` on the file or its directory.
-    Immutable,
-    /// We may not write the directory, or not give the file its owner or attributes.
-    NotPermitted,
-    /// No space, or over quota.
-    Full,
-    /// The directory is not there.
-    NoDirectory,
-    /// A symbolic link that leads nowhere.
-    DanglingLink,
-    /// A directory, a device, a pipe.
-    NotAFile,
-    /// Anything else the system said.
-    Other,
-}
-
-impl Obstacle {
-    /// What to do about it, in English.
-    pub const fn hint(self) -> &'static str {
-        match self {
-            Self::Raced => "another program edits this file at the same time; try again",
-            Self::HardLinked => {
-                "the file has several hard links; make it a file of its own: cp it aside and mv it back"
-            }
-            Self::MountPoint => "the file is mounted by itself, mount its directory instead",
-            Self::ReadOnly => "the file system is read-only; see findmnt -T on the path",
-            Self::Immutable => "the file or its directory is immutable; see lsattr, mend with chattr -i",
-            Self::NotPermitted => "run it as root, or give it the right to write this directory",
-            Self::Full => "the disk is full or a quota is reached; see df -h on the path",
-            Self::NoDirectory => "the directory is missing; create it",
-            Self::DanglingLink => "the path is a symbolic link that leads nowhere; mend or remove the link",
-            Self::NotAFile => "a regular file is wanted there",
-            Self::Other => "see the system's log",
-        }
-    }
-}
-
-impl fmt::Display for ReplaceError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: cannot be replaced: ", self.path.display())?;
-        match &self.source {
-            Some(source) => write!(f, "{source}")?,
-            None => f.write_str(match self.obstacle {
-                Obstacle::Raced => "somebody else wrote it meanwhile",
-                Obstacle::HardLinked => "it has several hard links",
-                Obstacle::DanglingLink => "it is a symbolic link that leads nowhere",
-                Obstacle::NotAFile => "it is not a regular file",
-                Obstacle::MountPoint
-                | Obstacle::ReadOnly
-                | Obstacle::Immutable
-                | Obstacle::NotPermitted
-                | Obstacle::Full
-                | Obstacle::NoDirectory
-                | Obstacle::Other => "the system refused",
-            })?,
-        }
-        write!(f, "; hint: {}", self.obstacle.hint())
-    }
-}
-
-impl std::error::Error for ReplaceError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        self.source.as_ref().map(|source| source as _)
     }
 }
 
@@ -200,39 +113,89 @@ pub fn read(path: &Path) -> io::Result<Snapshot> {
 /// # Errors
 /// See [`Obstacle`]; no temporary file stays behind.
 pub fn replace(path: &Path, bytes: &[u8], expected: Option<&Snapshot>) -> Result<(), ReplaceError> {
-    let target = resolve(path)?;
-    let old = inspect(path, &target)?;
-    let directory = directory_of(&target);
-    let temp = tempfile::Builder::new()
-        .prefix(TEMP_PREFIX)
-        .suffix(TEMP_SUFFIX)
-        .tempfile_in(directory)
-        .map_err(|error| refused(path, &target, error))?;
-    fill(&temp, bytes, old.as_ref(), &target).map_err(|error| refused(path, &target, error))?;
-    sweep(directory, temp.as_file());
-    unchanged(path, expected)?;
-    let moved = match expected {
-        // Nobody may have created it in the last microseconds either.
-        Some(Snapshot { bytes: None, .. }) => temp.persist_noclobber(&target),
-        Some(_) | None => temp.persist(&target),
-    };
-    // Dropping the error drops the temporary file with it.
-    moved.map_err(|error| refused(path, &target, error.error))?;
-    sync(directory).map_err(|error| ReplaceError { replaced: true, ..refused(path, &target, error) })
+    match expected {
+        Some(expected) => displace(path, bytes, expected).map(drop),
+        None => {
+            let (target, temp) = prepare(path, bytes)?;
+            temp.persist(&target).map_err(|error| refused(path, &target, error.error))?;
+            durable(path, &target)
+        }
+    }
 }
 
-/// Removes `path`, if it is still what was read.
+/// As [`replace`], and keeps the file that was there until the result is dropped: a program that had it open
+/// may still write into it, and then it can go back to its place.
+///
+/// # Errors
+/// As [`replace`].
+pub fn displace(path: &Path, bytes: &[u8], expected: &Snapshot) -> Result<Displaced, ReplaceError> {
+    let (target, temp) = prepare(path, bytes)?;
+    unchanged(path, expected)?;
+    let displaced = if expected.bytes.is_some() {
+        exchange::swap(path, &target, temp, expected)?
+    } else {
+        // Nobody may have created it in the last microseconds either. Dropping the error drops the file.
+        temp.persist_noclobber(&target).map_err(|error| refused(path, &target, error.error))?;
+        Displaced::default()
+    };
+    durable(path, &target)?;
+    Ok(displaced)
+}
+
+/// Removes `path`, if it is still what was read; through a symbolic link its target.
 ///
 /// # Errors
 /// See [`Obstacle`].
-pub fn remove(path: &Path, expected: Option<&Snapshot>) -> Result<(), ReplaceError> {
+pub fn remove(path: &Path, expected: &Snapshot) -> Result<(), ReplaceError> {
     unchanged(path, expected)?;
-    fs::remove_file(path).map_err(|error| refused(path, path, error))?;
-    sync(directory_of(path)).map_err(|error| ReplaceError { replaced: true, ..refused(path, path, error) })
+    let target = resolve(path)?;
+    let name = temporary(directory_of(&target)).map_err(|error| refused(path, &target, error))?;
+    exchange::take_out(path, &target, name, expected)?;
+    durable(path, &target)
 }
 
-fn unchanged(path: &Path, expected: Option<&Snapshot>) -> Result<(), ReplaceError> {
-    let Some(expected) = expected else { return Ok(()) };
+/// The temporary files of ours beside `path`, whatever their age: what a process left that was killed. Not to
+/// be asked while another process of ours may be writing there.
+pub fn left_behind(path: &Path) -> Vec<PathBuf> {
+    let target = resolve(path).unwrap_or_else(|_| path.to_owned());
+    let Ok(entries) = fs::read_dir(directory_of(&target)) else { return Vec::new() };
+    let ours = entries.flatten().filter(|entry| is_temp(&entry.file_name()));
+    ours.map(|entry| entry.path())
+        .filter(|path| path.symlink_metadata().is_ok_and(|it| it.is_file()))
+        .collect()
+}
+
+/// Gives a file of [`left_behind`] the place of `path`.
+///
+/// # Errors
+/// What the system says; then nothing was moved.
+pub fn bring_back(left: &Path, path: &Path) -> io::Result<()> {
+    let target = resolve(path).map_err(io::Error::other)?;
+    fs::rename(left, &target)?;
+    sync(directory_of(&target))
+}
+
+/// The target and a durable temporary file beside it with the new bytes and the looks of the old file.
+fn prepare(path: &Path, bytes: &[u8]) -> Result<(PathBuf, NamedTempFile), ReplaceError> {
+    let target = resolve(path)?;
+    let old = inspect(path, &target)?;
+    let directory = directory_of(&target);
+    let temp = temporary(directory).map_err(|error| refused(path, &target, error))?;
+    looks::fill(&temp, bytes, old.as_ref(), &target).map_err(|error| refused(path, &target, error))?;
+    sweep(directory, temp.as_file());
+    Ok((target, temp))
+}
+
+fn temporary(directory: &Path) -> io::Result<NamedTempFile> {
+    tempfile::Builder::new().prefix(TEMP_PREFIX).suffix(TEMP_SUFFIX).tempfile_in(directory)
+}
+
+fn durable(path: &Path, target: &Path) -> Result<(), ReplaceError> {
+    sync(directory_of(target))
+        .map_err(|error| ReplaceError { replaced: true, ..refused(path, target, error) })
+}
+
+fn unchanged(path: &Path, expected: &Snapshot) -> Result<(), ReplaceError> {
     let now = read(path).map_err(|error| refused(path, path, error))?;
     if now == *expected { Ok(()) } else { Err(obstructed(path, Obstacle::Raced)) }
 }
@@ -264,63 +227,6 @@ fn directory_of(path: &Path) -> &Path {
     path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-/// Gives the temporary file its bytes and the looks of the file it will replace, durably.
-fn fill(temp: &NamedTempFile, bytes: &[u8], old: Option<&Metadata>, target: &Path) -> io::Result<()> {
-    let mut file = temp.as_file();
-    file.write_all(bytes)?;
-    if let Some(old) = old {
-        let own = file.metadata()?;
-        if (own.uid(), own.gid()) != (old.uid(), old.gid()) {
-            rustix::fs::fchown(file, Some(Uid::from_raw(old.uid())), Some(Gid::from_raw(old.gid())))?;
-        }
-        copy_attributes(&File::open(target)?, file)?;
-    }
-    // Last, because a change of owner clears mode bits.
-    let mode = old.map_or(NEW_MODE, |old| old.mode() & 0o7777);
-    file.set_permissions(Permissions::from_mode(mode))?;
-    file.sync_all()
-}
-
-/// Copies extended attributes: ACLs and SELinux labels ride on them.
-fn copy_attributes(from: &File, to: &File) -> io::Result<()> {
-    let names = match attribute(|buffer| rustix::fs::flistxattr(from, buffer)) {
-        Ok(names) => names,
-        Err(Errno::NOTSUP) => return Ok(()),
-        Err(error) => return Err(error.into()),
-    };
-    for name in names.split(|byte| *byte == 0).filter(|name| !name.is_empty()) {
-        // These two are signatures of the content; copied to other bytes they would lock the file up.
-        if name == b"security.ima" || name == b"security.evm" {
-            continue;
-        }
-        let value = attribute(|buffer| rustix::fs::fgetxattr(from, name, buffer))?;
-        let already = attribute(|buffer| rustix::fs::fgetxattr(to, name, buffer));
-        if already.is_ok_and(|already| already == value) {
-            continue;
-        }
-        match rustix::fs::fsetxattr(to, name, &value, XattrFlags::empty()) {
-            Ok(()) | Err(Errno::NOTSUP) => {}
-            Err(error) => return Err(error.into()),
-        }
-    }
-    // A directory's default ACL is given to every new file in it, and the old file may be without one.
-    if !names.split(|byte| *byte == 0).any(|name| name == ACL) {
-        match rustix::fs::fremovexattr(to, ACL) {
-            Ok(()) | Err(Errno::NODATA | Errno::NOTSUP) => {}
-            Err(error) => return Err(error.into()),
-        }
-    }
-    Ok(())
-}
-
-/// Calls an xattr function with a buffer that is large enough: 64 KiB is the kernel's own limit.
-fn attribute(call: impl Fn(&mut [u8]) -> rustix::io::Result<usize>) -> rustix::io::Result<Vec<u8>> {
-    let mut buffer = vec![0; 64 << 10];
-    let length = call(&mut buffer)?;
-    buffer.truncate(length);
-    Ok(buffer)
-}
-
 /// Removes temporary files that a process of ours left when it was killed.
 ///
 /// Their age is told by the file system's own clock: the modification time of `fresh`, just written.
@@ -347,42 +253,16 @@ fn sync(directory: &Path) -> io::Result<()> {
     File::open(directory)?.sync_all()
 }
 
-fn obstructed(path: &Path, obstacle: Obstacle) -> ReplaceError {
-    ReplaceError { path: path.to_owned(), obstacle, replaced: false, source: None }
-}
-
-/// Tells from the kind of an error, and where that is ambiguous from the file, what stands in the way.
-///
-/// The number itself would tell no more, and tempfile does not hand it on.
-#[expect(clippy::wildcard_enum_match_arm, reason = "io::ErrorKind is an open set of the standard library")]
-fn refused(path: &Path, target: &Path, error: io::Error) -> ReplaceError {
-    let obstacle = match error.kind() {
-        io::ErrorKind::ReadOnlyFilesystem => Obstacle::ReadOnly,
-        io::ErrorKind::ResourceBusy => Obstacle::MountPoint,
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Obstacle::Full,
-        io::ErrorKind::AlreadyExists => Obstacle::Raced,
-        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Obstacle::NoDirectory,
-        io::ErrorKind::PermissionDenied => {
-            let immutable = is_immutable(target) || is_immutable(directory_of(target));
-            if immutable { Obstacle::Immutable } else { Obstacle::NotPermitted }
-        }
-        _ => Obstacle::Other,
-    };
-    ReplaceError { path: path.to_owned(), obstacle, replaced: false, source: Some(error) }
-}
-
-fn is_immutable(path: &Path) -> bool {
-    File::open(path)
-        .ok()
-        .and_then(|file| rustix::fs::ioctl_getflags(file.as_fd()).ok())
-        .is_some_and(|flags| flags.intersects(IFlags::IMMUTABLE | IFlags::APPEND))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    use std::os::unix::fs::symlink;
+    use std::fs::Permissions;
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    use looks::ACL;
+    use rustix::fs::XattrFlags;
+    use rustix::io::Errno;
 
     struct Place {
         directory: tempfile::TempDir,
@@ -479,7 +359,7 @@ mod tests {
         }] {
             let error = replace(&path, b"ours", Some(&stale)).unwrap_err();
             assert_eq!((error.obstacle, error.replaced), (Obstacle::Raced, false));
-            assert_eq!(remove(&path, Some(&stale)).unwrap_err().obstacle, Obstacle::Raced);
+            assert_eq!(remove(&path, &stale).unwrap_err().obstacle, Obstacle::Raced);
         }
         assert_eq!(fs::read(&path).unwrap(), b"two");
         assert_eq!(place.names(), ["a", "b"]);

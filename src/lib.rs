@@ -7,10 +7,10 @@
 //!
 //! | layer | modules | may |
 //! | --- | --- | --- |
-//! | words | [`timestamp`], [`mirror`], [`image`], [`observation`], [`reason`], [`text`] | name things |
+//! | words | [`timestamp`], [`mirror`], [`image`], [`observation`], [`pull`], [`reason`], [`text`] | name things |
 //! | decisions | [`ranking`] | decide: no I/O, no clock, no randomness, no tokio |
-//! | edges | [`config`], [`probe`], [`engine`], [`file`](mod@file), [`publish`], [`store`], [`status`], [`pause`], [`watch`] | talk to one outside thing each; no edge knows another (but [`file`](mod@file) and [`publish`], the shared tools) |
-//! | wiring | [`assembly`], [`round`], [`daemon`], [`cli`] | connect them |
+//! | edges | [`config`], [`probe`], [`engine`], [`listen`], [`file`](mod@file), [`publish`], [`store`], [`status`], [`pause`], [`watch`], [`route`] | talk to one outside thing each; no edge knows another (but [`file`](mod@file) and [`publish`], the shared tools) |
+//! | wiring | [`assembly`], [`applier`], [`round`], [`daemon`], [`cli`] | connect them |
 //!
 //! # What holds everywhere
 //!
@@ -20,6 +20,7 @@
 //! - Unknown is a value: `None`, never `0` or an empty string.
 //! - Whatever fails, the engine's file and the running engine stay as they were.
 
+pub mod applier;
 pub mod assembly;
 pub mod cli;
 pub mod config;
@@ -27,14 +28,17 @@ pub mod daemon;
 pub mod engine;
 pub mod file;
 pub mod image;
+pub mod listen;
 pub mod mirror;
 pub mod observation;
 pub mod pause;
 pub mod probe;
 pub mod publish;
+pub mod pull;
 pub mod ranking;
 pub mod reason;
 pub mod round;
+pub mod route;
 pub mod status;
 pub mod store;
 pub mod text;

@@ -150,8 +150,13 @@ pub struct Observation {
     pub stages: Stages,
     /// Bytes per second of a layer after its first byte; `None` when too little was read to tell.
     pub bytes_per_second: Option<f64>,
+    /// From the first byte of the piece of a layer to its last.
+    pub reading: Option<Duration>,
     /// The address that the mirror's own host answered from.
     pub address: Option<SocketAddr>,
+    /// The address that the layer came from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub layer_address: Option<SocketAddr>,
     /// The host that served the layer.
     pub layer_host: Option<String>,
     /// Other hosts that it sent pings, tokens or layers to.
@@ -166,6 +171,10 @@ pub struct Observation {
     pub spent: Spent,
     /// How long the mirror asked to be left alone (`Retry-After`, `X-Retry-After`), capped at 24 hours.
     pub retry_after: Option<Duration>,
+    /// For how long this process did not get to run while it waited: what failed for want of time then is not the
+    /// mirror's failure.
+    #[serde(default, skip_serializing_if = "Duration::is_zero")]
+    pub starved: Duration,
 }
 
 impl Observation {
@@ -178,7 +187,9 @@ impl Observation {
             outcome: Outcome::Served,
             stages: Stages::default(),
             bytes_per_second: None,
+            reading: None,
             address: None,
+            layer_address: None,
             layer_host: None,
             sent_to: BTreeSet::new(),
             digest: None,
@@ -186,6 +197,7 @@ impl Observation {
             quirks: BTreeSet::new(),
             spent: Spent::default(),
             retry_after: None,
+            starved: Duration::ZERO,
         }
     }
 

@@ -25,6 +25,25 @@ pub enum Durability {
 ///
 /// Whatever the file system says; the old file is then still there, and nothing else is left behind.
 pub fn publish(dir: &Path, name: &str, bytes: &[u8], durability: Durability) -> io::Result<()> {
+    put(dir, name, bytes, durability, None)
+}
+
+/// The same, mode 0640: for us and the members of one group, of which we must be one.
+///
+/// # Errors
+///
+/// As [`publish`]; and the group is not ours to give.
+pub fn publish_to(
+    group: u32,
+    dir: &Path,
+    name: &str,
+    bytes: &[u8],
+    durability: Durability,
+) -> io::Result<()> {
+    put(dir, name, bytes, durability, Some(group))
+}
+
+fn put(dir: &Path, name: &str, bytes: &[u8], durability: Durability, group: Option<u32>) -> io::Result<()> {
     let mut file = tempfile::Builder::new()
         .prefix(".mirrorwatch-")
         .permissions(Permissions::from_mode(0o600))
@@ -38,8 +57,12 @@ pub fn publish(dir: &Path, name: &str, bytes: &[u8], durability: Durability) -> 
             result => result?,
         }
     }
+    if group.is_some() {
+        fchown(file.as_file(), None, group)?;
+    }
     // Set afterwards, because the umask would have cut it.
-    file.as_file().set_permissions(Permissions::from_mode(0o644))?;
+    let mode = if group.is_some() { 0o640 } else { 0o644 };
+    file.as_file().set_permissions(Permissions::from_mode(mode))?;
     match durability {
         Durability::Flushed => {
             file.as_file().sync_all()?;

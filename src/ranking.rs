@@ -43,6 +43,9 @@
 //!    the two change places. A mirror that serves more of the images than a member may also replace that one
 //!    when the whole list gets `margin` better by it.
 //!
+//! Of mirrors that are nearly as good every host would take the same, and a fleet would fall upon it. So each host
+//! has a whim of its own for each mirror, by which it takes it for up to half of `margin` slower than it is.
+//!
 //! # Who takes part
 //!
 //! Live mirrors without any reason against them, judged together, in this order: *unfit* for the engine's
@@ -89,6 +92,9 @@ pub struct Policy {
     pub store: Option<ImageStore>,
     /// The images that count for coverage; empty: every image that was asked for.
     pub images: Vec<Image>,
+    /// Differs from host to host, so that of several mirrors that are as good not every host takes the same;
+    /// `None`: they are taken as they sort.
+    pub spread: Option<u64>,
 }
 
 impl Default for Policy {
@@ -105,6 +111,7 @@ impl Default for Policy {
             min_speed: 64 * 1024,
             store: None,
             images: vec!["library/busybox:latest".parse().expect("it is an image's name")],
+            spread: None,
         }
     }
 }

@@ -191,6 +191,8 @@ words! {
     ProblemKind {
         /// The engine is not installed, or its socket is not there.
         NotRunning = "not_running",
+        /// The engine failed so often that systemd refuses to start it again.
+        GivenUp = "given_up",
         /// The engine's socket answers, and not as the engine's API does, or not in time.
         NoAnswer = "no_answer",
         /// We may not read or write what we must.
@@ -223,8 +225,21 @@ words! {
         RollbackFailed = "rollback_failed",
         /// Another mirrorwatch holds the lock.
         Locked = "locked",
+        /// Somebody's edits in the file wait for a reload, and ours would activate them; the detail names the keys.
+        PendingEdits = "pending_edits",
         /// Another program keeps rewriting the list; the service has stopped doing the same.
         Contested = "contested",
+        /// The engine was reloaded as often in a day as it may be; only a dead or lying head is still replaced.
+        ReloadsSpent = "reloads_spent",
+        /// The process of ours that writes was not there, or did not take what it was asked; the detail says which.
+        Applier = "applier",
+    }
+}
+
+impl ProblemKind {
+    /// The engine does not run, whatever keeps it from that.
+    pub const fn is_down(self) -> bool {
+        matches!(self, Self::NotRunning | Self::GivenUp)
     }
 }
 

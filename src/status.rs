@@ -98,6 +98,8 @@ pub enum NoticeKind {
     Config,
     /// What was remembered could not be read and was begun anew, or cannot be kept.
     Setback,
+    /// The engine's own pulls, or a part of what they show, cannot be listened to.
+    Deaf,
 }
 
 /// What the service is doing.

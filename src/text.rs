@@ -9,11 +9,13 @@ use std::str::FromStr;
 pub mod cli;
 pub mod config;
 pub mod engine;
+pub mod history;
 pub mod probe;
 pub mod reason;
 pub mod round;
 pub mod status;
 pub mod store;
+pub mod why;
 
 /// The language of text for people.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

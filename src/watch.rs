@@ -5,7 +5,7 @@
 //! when to look, so that one that was lost, doubled, or caused by our own reading does no harm.
 //!
 //! Where the kernel gives no watch (its limits are used up, a network file system, a directory that is not
-//! there), the same look is taken every second and a half instead.
+//! there), the same look is taken every second instead.
 
 mod aim;
 mod look;
@@ -28,8 +28,9 @@ const QUIET: Duration = Duration::from_millis(300);
 /// Whoever is never silent is looked at all the same.
 const IMPATIENCE: Duration = Duration::from_secs(1);
 
-/// How often is looked where there is no watch: with [`QUIET`] within the two seconds that an edit may take.
-const POLL: Duration = Duration::from_millis(1500);
+/// How often is looked where there is no watch: with [`QUIET`], and with what reading and deciding take on a busy
+/// host, within the two seconds that an edit may take.
+const POLL: Duration = Duration::from_secs(1);
 
 /// How often is looked where there is one: a mount or a parent directory that was exchanged says nothing.
 const GLANCE: Duration = Duration::from_secs(30);

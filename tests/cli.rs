@@ -15,14 +15,17 @@ use tempfile::TempDir;
 
 const BINARY: &str = env!("CARGO_BIN_EXE_mirrorwatch");
 const FULL: &str = include_str!("status/full.json");
-const COMMANDS: [&str; 12] = [
+const COMMANDS: [&str; 15] = [
     "run",
     "status",
     "probe",
     "apply",
     "restore",
     "pause",
+    "explain",
+    "history",
     "resume",
+    "why",
     "check",
     "add",
     "remove",
@@ -116,9 +119,7 @@ fn the_help_lists_every_command_and_begins_with_the_other_language() {
                 "{command}:\n{help}"
             );
         }
-        for later in ["why", "doctor", "explain", "history"] {
-            assert!(!help.contains(&format!("\n  {later} ")), "{later} is offered and does not exist yet");
-        }
+        assert!(!help.contains("\n  doctor "), "doctor is offered and does not exist yet");
     }
 }
 

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+#[expect(dead_code, reason = "the harness is shared by several tests, and each uses a part")]
 mod dockerd;
 
 use std::fs;
@@ -74,7 +75,7 @@ fn the_list_is_in_use_every_other_byte_the_same_and_a_second_apply_writes_nothin
     assert_eq!(daemon.log(), log, "a reload without need");
     assert_eq!(daemon.beside(), ["daemon.json"]);
 
-    assert!(run(engine.restore()).unwrap().changed);
+    assert!(run(engine.restore(0)).unwrap().changed);
     assert_eq!(daemon.text().as_deref(), Some(ODD));
     assert_eq!(daemon.mirrors(), ["https://old.example/", "https://older.example/"]);
     assert!(daemon.lives());
@@ -99,7 +100,7 @@ fn a_hundred_changes_are_each_proven_and_containers_do_not_notice() {
         assert!(applied.changed && applied.verified);
         times.push(applied.acknowledged.unwrap());
     }
-    run(engine.restore()).unwrap();
+    run(engine.restore(0)).unwrap();
     assert_eq!(state(&daemon), before);
     assert!(before.ends_with(" running"), "{before}");
     assert!(daemon.lives());
@@ -114,16 +115,16 @@ fn a_key_that_was_absent_is_emptied_and_then_taken_out_again() {
     let engine = daemon.engine();
     apply(&engine, &[A]).unwrap();
     apply(&engine, &[B, C]).unwrap();
-    let plan = run(engine.plan_restore()).unwrap();
+    let plan = run(engine.plan_restore(0)).unwrap();
     assert_eq!((plan.after.as_deref(), plan.mirrors), (Some(pristine.as_bytes()), Vec::new()));
-    let restored = run(engine.restore()).unwrap();
+    let restored = run(engine.restore(0)).unwrap();
     assert!(restored.verified && restored.mirrors.is_empty());
     assert_eq!(daemon.text().as_deref(), Some(pristine));
     assert!(daemon.mirrors().is_empty());
     // And once more, from the same backup.
-    assert!(!run(engine.restore()).unwrap().changed);
+    assert!(!run(engine.restore(0)).unwrap().changed);
     apply(&engine, &[A]).unwrap();
-    run(engine.restore()).unwrap();
+    run(engine.restore(0)).unwrap();
     assert_eq!(daemon.text().as_deref(), Some(pristine));
 }
 
@@ -139,7 +140,7 @@ fn a_file_that_was_missing_is_made_and_goes_away_again() {
     );
     assert_eq!(fs::metadata(daemon.file()).unwrap().mode() & 0o7777, 0o644);
     assert_eq!(daemon.mirrors(), ["https://a.example/"]);
-    run(engine.restore()).unwrap();
+    run(engine.restore(0)).unwrap();
     assert!(daemon.beside().is_empty(), "{:?}", daemon.beside());
     assert!(daemon.mirrors().is_empty());
 }
@@ -149,9 +150,9 @@ fn restore_keeps_an_edit_that_was_made_since() {
     let daemon = Dockerd::start("{\"registry-mirrors\": [\"https://old.example\"]}\n");
     let engine = daemon.engine();
     apply(&engine, &[A]).unwrap();
-    daemon.write(&daemon.text().unwrap().replace('{', "{\"labels\": [\"mine=1\"], "));
-    run(engine.restore()).unwrap();
-    let kept = "{\"labels\": [\"mine=1\"], \"registry-mirrors\": [\"https://old.example\"]}\n";
+    daemon.write(&daemon.text().unwrap().replace('{', "{\"mtu\": 1400, "));
+    run(engine.restore(0)).unwrap();
+    let kept = "{\"mtu\": 1400, \"registry-mirrors\": [\"https://old.example\"]}\n";
     assert_eq!(daemon.text().as_deref(), Some(kept));
     assert_eq!(daemon.mirrors(), ["https://old.example/"]);
 }
@@ -159,7 +160,7 @@ fn restore_keeps_an_edit_that_was_made_since() {
 #[test]
 fn without_an_apply_there_is_nothing_to_restore() {
     let daemon = Dockerd::start(ODD);
-    assert!(!run(daemon.engine().restore()).unwrap().changed);
+    assert!(!run(daemon.engine().restore(0)).unwrap().changed);
     assert_eq!(daemon.text().as_deref(), Some(ODD));
 }
 
@@ -215,6 +216,7 @@ fn the_facts_are_those_of_the_running_dockerd() {
     daemon.import_sleep();
     let mut settings = daemon.settings();
     settings.config_file = daemon.at("etc/another.json");
+    settings.with_pending = true;
     let engine = Docker::new(settings, &daemon.at("state"));
     assert!(engine.installed());
     let facts = run(engine.facts()).unwrap();
@@ -271,11 +273,11 @@ fn a_file_that_is_just_being_written_is_waited_for() {
     let handle = fs::File::options().write(true).truncate(true).open(&file).unwrap();
     let writer = std::thread::spawn(move || {
         std::thread::sleep(Duration::from_millis(200));
-        std::io::Write::write_all(&mut &handle, b"{\"labels\": [\"theirs=1\"]}").unwrap();
+        std::io::Write::write_all(&mut &handle, b"{\"mtu\": 1400}").unwrap();
     });
     apply(&daemon.engine(), &[A]).unwrap();
     writer.join().unwrap();
-    let text = "{\"labels\": [\"theirs=1\"], \"registry-mirrors\": [\"https://a.example\"]}";
+    let text = "{\"mtu\": 1400, \"registry-mirrors\": [\"https://a.example\"]}";
     assert_eq!(daemon.text().as_deref(), Some(text));
 }
 
@@ -517,7 +519,7 @@ fn through_a_symbolic_link_the_target_is_replaced() {
     apply(&engine, &[A]).unwrap();
     assert!(daemon.file().is_symlink() && !target.is_symlink());
     assert_eq!(daemon.mirrors(), ["https://a.example/"]);
-    run(engine.restore()).unwrap();
+    run(engine.restore(0)).unwrap();
     assert_eq!(fs::read_to_string(&target).unwrap(), "{}");
 }
 
@@ -532,11 +534,12 @@ fn a_socket_that_is_not_there_is_an_engine_that_does_not_run() {
         unit: "docker.service".to_owned(),
         pid_file: at("pid"),
         keep: Vec::<MirrorUrl>::new(),
+        with_pending: false,
     };
     let engine = Docker::new(settings, &at("state"));
     let problem = apply(&engine, &[A]).unwrap_err();
     assert_eq!(problem.kind, ProblemKind::NotRunning);
     assert!(problem.detail.starts_with(&at("sock").display().to_string()), "{problem}");
     assert!(!at("daemon.json").exists());
-    assert_eq!(run(engine.restore()).unwrap_err().kind, ProblemKind::NotRunning);
+    assert_eq!(run(engine.restore(0)).unwrap_err().kind, ProblemKind::NotRunning);
 }

@@ -94,6 +94,7 @@ impl Fake {
             unit: "docker.service".to_owned(),
             pid_file: self.at("pid"),
             keep: Vec::new(),
+            with_pending: false,
         };
         Docker::new(settings, &self.at("state"))
     }
@@ -191,7 +192,7 @@ fn no_mirrors_are_null_since_25_and_count_as_an_empty_list() {
     assert_eq!(run(engine.facts()).unwrap().mirrors, Vec::<String>::new());
     assert!(!run(engine.apply(&[])).unwrap().changed);
     assert!(fake.apply().unwrap().verified);
-    let restored = run(engine.plan_restore()).unwrap();
+    let restored = run(engine.plan_restore(0)).unwrap();
     assert_eq!((restored.after, restored.change), (None, true));
 }
 
@@ -281,6 +282,7 @@ fn a_socket_that_never_answers_is_given_up_within_seconds() {
         unit: "docker.service".to_owned(),
         pid_file: at("pid"),
         keep: Vec::new(),
+        with_pending: false,
     };
     let start = Instant::now();
     let problem = run(Docker::new(settings, &at("state")).facts()).unwrap_err();

@@ -131,7 +131,7 @@ fn worlds() -> Vec<(String, Change)> {
     for kind in ProblemKind::ALL {
         let change: Change = Box::new(move |status| {
             status.engines[0].state =
-                if *kind == ProblemKind::NotRunning { EngineState::Pending } else { EngineState::Refused };
+                if kind.is_down() { EngineState::Pending } else { EngineState::Refused };
             status.engines[0].problem_kind = Some(*kind);
             status.engines[0].problem = Some("/etc/docker/daemon.json: the cause".into());
         });

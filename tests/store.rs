@@ -849,38 +849,143 @@ fn a_setback_is_said_in_both_languages_with_the_path_first() {
 fn history_is_thinned_with_age() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path());
-    let log = |at: Timestamp| store.log(&key(1), &served(at));
     let start: Timestamp = "2026-11-20T12:00:00Z".parse().unwrap();
-    store.batch(|_| {
-        log(start - DAY * 31);
-        for minute in 0..120 {
-            log(start - DAY * 10 + MINUTE * minute);
-            log(start - DAY + MINUTE * minute);
+    // So long ago, what is logged every minute of two hours, with one failure, is as much as this.
+    let cases = [
+        (DAY, None),
+        (
+            DAY * 5,
+            Some(
+                &[
+                    "2026-11-15T12:00:00Z",
+                    "2026-11-15T12:30:01Z",
+                    "2026-11-15T12:31:00Z",
+                    "2026-11-15T13:00:00Z",
+                ][..],
+            ),
+        ),
+        // Noon begins a quarter of a day, and one o'clock does not.
+        (DAY * 10, Some(&["2026-11-10T12:00:00Z", "2026-11-10T12:30:01Z", "2026-11-10T12:31:00Z"])),
+    ];
+    store.batch(|store| {
+        store.log(&key(1), &served(start - DAY * 31));
+        for (ago, _) in cases {
+            for minute in 0..120 {
+                store.log(&key(1), &served(start - ago + MINUTE * minute));
+            }
+            store.log(&key(1), &failed(start - ago + MINUTE * 30 + Duration::from_secs(1)));
         }
-        store.log(&key(1), &failed(start - DAY * 10 + MINUTE * 30 + Duration::from_secs(1)));
         store.log(&key(2), &served(start - DAY * 10 + MINUTE));
         store.add_switch(&switch(start - DAY * 4000));
     });
     store.tidy(start);
-    let ages: Vec<String> = store
-        .observations(Some(&key(1)), Timestamp::default())
-        .iter()
-        .map(|(_, observation)| observation.at.to_string())
-        .filter(|at| !at.starts_with("2026-11-19"))
-        .collect();
-    let expected = [
-        "2026-11-10T12:00:00Z", // the first of its hour
-        "2026-11-10T12:30:01Z", // it failed
-        "2026-11-10T12:31:00Z", // and it was back
-        "2026-11-10T13:00:00Z",
-    ];
-    assert_eq!(ages, expected);
-    assert_eq!(store.observations(Some(&key(1)), start - DAY).len(), 120, "two days are kept whole");
+    let kept: Vec<Timestamp> =
+        store.observations(Some(&key(1)), Timestamp::default()).iter().map(|(_, seen)| seen.at).collect();
+    for (ago, expected) in cases {
+        let of_day: Vec<String> = kept
+            .iter()
+            .filter(|at| **at >= start - ago && **at < start - ago + DAY)
+            .map(ToString::to_string)
+            .collect();
+        match expected {
+            None => assert_eq!(of_day.len(), 121, "two days are kept whole"),
+            Some(expected) => assert_eq!(of_day, expected),
+        }
+    }
+    assert!(kept[0] >= start - DAY * 10, "nothing is kept for longer than 30 days");
     assert_eq!(store.observations(Some(&key(2)), Timestamp::default()).len(), 1);
     assert_eq!(store.switches(10).len(), 1, "switches are kept for ever");
     let before = store.observations(None, Timestamp::default());
     store.tidy(start);
     assert_eq!(store.observations(None, Timestamp::default()), before, "thinning again changes nothing");
+}
+
+#[test]
+fn a_mirror_that_changes_with_every_probe_fills_no_disk() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    let start = NOW - DAY * 20;
+    store.batch(|store| {
+        for n in 0..100_500_u32 {
+            let at = start + Duration::from_secs(10) * n;
+            let good = Observation::new(at, Depth::Connect);
+            let bad = Observation { outcome: failed(at).outcome, ..good.clone() };
+            store.log(&key(1), if n % 2 == 0 { &good } else { &bad });
+        }
+    });
+    let oldest = || store.observations(None, Timestamp::default())[0].1.at;
+    assert_eq!(oldest(), start);
+    store.tidy(NOW);
+    assert_eq!(store.observations(None, Timestamp::default()).len(), 100_000);
+    assert_eq!(oldest(), start + Duration::from_secs(10) * 500, "the oldest go");
+}
+
+/// What the probes of a day of the default schedule leave behind: of three mirrors that are selected, and of all the
+/// others, of which a fifth fail in changing ways.
+fn a_day(store: &Store, day: Timestamp, mirrors: usize) {
+    let every = |minutes: u32| (0..24 * 60 / minutes).map(move |n| day + MINUTE * (n * minutes));
+    let rehearsal = |at: Timestamp, n: usize| Observation {
+        image: Some("library/some-middling-name:1.2-alpine".parse().unwrap()),
+        stages: Stages {
+            name: Some(Duration::from_micros(1234)),
+            connect: Some(Duration::from_micros(20_123)),
+            tls: Some(Duration::from_micros(41_234)),
+            ping: Some(Duration::from_micros(72_345)),
+            token: Some(Duration::from_micros(133_456)),
+            manifest: Some(Duration::from_micros(244_567)),
+            config: Some(Duration::from_micros(275_678)),
+            layer: Some(Duration::from_micros(186_789)),
+        },
+        bytes_per_second: Some(5_123_456.789),
+        address: Some("203.0.113.77:443".parse().unwrap()),
+        layer_host: Some("production.cdn.some-mirror.example".to_owned()),
+        digest: Some(format!("sha256:{}", "5f".repeat(32)).parse().unwrap()),
+        created: Some(at),
+        spent: Spent { requests: 7, refusals: 0, bytes: 1_060_000 },
+        ..match (n % 5, at.as_millis() / 7_200_000 % 3) {
+            (4, 1) => failed(at),
+            _ => Observation::new(at, Depth::Rehearse),
+        }
+    };
+    store.batch(|store| {
+        for n in 0..mirrors {
+            every(120).for_each(|at| store.log(&key(n), &rehearsal(at, n)));
+        }
+        for n in 0..3 {
+            every(10)
+                .for_each(|at| store.log(&key(n), &Observation { depth: Depth::Sample, ..rehearsal(at, n) }));
+            every(1).for_each(|at| {
+                let stages = Stages { layer: None, ..rehearsal(at, n).stages };
+                store.log(&key(n), &Observation { stages, ..Observation::new(at, Depth::Connect) });
+            });
+        }
+    });
+}
+
+#[test]
+fn thirty_days_of_66_mirrors_stay_small() {
+    const MIRRORS: usize = 66;
+    /// In MB: what a state directory may take without anybody's asking.
+    const BOUND: f64 = 24.0;
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    let mut sizes = Vec::new();
+    for day in 0..40 {
+        let begin = NOW + DAY * day;
+        a_day(&store, begin, MIRRORS);
+        store.tidy(begin + DAY);
+        sizes.push(fs::metadata(database(dir.path())).unwrap().len());
+    }
+    let rows = store.observations(None, Timestamp::default()).len();
+    let megabytes = |day: usize| sizes[day] as f64 / 1e6;
+    println!(
+        "{rows} observations; {:.1} MB after 10 days, {:.1} after 30, {:.1} after 40",
+        megabytes(9),
+        megabytes(29),
+        megabytes(39)
+    );
+    assert!(megabytes(29) < BOUND, "{:.1} MB after 30 days", megabytes(29));
+    assert!(megabytes(39) < megabytes(29) * 1.05, "{:.1} MB, and then {:.1}", megabytes(29), megabytes(39));
 }
 
 /// KiB of anonymous and of mapped memory that this process has.

@@ -75,7 +75,12 @@ fn main() -> Anyhow<()> {
     file::replace(&engine.file(), BEFORE.as_bytes(), None)?;
     let config = place.path().join("mirrors.toml");
     file::replace(&config, cast.config(&engine).as_bytes(), None)?;
-    let places = Places { config, state: place.path().join("state"), runtime: place.path().join("run") };
+    let places = Places {
+        config,
+        state: place.path().join("state"),
+        runtime: place.path().join("run"),
+        unprivileged: false,
+    };
     let runtime_dir = places.runtime.clone();
 
     say(

@@ -1,22 +1,26 @@
-//! `apply` and `restore`: the engine's list, by hand.
+//! `apply`: the engine's list, by hand.
+
+use std::io;
 
 use serde::Serialize;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::exit::{Error, Exit};
 use super::judge::{self, Judgement, Question};
 use super::out::Out;
 use super::{Global, note, view};
+use crate::applier::{self, Memory, Rules, root_state};
 use crate::assembly::{self, DOCKER, ENGINE_FACT, SELECTION_FACT};
-use crate::config::{self, Config, Enabled};
+use crate::config::{Config, Enabled};
 use crate::engine::docker::Docker;
-use crate::engine::{Applied, Facts, Problem};
+use crate::engine::{Applied, Facts, Problem, Recovery, Settled, Warning};
 use crate::mirror::MirrorUrl;
-use crate::pause::{Pause, Until};
+use crate::pause::Pause;
 use crate::reason::{ChangeKind, ProblemKind, WarningKind};
 use crate::status::json::{Layout, to_string};
 use crate::status::{self, SCHEMA};
 use crate::store::{Store, Switch};
-use crate::text::{engine as phrase, round as say};
+use crate::text::{cli as words, engine as phrase, round as say};
 
 #[derive(Serialize)]
 struct Report {
@@ -32,16 +36,29 @@ struct Report {
     mirrors: Vec<status::Mirror>,
 }
 
+/// What was asked for beside the round itself.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked {
+    /// Say what would be done, and do nothing.
+    pub dry_run: bool,
+    /// Reload although that activates edits of others.
+    pub with_pending: bool,
+}
+
 /// One round, select, write, reload, verify.
 ///
 /// # Errors
 /// Why the engine does not have the selection; file and engine are as they were.
-pub async fn apply(global: &Global, dry_run: bool, json: bool, out: &mut Out) -> Result<Exit, Error> {
+pub async fn apply(global: &Global, asked: Asked, json: bool, out: &mut Out) -> Result<Exit, Error> {
+    let Asked { dry_run, with_pending } = asked;
     let config = judge::load(global, &global.config)?;
-    let docker = engine(global, &config)?;
+    let docker = engine(global, &config, with_pending)?;
+    if !dry_run {
+        recover(global, &docker).await?;
+    }
     let (store, _) = Store::open(&global.state_dir, assembly::now());
     let facts = docker.facts().await.map_err(|problem| refused(global, &problem))?;
-    let adopted = adopted(&config, &store, &facts);
+    let adopted = adopted(global, &config, &store, &facts);
     let judgement = {
         let question = Question {
             mirrors: assembly::candidates(&config, &adopted),
@@ -83,8 +100,9 @@ pub async fn apply(global: &Global, dry_run: bool, json: bool, out: &mut Out) ->
         };
         return dry(global, &report, json, out);
     }
+    let _uninterrupted = Uninterrupted::begin(global)?;
     let applied = docker.apply(list).await.map_err(|problem| refused(global, &problem))?;
-    remember(&config, &store, &judgement, &facts, &applied);
+    remember(global, &config, &store, &judgement, &facts, &applied);
     let report = Report {
         schema: SCHEMA,
         in_place: Some(applied.verified),
@@ -108,7 +126,7 @@ pub async fn apply(global: &Global, dry_run: bool, json: bool, out: &mut Out) ->
         };
         out.print(&format!("\n{line}\n"))?;
     }
-    if Pause::read(&global.state_dir).is_ok_and(|pause| pause.engines.contains_key(DOCKER)) {
+    if Pause::read(&root_state(&global.state_dir)).is_ok_and(|pause| pause.engines.contains_key(DOCKER)) {
         note(global, &say::still_paused(global.lang));
     }
     Ok(if applied.verified { Exit::Ok } else { Exit::Failed })
@@ -137,9 +155,21 @@ fn table(global: &Global, mirrors: &[status::Mirror], out: &mut Out) -> Result<(
 }
 
 /// What stood there before: keeps the selection, the switch, and what an older run would need to restore.
-fn remember(config: &Config, store: &Store, judgement: &Judgement, facts: &Facts, applied: &Applied) {
+fn remember(
+    global: &Global,
+    config: &Config,
+    store: &Store,
+    judgement: &Judgement,
+    facts: &Facts,
+    applied: &Applied,
+) {
     store.set_fact(SELECTION_FACT, &judgement.selection.list);
     store.set_fact(ENGINE_FACT, &assembly::docker_settings(&config.engines.docker));
+    let root = root_state(&global.state_dir);
+    if root != global.state_dir {
+        // A `restore` goes by the defaults where it finds nothing.
+        drop(Memory::update(&root, |memory| memory.rules = Some(Rules::new(config))));
+    }
     if applied.changed {
         let now = assembly::now();
         store.add_switch(&Switch {
@@ -155,70 +185,47 @@ fn remember(config: &Config, store: &Store, judgement: &Judgement, facts: &Facts
     }
 }
 
-/// Puts back what was there, and leaves the engine in peace from then on.
-///
-/// # Errors
-/// Why it could not be put back; file and engine are as they were.
-pub async fn restore(global: &Global, dry_run: bool, out: &mut Out) -> Result<Exit, Error> {
-    let (store, _) = Store::open(&global.state_dir, assembly::now());
-    let docker = match config::load(&global.config) {
-        Ok(config) => engine(global, &config)?,
-        Err(invalid) => {
-            // What was there can be put back without mirrors.toml: by what was recorded.
-            note(global, &say::by_the_record(global.lang, &invalid.to_string()));
-            let settings = store
-                .fact(ENGINE_FACT)
-                .unwrap_or_else(|| assembly::docker_settings(&config::Engines::default().docker));
-            Docker::new(settings, &global.state_dir)
-        }
-    };
-    if dry_run {
-        let plan = docker.plan_restore().await.map_err(|problem| refused(global, &problem))?;
-        if plan.writes() {
-            out.print(&plan.diff())?;
-        } else {
-            note(global, &say::would_change_nothing(global.lang));
-        }
-        return Ok(Exit::Ok);
-    }
-    let now = assembly::now();
-    // First the pause, so that a running service does not undo what follows.
-    let before = Pause::read(&global.state_dir).unwrap_or_default();
-    let mut pause = before.clone();
-    pause.engines.insert(DOCKER.to_owned(), Until { until: None });
-    pause.write(&global.state_dir).map_err(|error| {
-        let exit = if error.not_permitted() { Exit::NotPermitted } else { Exit::Failed };
-        Error::new(exit, error.to_string())
-    })?;
-    let from = docker.facts().await.map(|facts| facts.mirrors).unwrap_or_default();
-    let applied = match docker.restore().await {
-        Ok(applied) => applied,
-        Err(problem) => {
-            // Nothing was restored, so nothing is to be left in peace.
-            let _ = before.write(&global.state_dir);
-            return Err(refused(global, &problem));
-        }
-    };
-    if applied.changed {
-        store.add_switch(&Switch {
-            at: now,
-            engine: DOCKER.to_owned(),
-            from,
-            to: applied.mirrors.clone(),
-            why: "restored by hand".to_owned(),
-            kind: ChangeKind::Restored,
-            subject: None,
-            reason: None,
-        });
-    }
-    store.set_fact(SELECTION_FACT, &Option::<Vec<MirrorUrl>>::None);
-    let line = if applied.changed { say::restored(global.lang) } else { say::was_as_before(global.lang) };
-    out.print(&format!("{line}\n"))?;
-    Ok(Exit::Ok)
+/// From its making on SIGINT, SIGTERM and SIGHUP do not end the process: half-way through, the file would be
+/// written and unproven. What follows takes seconds at most.
+pub(super) struct Uninterrupted {
+    _signals: [Signal; 3],
 }
 
-fn engine(global: &Global, config: &Config) -> Result<Docker, Error> {
-    let found = assembly::docker(config, &global.state_dir);
+impl Uninterrupted {
+    pub(super) fn begin(global: &Global) -> Result<Self, Error> {
+        let failed = |error: io::Error| Error::failed(words::signals(global.lang, &error.to_string()));
+        let heard = |kind| signal(kind).map_err(failed);
+        let kinds = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()];
+        let [interrupt, terminate, hang_up] = kinds.map(heard);
+        Ok(Self { _signals: [interrupt?, terminate?, hang_up?] })
+    }
+}
+
+/// Settles what an earlier process was doing when it died, and says so.
+pub(super) async fn recover(global: &Global, docker: &Docker) -> Result<(), Error> {
+    let settled = match docker.recover().await {
+        Ok(settled) => settled,
+        // It is being done right now, by somebody who lives.
+        Err(problem) if problem.kind == ProblemKind::Locked => return Ok(()),
+        Err(problem) => return Err(refused(global, &problem)),
+    };
+    for Recovery { file, what } in settled {
+        let file = file.display().to_string();
+        let said = match what {
+            Settled::Committed => say::settled_committed(global.lang, &file),
+            Settled::PutBack => say::settled_put_back(global.lang, &file),
+            Settled::LeftAlone => say::settled_left_alone(global.lang, &file),
+            Settled::NotUnderstood => say::settled_not_understood(global.lang, &file),
+        };
+        note(global, &said);
+    }
+    Ok(())
+}
+
+pub(super) fn engine(global: &Global, config: &Config, with_pending: bool) -> Result<Docker, Error> {
+    let mut config = config.clone();
+    config.engines.docker.with_pending |= with_pending;
+    let found = assembly::docker(&config, &root_state(&global.state_dir));
     found.ok_or_else(|| match config.engines.docker.enabled {
         Enabled::No => Error::failed(say::engine_disabled(global.lang)),
         Enabled::Yes | Enabled::Auto => {
@@ -227,14 +234,30 @@ fn engine(global: &Global, config: &Config) -> Result<Docker, Error> {
     })
 }
 
-fn adopted(config: &Config, store: &Store, facts: &Facts) -> Vec<MirrorUrl> {
-    let mut adopted: Vec<MirrorUrl> = store.fact(assembly::ADOPTED_FACT).unwrap_or_default();
+/// What stood in the engine's file and mirrors.toml does not know: by the record that nobody but root can write, where
+/// there is one.
+pub(super) fn adopted_before(global: &Global, store: &Store) -> Vec<MirrorUrl> {
+    match applier::memory(&global.state_dir) {
+        Some(memory) => memory.adopted,
+        None => store.fact(assembly::ADOPTED_FACT).unwrap_or_default(),
+    }
+}
+
+fn adopted(global: &Global, config: &Config, store: &Store, facts: &Facts) -> Vec<MirrorUrl> {
+    let mut adopted = adopted_before(global, store);
     let listed = facts.listed.as_ref().unwrap_or(&facts.mirrors);
-    let ours: Vec<MirrorUrl> = store.fact(SELECTION_FACT).unwrap_or_default();
-    let strangers = assembly::strangers(config, &adopted, &ours, listed);
+    let mut ours: Vec<MirrorUrl> = store.fact(SELECTION_FACT).unwrap_or_default();
+    ours.extend(assembly::given(facts));
+    let strangers = assembly::strangers(listed, |url| assembly::is_known(config, &adopted, &ours, url));
     if !strangers.is_empty() {
         adopted.extend(strangers);
-        store.set_fact(assembly::ADOPTED_FACT, &adopted);
+        let root = root_state(&global.state_dir);
+        if root == global.state_dir {
+            store.set_fact(assembly::ADOPTED_FACT, &adopted);
+        } else {
+            // Where nothing can be kept, the next apply finds them again.
+            drop(Memory::update(&root, |memory| memory.adopted.clone_from(&adopted)));
+        }
     }
     adopted
 }
@@ -251,13 +274,17 @@ fn warn(global: &Global, facts: &Facts, change: bool) {
         if warning.kind == WarningKind::PendingEdits && !change {
             continue;
         }
-        let advice = phrase::warning(global.lang, warning.kind);
-        note(global, &say::warning(global.lang, advice.what, &warning.detail, advice.why, advice.mend));
+        warn_of(global, warning);
     }
 }
 
+pub(super) fn warn_of(global: &Global, warning: &Warning) {
+    let advice = phrase::warning(global.lang, warning.kind);
+    note(global, &say::warning(global.lang, advice.what, &warning.detail, advice.why, advice.mend));
+}
+
 /// A problem of the engine as an error: what, and what to do about it.
-fn refused(global: &Global, problem: &Problem) -> Error {
+pub(super) fn refused(global: &Global, problem: &Problem) -> Error {
     let exit = if problem.kind == ProblemKind::NotPermitted { Exit::NotPermitted } else { Exit::Failed };
     let advice = phrase::once(global.lang, problem.kind);
     let said = Error::new(exit, say::problem(global.lang, &problem.to_string(), advice.what, advice.why));

@@ -11,7 +11,9 @@ use clap::builder::Styles;
 use clap::{Arg, ArgAction, ArgMatches, Command as Clap, value_parser};
 use clap_complete::Shell;
 
+use super::man::Page;
 use super::{Cli, Command, Global};
+use crate::assembly::own::Own;
 use crate::image::Image;
 use crate::observation::Depth;
 use crate::text::{Lang, cli as say};
@@ -25,6 +27,9 @@ pub const STATE_DIR: &str = "/var/lib/mirrorwatch";
 /// Where the status is published, unless said otherwise.
 pub const RUNTIME_DIR: &str = "/run/mirrorwatch";
 
+/// How far back `why` looks, unless said otherwise.
+const WHY_SINCE: Duration = Duration::from_secs(3600);
+
 type Env<'a> = &'a dyn Fn(&str) -> Option<OsString>;
 
 pub(super) fn parse(args: Vec<OsString>, env: Env<'_>) -> Result<Cli, clap::Error> {
@@ -34,7 +39,7 @@ pub(super) fn parse(args: Vec<OsString>, env: Env<'_>) -> Result<Cli, clap::Erro
         Some("never") => clap::ColorChoice::Never,
         Some(_) | None => clap::ColorChoice::Auto,
     };
-    let mut matches = command(lang).color(color).try_get_matches_from(args)?;
+    let mut matches = with_internals(command(lang), lang).color(color).try_get_matches_from(args)?;
     if let Some(("help", asked)) = matches.subcommand() {
         // Said as clap understands it; the answer is then the help, or that there is no such command.
         let asked = asked.get_one::<String>("command").map(String::as_str);
@@ -88,6 +93,13 @@ pub fn command(lang: Lang) -> Clap {
         .subcommand_help_heading(say::heading_commands(lang))
         .args(globals(lang))
         .subcommands(subcommands(lang))
+}
+
+/// What the systemd units start, and nobody types: neither help nor completions nor the man page have it.
+fn with_internals(command: Clap, lang: Lang) -> Clap {
+    let unprivileged = flag("unprivileged", say::unprivileged(lang)).hide(true);
+    let apply_request = Clap::new("apply-request").about(say::apply_request(lang)).hide(true);
+    command.mut_subcommand("run", |run| run.arg(unprivileged)).subcommand(apply_request)
 }
 
 /// The first line and the heading of the usage, which clap has in English only.
@@ -169,8 +181,23 @@ fn subcommands(lang: Lang) -> Vec<Clap> {
                 .help(say::depth(lang)),
             json(),
         ]),
-        command("apply", say::apply(lang), say::apply_long(lang)).args([dry_run(), json()]),
-        command("restore", say::restore(lang), say::restore_long(lang)).arg(dry_run()),
+        command("apply", say::apply(lang), say::apply_long(lang)).args([
+            dry_run(),
+            flag("with-pending", say::with_pending(lang)),
+            json(),
+        ]),
+        command("restore", say::restore(lang), say::restore_long(lang)).args([
+            flag("list", say::list(lang)).conflicts_with_all(["to", "dry-run"]),
+            Arg::new("to")
+                .long("to")
+                .value_name("N")
+                .value_parser(value_parser!(u64))
+                .default_value("0")
+                .hide_default_value(true)
+                .help(say::to(lang)),
+            flag("no-pause", say::no_pause(lang)),
+            dry_run(),
+        ]),
         command("pause", say::pause(lang), say::pause_long(lang)).arg(
             Arg::new("for")
                 .long("for")
@@ -179,6 +206,27 @@ fn subcommands(lang: Lang) -> Vec<Clap> {
                 .help(say::length(lang)),
         ),
         command("resume", say::resume(lang), say::resume_long(lang)),
+        command("why", say::why(lang), say::why_long(lang)).args([
+            Arg::new("since")
+                .long("since")
+                .value_name("DURATION")
+                .value_parser(move |text: &str| {
+                    humantime::parse_duration(text).map_err(|_| say::bad_duration(lang))
+                })
+                .help(say::since(lang)),
+            json(),
+        ]),
+        command("explain", say::explain(lang), say::explain_long(lang))
+            .arg(argument("name", "NAME", say::name_or_url(lang)).required(true)),
+        command("history", say::history(lang), say::history_long(lang)).args([
+            argument("name", "NAME", say::name_or_url(lang)),
+            Arg::new("since")
+                .long("since")
+                .value_name("DURATION")
+                .value_parser(move |text: &str| duration(text, lang))
+                .help(say::history_since(lang)),
+            json(),
+        ]),
         command("check", say::check(lang), say::check_long(lang))
             .arg(argument("file", "FILE", say::file(lang)).value_parser(value_parser!(PathBuf))),
         command("add", say::add(lang), say::add_long(lang)).args([
@@ -193,7 +241,12 @@ fn subcommands(lang: Lang) -> Vec<Clap> {
                 .hide_possible_values(true)
                 .value_parser(value_parser!(Shell)),
         ),
-        command("man", say::man(lang), say::man_long(lang)),
+        command("man", say::man(lang), say::man_long(lang)).arg(
+            argument("page", "PAGE", say::page(lang))
+                .value_parser(Page::NAMES)
+                .default_value(Page::NAMES[0])
+                .hide_default_value(true),
+        ),
         command("help", say::help(lang), say::help(lang)).arg(argument(
             "command",
             "COMMAND",
@@ -216,24 +269,25 @@ fn duration(text: &str, lang: Lang) -> Result<Duration, String> {
 }
 
 fn global(matches: &mut ArgMatches, lang: Lang, env: Env<'_>) -> Global {
-    let mut path = |option: &str, variable: &str, default: &str| {
-        let said = matches.remove_one::<PathBuf>(option);
-        said.or_else(|| env(variable).map(PathBuf::from)).unwrap_or_else(|| default.into())
-    };
-    let config = path("config", "MIRRORWATCH_CONFIG", CONFIG);
+    // Whoever has a Docker of their own has a mirrorwatch of their own, too.
+    let own = Own::find(env);
+    let said =
+        matches.remove_one::<PathBuf>("config").or_else(|| env("MIRRORWATCH_CONFIG").map(PathBuf::from));
+    let config = said.or_else(|| own.as_ref().and_then(Own::settings)).unwrap_or_else(|| CONFIG.into());
     // systemd names every directory of a unit that has several, separated by colons; the first is ours.
     let first = |dirs: PathBuf| {
         let first = dirs.to_str().and_then(|dirs| dirs.split(':').find(|dir| !dir.is_empty()));
         first.map_or_else(|| dirs.clone(), |dir| Path::new(dir).to_owned())
     };
-    let mut dir = |option: &str, variable: &str, default: &str| {
+    let mut dir = |option: &str, variable: &str, own: Option<PathBuf>, default: &str| {
         let said = matches.remove_one::<PathBuf>(option);
-        said.or_else(|| env(variable).map(PathBuf::from).map(first)).unwrap_or_else(|| default.into())
+        let said = said.or_else(|| env(variable).map(PathBuf::from).map(first));
+        said.or(own).unwrap_or_else(|| default.into())
     };
     Global {
         config,
-        state_dir: dir("state-dir", "STATE_DIRECTORY", STATE_DIR),
-        runtime_dir: dir("runtime-dir", "RUNTIME_DIRECTORY", RUNTIME_DIR),
+        state_dir: dir("state-dir", "STATE_DIRECTORY", own.as_ref().map(Own::state_dir), STATE_DIR),
+        runtime_dir: dir("runtime-dir", "RUNTIME_DIRECTORY", own.as_ref().map(Own::runtime_dir), RUNTIME_DIR),
         verbose: matches.get_count("verbose"),
         quiet: matches.get_flag("quiet"),
         lang,
@@ -251,7 +305,8 @@ fn global(matches: &mut ArgMatches, lang: Lang, env: Env<'_>) -> Global {
 fn subcommand(name: &str, mut matches: ArgMatches) -> Command {
     let required = "clap has seen to it that it is there";
     match name {
-        "run" => Command::Run,
+        "run" => Command::Run { unprivileged: matches.get_flag("unprivileged") },
+        "apply-request" => Command::ApplyRequest,
         "status" => {
             let [json, watch, all] = ["json", "watch", "all"].map(|flag| matches.get_flag(flag));
             Command::Status { json, watch, all }
@@ -266,17 +321,38 @@ fn subcommand(name: &str, mut matches: ArgMatches) -> Command {
             },
             json: matches.get_flag("json"),
         },
-        "apply" => Command::Apply { dry_run: matches.get_flag("dry-run"), json: matches.get_flag("json") },
-        "restore" => Command::Restore { dry_run: matches.get_flag("dry-run") },
+        "apply" => Command::Apply {
+            dry_run: matches.get_flag("dry-run"),
+            with_pending: matches.get_flag("with-pending"),
+            json: matches.get_flag("json"),
+        },
+        "restore" => Command::Restore {
+            list: matches.get_flag("list"),
+            to: matches.remove_one("to").unwrap_or_default(),
+            dry_run: matches.get_flag("dry-run"),
+            pause: !matches.get_flag("no-pause"),
+        },
         "pause" => Command::Pause { length: matches.remove_one("for") },
         "resume" => Command::Resume,
+        "why" => {
+            let since = matches.remove_one("since").unwrap_or(WHY_SINCE);
+            Command::Why { since, json: matches.get_flag("json") }
+        }
+        "explain" => Command::Explain { name: matches.remove_one("name").expect(required) },
+        "history" => Command::History {
+            name: matches.remove_one("name"),
+            since: matches.remove_one("since"),
+            json: matches.get_flag("json"),
+        },
         "check" => Command::Check { file: matches.remove_one("file") },
         "add" => {
             Command::Add { url: matches.remove_one("url").expect(required), name: matches.remove_one("name") }
         }
         "remove" => Command::Remove { name: matches.remove_one("name").expect(required) },
         "completions" => Command::Completions { shell: matches.remove_one("shell").expect(required) },
-        "man" => Command::Man,
+        "man" => {
+            Command::Man { page: Page::named(matches.get_one::<String>("page").map_or("", String::as_str)) }
+        }
         other => unreachable!("clap knows no subcommand {other:?}"),
     }
 }
@@ -295,7 +371,7 @@ mod tests {
     #[test]
     fn the_definition_is_sound_in_both_languages() {
         for lang in [Lang::En, Lang::Zh] {
-            command(lang).debug_assert();
+            with_internals(command(lang), lang).debug_assert();
         }
     }
 
@@ -314,15 +390,45 @@ mod tests {
                 &["status", "--json", "--watch", "--all"],
                 Command::Status { json: true, watch: true, all: true },
             ),
-            (&["run"], Command::Run),
+            (&["run"], Command::Run { unprivileged: false }),
+            (&["run", "--unprivileged"], Command::Run { unprivileged: true }),
+            (&["apply-request"], Command::ApplyRequest),
             (&["probe"], probe(&[], Depth::Rehearse)),
             (&["probe", "a", "https://b", "--depth", "sample"], probe(&["a", "https://b"], Depth::Sample)),
             (&["probe", "--", "--a"], probe(&["--a"], Depth::Rehearse)),
-            (&["apply", "--dry-run"], Command::Apply { dry_run: true, json: false }),
-            (&["restore"], Command::Restore { dry_run: false }),
+            (&["apply", "--dry-run"], Command::Apply { dry_run: true, with_pending: false, json: false }),
+            (
+                &["apply", "--with-pending"],
+                Command::Apply { dry_run: false, with_pending: true, json: false },
+            ),
+            (&["restore"], Command::Restore { list: false, to: 0, dry_run: false, pause: true }),
+            (
+                &["restore", "--no-pause"],
+                Command::Restore { list: false, to: 0, dry_run: false, pause: false },
+            ),
+            (
+                &["restore", "--to", "7", "--dry-run"],
+                Command::Restore { list: false, to: 7, dry_run: true, pause: true },
+            ),
+            (&["restore", "--list"], Command::Restore { list: true, to: 0, dry_run: false, pause: true }),
             (&["pause"], Command::Pause { length: None }),
             (&["pause", "--for", "1h 30m"], Command::Pause { length: Some(Duration::from_secs(5400)) }),
             (&["resume"], Command::Resume),
+            (&["why"], Command::Why { since: WHY_SINCE, json: false }),
+            (
+                &["why", "--since", "2d", "--json"],
+                Command::Why { since: Duration::from_secs(172_800), json: true },
+            ),
+            (&["explain", "n"], Command::Explain { name: "n".into() }),
+            (&["history"], Command::History { name: None, since: None, json: false }),
+            (
+                &["history", "n", "--since", "2d", "--json"],
+                Command::History {
+                    name: Some("n".into()),
+                    since: Some(Duration::from_secs(2 * 24 * 3600)),
+                    json: true,
+                },
+            ),
             (&["check", "x.toml"], Command::Check { file: Some("x.toml".into()) }),
             (
                 &["add", "https://a", "--name", "n"],
@@ -330,7 +436,8 @@ mod tests {
             ),
             (&["remove", "n"], Command::Remove { name: "n".into() }),
             (&["completions", "fish"], Command::Completions { shell: Shell::Fish }),
-            (&["man"], Command::Man),
+            (&["man"], Command::Man { page: Page::Program }),
+            (&["man", "mirrors.toml"], Command::Man { page: Page::Settings }),
         ] {
             assert_eq!(parsed(args, &[]).command, command, "{args:?}");
         }

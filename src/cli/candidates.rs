@@ -68,7 +68,7 @@ pub async fn add(global: &Global, url: &str, name: Option<String>, out: &mut Out
     }
 
     let (store, _) = Store::open(&global.state_dir, assembly::now());
-    let facts = match assembly::docker(&config, &global.state_dir) {
+    let facts = match assembly::docker(&config, &crate::applier::root_state(&global.state_dir)) {
         Some(docker) => docker.facts().await.ok(),
         None => None,
     };

@@ -1,7 +1,9 @@
-//! `mirrorwatch man`: the man page, every command on it, in either language.
+//! `mirrorwatch man`: mirrorwatch(1), every command on it, and mirrors.toml(5), in either language.
 //!
 //! clap_mangen's own sections have English headings and make a page of each command; so its roff is used, and the
 //! sections are ours.
+
+mod settings;
 
 use clap::{Arg, Command as Clap};
 use clap_mangen::roff::{Inline, Roff, bold, italic, roman};
@@ -12,18 +14,40 @@ use super::exit::{Error, Exit};
 use super::out::Out;
 use crate::text::{Lang, cli as say};
 
-/// Prints the page.
+/// Which page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Page {
+    /// mirrorwatch(1).
+    Program,
+    /// mirrors.toml(5).
+    Settings,
+}
+
+impl Page {
+    /// The pages, as they are named on the command line.
+    pub const NAMES: [&str; 2] = [PROGRAM, "mirrors.toml"];
+
+    /// The page of that name; that of the program unless it is the other's.
+    pub fn named(name: &str) -> Self {
+        if name == Self::NAMES[1] { Self::Settings } else { Self::Program }
+    }
+}
+
+/// Prints a page.
 ///
 /// # Errors
 ///
 /// Standard output takes no more.
-pub fn print(lang: Lang, out: &mut Out) -> Result<Exit, Error> {
-    out.print(&page(lang))?;
+pub fn print(page: Page, lang: Lang, out: &mut Out) -> Result<Exit, Error> {
+    out.print(&match page {
+        Page::Program => program(lang),
+        Page::Settings => settings::page(lang),
+    })?;
     Ok(Exit::Ok)
 }
 
-/// The page as roff.
-fn page(lang: Lang) -> String {
+/// The page of the program as roff.
+fn program(lang: Lang) -> String {
     let command = args::command(lang);
     let mut roff = Roff::new();
     // The blanks and hyphens that fill a line only make it harder to copy a command from.
@@ -53,13 +77,16 @@ fn page(lang: Lang) -> String {
         item(&mut roff, names(arg), &arg.get_help().map(ToString::to_string).unwrap_or_default());
     }
     appendix(&mut roff, lang);
-    // By hand, because the builder cannot write an empty argument: a page without a date.
-    let title = format!(
-        ".TH MIRRORWATCH 1 \"\" \"{PROGRAM} {}\" \"{}\"\n",
+    title("MIRRORWATCH", 1, lang) + &breakable(&roff.to_roff())
+}
+
+/// By hand, because the builder cannot write an empty argument: a page without a date.
+fn title(name: &str, section: u8, lang: Lang) -> String {
+    format!(
+        ".TH {name} {section} \"\" \"{PROGRAM} {}\" \"{}\"\n",
         env!("CARGO_PKG_VERSION"),
         say::man_manual(lang)
-    );
-    title + &breakable(&roff.to_roff())
+    )
 }
 
 /// Lets lines of Chinese break: troff breaks at blanks, and Chinese has none.
@@ -157,14 +184,27 @@ fn appendix(roff: &mut Roff, lang: Lang) {
         item(roff, vec![bold(name)], &text);
     }
     roff.control("SH", [say::man_files(lang).as_str()]);
-    for (name, text) in [
-        (CONFIG.to_owned(), say::file_config(lang)),
-        ("/etc/mirrorwatch/mirrors.d/local.toml".to_owned(), say::file_local(lang)),
+    for (name, text) in settings_files(lang).into_iter().chain([
         (format!("{RUNTIME_DIR}/status.json"), say::file_status(lang)),
         (STATE_DIR.to_owned(), say::file_state(lang)),
-    ] {
+    ]) {
         item(roff, vec![italic(name)], &text);
     }
     roff.control("SH", [say::man_see_also(lang).as_str()]);
-    roff.text([bold("dockerd"), roman("(8), "), bold("systemctl"), roman("(1)")]);
+    roff.text([
+        bold("mirrors.toml"),
+        roman("(5), "),
+        bold("dockerd"),
+        roman("(8), "),
+        bold("systemctl"),
+        roman("(1)"),
+    ]);
+}
+
+/// The files that mirrors.toml(5) is about.
+fn settings_files(lang: Lang) -> [(String, String); 2] {
+    [
+        (CONFIG.to_owned(), say::file_config(lang)),
+        ("/etc/mirrorwatch/mirrors.d/local.toml".to_owned(), say::file_local(lang)),
+    ]
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::exit::{Error, Exit};
 use super::out::Out;
 use super::{Global, note};
+use crate::applier::root_state;
 use crate::pause::{Pause, PauseError, Until};
 use crate::status::text::moment;
 use crate::status::{ServiceState, Status};
@@ -26,7 +27,7 @@ pub fn pause(
     let mut pause = read(global)?;
     let until = length.map(|length| now + length);
     pause.service = Some(Until { until });
-    pause.write(&global.state_dir).map_err(|error| failed(&error))?;
+    pause.write(&root_state(&global.state_dir)).map_err(|error| failed(&error))?;
     let lang = global.lang;
     let what = if runs(global) { say::goes_on(lang) } else { say::is_not_running(lang) };
     let answer = match length.zip(until) {
@@ -46,7 +47,7 @@ pub fn pause(
 /// The pause file cannot be removed.
 pub fn resume(global: &Global, out: &mut Out) -> Result<Exit, Error> {
     let before = read(global)?;
-    Pause::default().write(&global.state_dir).map_err(|error| failed(&error))?;
+    Pause::default().write(&root_state(&global.state_dir)).map_err(|error| failed(&error))?;
     let engines: Vec<&str> = before.engines.keys().map(String::as_str).collect();
     let answer = match (before.service, engines.as_slice()) {
         (None, []) => say::was_not_paused(global.lang),
@@ -66,7 +67,7 @@ fn runs(global: &Global) -> bool {
 
 /// What is paused already; a file that makes no sense is as good as none, because it is about to be replaced.
 fn read(global: &Global) -> Result<Pause, Error> {
-    match Pause::read(&global.state_dir) {
+    match Pause::read(&root_state(&global.state_dir)) {
         Ok(pause) => Ok(pause),
         Err(error)
             if error.cause.kind() == io::ErrorKind::InvalidData

@@ -52,7 +52,7 @@ pub async fn probe(global: &Global, asked: Asked, out: &mut Out) -> Result<Exit,
     let config = judge::load(global, &global.config)?;
     let (store, _) = Store::open(&global.state_dir, assembly::now());
     let mirrors = chosen(global, &config, &store, &asked.mirrors)?;
-    let facts = match assembly::docker(&config, &global.state_dir) {
+    let facts = match assembly::docker(&config, &crate::applier::root_state(&global.state_dir)) {
         // An engine that is away is no reason not to ask mirrors.
         Some(docker) => docker.facts().await.ok(),
         None => None,
@@ -120,7 +120,7 @@ fn print(
 
 /// The mirrors that were named, or all that take part.
 fn chosen(global: &Global, config: &Config, store: &Store, names: &[String]) -> Result<Vec<Mirror>, Error> {
-    let adopted: Vec<MirrorUrl> = store.fact(assembly::ADOPTED_FACT).unwrap_or_default();
+    let adopted = super::apply::adopted_before(global, store);
     let all = assembly::candidates(config, &adopted);
     if names.is_empty() {
         return Ok(all.into_iter().filter(|mirror| mirror.enabled).collect());

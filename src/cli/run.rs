@@ -8,6 +8,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 
 use super::exit::{Error, Exit};
 use super::{Global, judge};
+use crate::applier;
 use crate::daemon::{self, Places, StartError};
 use crate::text::round as say;
 
@@ -15,12 +16,15 @@ use crate::text::round as say;
 ///
 /// # Errors
 /// Why the service did not start.
-pub async fn run(global: &Global) -> Result<Exit, Error> {
+pub async fn run(global: &Global, unprivileged: bool) -> Result<Exit, Error> {
     log_to_stderr(global);
+    // What mirrorwatch starts needs no more rights than it has. A kernel without this has had none to offer either.
+    let _ = rustix::thread::set_no_new_privs(true);
     let places = Places {
         config: global.config.clone(),
         state: global.state_dir.clone(),
         runtime: global.runtime_dir.clone(),
+        unprivileged,
     };
     match daemon::run(places).await {
         Ok(()) => Ok(Exit::Ok),
@@ -35,6 +39,16 @@ pub async fn run(global: &Global) -> Result<Exit, Error> {
             Err(Error::failed(error.to_string()))
         }
     }
+}
+
+/// One run of the process that writes.
+///
+/// # Errors
+/// Nobody could be told what the engine is.
+pub async fn apply_request(global: &Global) -> Result<Exit, Error> {
+    log_to_stderr(global);
+    let places = applier::Places::new(&global.config, &global.state_dir, &global.runtime_dir);
+    applier::serve(&places).await.map(|()| Exit::Ok).map_err(Error::failed)
 }
 
 /// Logs are English always. Under systemd the journal has the time already.

@@ -9,6 +9,7 @@ use super::Global;
 use super::args::{CONFIG, PROGRAM};
 use super::exit::{Error, Exit};
 use super::out::Out;
+use crate::applier::root_state;
 use crate::assembly::now;
 use crate::config::{self, Problem};
 use crate::pause::{Pause, Until};
@@ -149,11 +150,11 @@ fn text(status: &Status, global: &Global, all: bool, now: Timestamp, out: &Out) 
 
 /// What the service would find when it is started; a file that makes no sense pauses nothing.
 fn waiting_pause(global: &Global, now: Timestamp) -> Option<Until> {
-    Pause::read(&global.state_dir).ok().and_then(|pause| pause.of_service(now))
+    Pause::read(&root_state(&global.state_dir)).ok().and_then(|pause| pause.of_service(now))
 }
 
 /// mirrors.toml as it stands now.
-enum Standing {
+pub(super) enum Standing {
     Valid,
     /// `file:line:column: what`.
     Invalid(String),
@@ -161,7 +162,7 @@ enum Standing {
     Unknown,
 }
 
-fn standing(global: &Global) -> Standing {
+pub(super) fn standing(global: &Global) -> Standing {
     let Err(invalid) = config::load(&global.config) else { return Standing::Valid };
     // Who only wants to see the status need not be allowed to read the configuration, nor have one.
     let missing = global.config.as_path() == Path::new(CONFIG);
@@ -174,7 +175,7 @@ fn standing(global: &Global) -> Standing {
 }
 
 /// What was published, set right by what can be seen from here.
-fn read(global: &Global, now: Timestamp) -> Result<Status, Error> {
+pub(super) fn read(global: &Global, now: Timestamp) -> Result<Status, Error> {
     let standing = standing(global);
     let mut status = published(global).map_err(|error| match (error.exit, &standing) {
         (Exit::NotRunning, Standing::Invalid(why)) => {

@@ -71,6 +71,7 @@ impl Default for Engines {
             unit: unit.to_owned(),
             pid_file: pid_file.into(),
             keep: Vec::new(),
+            with_pending: false,
         };
         Self {
             docker: engine(

@@ -37,7 +37,10 @@ pub(super) const TABLES: [(&str, Keys); 7] = [
     ),
     ("[select]", &["max", "margin", "rounds", "fall", "rise", "compare_upstream", "upstream_url", "groups"]),
     ("[notify]", &["command"]),
-    ("[engine.docker]", &["enabled", "config_file", "socket", "reload", "unit", "pid_file", "keep"]),
+    (
+        "[engine.docker]",
+        &["enabled", "config_file", "socket", "reload", "unit", "pid_file", "keep", "with_pending"],
+    ),
     ("[[mirror]]", &["name", "url", "upstream", "enabled", "note", "group"]),
 ];
 

@@ -246,6 +246,7 @@ fn engine(at: &mut Section<'_, '_>, default: Engine) -> Engine {
         unit: at.get("unit", value::unit).unwrap_or(default.unit),
         pid_file: at.get("pid_file", value::path).unwrap_or(default.pid_file),
         keep: keep.map_or(default.keep, values),
+        with_pending: at.get("with_pending", value::flag).unwrap_or(default.with_pending),
     }
 }
 

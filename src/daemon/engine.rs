@@ -1,33 +1,45 @@
 //! The engine in the daemon's loop: looking at it, adopting what it lists, giving it a list.
 
-use std::rc::Rc;
 use std::time::Duration;
 
 use tokio::time::Instant;
 use tracing::{error, info, warn};
 
+use super::hand::{Hand, Wanted};
 use super::step::{EngineView, Event, Proof};
 use super::tell::News;
 use super::{Daemon, Done, view};
-use crate::assembly::{self, ADOPTED_FACT, DOCKER, ENGINE_FACT, SELECTION_FACT};
+use crate::assembly::{self, ADOPTED_FACT, DOCKER, ENGINE_FACT, SELECTION_FACT, TREATMENT_FACT};
 use crate::engine::{Applied, Facts, Problem};
 use crate::mirror::MirrorUrl;
 use crate::ranking::select::Change;
-use crate::reason::ProblemKind;
+use crate::reason::{ProblemKind, WarningKind};
 use crate::store::Switch;
+use crate::timestamp::Timestamp;
 
 /// How often an engine that is well is asked what it lists; an edit of its file is seen at once.
 const LOOK_WELL: Duration = Duration::from_secs(300);
 /// How often one that refuses its list is looked at again.
 const LOOK_REFUSING: Duration = Duration::from_secs(60);
+/// How often one whose file has somebody's edits, which its administrator may activate any moment.
+const LOOK_WAITING: Duration = Duration::from_secs(10);
 /// How often one that is away is looked for; the look is one failed connect to a socket.
 const LOOK_AWAY: Duration = Duration::from_secs(2);
 
 impl Daemon {
     pub(super) fn apply(&mut self, list: Vec<MirrorUrl>, change: Change) {
-        let Some(docker) = self.docker.clone() else { return };
+        let Some(hand) = self.docker.clone() else { return };
+        let name = |url: &MirrorUrl| match self.state.track(url) {
+            Some(track) => track.mirror.name.clone(),
+            None => url.to_string(),
+        };
+        let wanted = Wanted {
+            names: list.iter().map(name).collect(),
+            config: self.config.digest.clone(),
+            list: list.clone(),
+        };
         self.tasks.spawn_local(async move {
-            let outcome = docker.apply(&list).await;
+            let outcome = hand.apply(wanted).await;
             Done::Applied(list, change, outcome)
         });
     }
@@ -35,14 +47,14 @@ impl Daemon {
     pub(super) fn look(&mut self) {
         self.overhear();
         self.look_at = Instant::now() + LOOK_REFUSING;
-        let Some(docker) = self.docker.clone() else {
+        let Some(hand) = self.docker.clone() else {
             // `auto` looks again: an engine may be installed later.
-            self.docker = assembly::docker(&self.config, &self.places.state).map(Rc::new);
+            self.docker = Hand::new(&self.config, &self.places, self.applier.as_ref());
             return;
         };
         if !self.looking {
             self.looking = true;
-            self.tasks.spawn_local(async move { Done::Looked(Box::new(docker.facts().await)) });
+            self.tasks.spawn_local(async move { Done::Looked(Box::new(hand.look().await)) });
         }
     }
 
@@ -50,22 +62,28 @@ impl Daemon {
         self.looking = false;
         match facts {
             Ok(facts) => {
-                let pause = if facts.refusal.is_some() { LOOK_REFUSING } else { LOOK_WELL };
+                let refusal = facts.refusal.clone().or_else(|| self.still_waits(&facts));
+                let pause = match &refusal {
+                    Some(problem) if problem.kind == ProblemKind::PendingEdits => LOOK_WAITING,
+                    Some(_) => LOOK_REFUSING,
+                    None => LOOK_WELL,
+                };
                 self.look_at = Instant::now() + pause;
-                if self.problem.as_ref().is_some_and(|problem| problem.kind == ProblemKind::NotRunning) {
+                // What kept us from seeing it is over; what kept it from taking a list is another matter.
+                if std::mem::take(&mut self.unseen) {
                     info!(version = %facts.version, "the engine is there");
                     self.problem = None;
                 }
                 self.adopt(&facts);
                 let listed = facts.mirrors.clone();
-                let refusal = facts.refusal.clone();
                 let told = self.facts.as_ref().and_then(|facts| facts.refusal.clone());
                 self.facts = Some(facts);
                 self.watch();
                 self.configured();
+                self.listen();
                 match refusal {
                     Some(problem) => {
-                        if told.as_ref() != Some(&problem) {
+                        if told.as_ref() != Some(&problem) && self.problem.as_ref() != Some(&problem) {
                             warn!("{problem}");
                         }
                         let kind = problem.kind;
@@ -73,7 +91,11 @@ impl Daemon {
                         self.step(Event::Engine(EngineView::Problem(kind)));
                     }
                     None => {
-                        if told.is_some() {
+                        let waited = self
+                            .problem
+                            .as_ref()
+                            .is_some_and(|known| known.kind == ProblemKind::PendingEdits);
+                        if told.is_some() || waited {
                             self.problem = None;
                         }
                         self.verified_at = Some(assembly::now());
@@ -82,22 +104,40 @@ impl Daemon {
                 }
             }
             Err(problem) => {
-                let away = matches!(problem.kind, ProblemKind::NotRunning | ProblemKind::NoAnswer);
+                let away = problem.kind.is_down() || problem.kind == ProblemKind::NoAnswer;
                 self.look_at = Instant::now() + if away { LOOK_AWAY } else { LOOK_REFUSING };
                 let kind = problem.kind;
+                if away {
+                    self.stop_listening();
+                }
                 if self.problem.as_ref().map(|known| known.kind) != Some(kind) {
                     warn!("{problem}");
                 }
                 self.problem = Some(problem);
+                self.unseen = true;
                 self.step(Event::Engine(EngineView::Problem(kind)));
             }
         }
     }
 
+    /// The problem that a list waits for somebody's edits, as long as they wait.
+    fn still_waits(&self, facts: &Facts) -> Option<Problem> {
+        let known = self.problem.as_ref().filter(|problem| problem.kind == ProblemKind::PendingEdits)?;
+        let waits = facts.warnings.iter().any(|warning| warning.kind == WarningKind::PendingEdits);
+        (waits && !self.config.engines.docker.with_pending).then(|| known.clone())
+    }
+
     /// What the engine lists and nobody knows becomes a candidate, so that it is judged and not lost.
     pub(super) fn adopt(&mut self, facts: &Facts) {
+        if let Some(adopted) = self.docker.as_ref().and_then(Hand::adopted) {
+            // The applier has seen to it: only what it knows itself can it be asked for.
+            self.adopted = adopted;
+            return;
+        }
         let listed = facts.listed.as_ref().unwrap_or(&facts.mirrors);
-        let strangers = assembly::strangers(&self.config, &self.adopted, &self.ours(), listed);
+        let ours = [self.ours(), assembly::given(facts)].concat();
+        let known = |url: &MirrorUrl| assembly::is_known(&self.config, &self.adopted, &ours, url);
+        let strangers = assembly::strangers(listed, known);
         if !strangers.is_empty() {
             info!(mirrors = ?strangers.iter().map(MirrorUrl::as_str).collect::<Vec<_>>(), "adopted from the engine's list");
             self.adopted.extend(strangers);
@@ -119,21 +159,21 @@ impl Daemon {
         let now = assembly::now();
         let outcome = match outcome {
             Ok(applied) => {
-                if applied.changed {
-                    let why = change.why();
-                    info!(list = ?applied.mirrors, %why, "switched");
-                    let from = self.facts.as_ref().map(|facts| facts.mirrors.clone()).unwrap_or_default();
-                    let switch = Switch {
-                        at: now,
-                        engine: DOCKER.to_owned(),
-                        from,
-                        to: applied.mirrors.clone(),
-                        why,
-                        kind: change.kind,
-                        subject: change.subject.clone(),
-                        reason: change.reason,
-                    };
-                    self.store.add_switch(&switch);
+                let switch = applied.changed.then(|| self.switch(&applied, change, now));
+                let settings = assembly::docker_settings(&self.config.engines.docker);
+                // Together, or a crash between them would leave a switch that the next run does not go on from.
+                self.store.batch(|store| {
+                    if let Some(switch) = &switch {
+                        store.add_switch(switch);
+                    }
+                    store.set_fact(SELECTION_FACT, &list);
+                    store.set_fact(ENGINE_FACT, &settings);
+                });
+                if let Some(switch) = switch {
+                    info!(list = ?switch.to, why = %switch.why, "switched");
+                    if self.store.is_failing() {
+                        self.unkept.push(switch.clone());
+                    }
                     self.tell(News::Switch(view::switch(switch)));
                 }
                 if applied.verified {
@@ -145,9 +185,6 @@ impl Daemon {
                     self.look_at = Instant::now() + LOOK_AWAY;
                 }
                 self.problem = None;
-                self.store.set_fact(SELECTION_FACT, &list);
-                let settings = assembly::docker_settings(&self.config.engines.docker);
-                self.store.set_fact(ENGINE_FACT, &settings);
                 Ok(if applied.verified { Proof::Listed } else { Proof::Awaited })
             }
             Err(problem) => {
@@ -156,12 +193,28 @@ impl Daemon {
                 }
                 let kind = problem.kind;
                 self.problem = Some(problem);
+                self.unseen = false;
                 self.look_at = Instant::now() + LOOK_AWAY;
                 Err(kind)
             }
         };
         self.step(Event::Applied { list, outcome });
+        self.store.set_fact(TREATMENT_FACT, &self.state.treatment);
         self.publish();
         self.keep_status();
+    }
+
+    /// The change that was made, for the history.
+    fn switch(&self, applied: &Applied, change: &Change, at: Timestamp) -> Switch {
+        Switch {
+            at,
+            engine: DOCKER.to_owned(),
+            from: self.facts.as_ref().map(|facts| facts.mirrors.clone()).unwrap_or_default(),
+            to: applied.mirrors.clone(),
+            why: change.why(),
+            kind: change.kind,
+            subject: change.subject.clone(),
+            reason: change.reason,
+        }
     }
 }

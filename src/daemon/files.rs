@@ -2,29 +2,37 @@
 
 use std::path::Path;
 use std::rc::Rc;
+use std::time::Duration;
 
 use tokio::time::Instant;
 use tracing::{error, info, warn};
 
+use super::hand::Hand;
 use super::step::Event;
+use super::terms::{TERMS_FACT, Terms};
 use super::{Daemon, PUBLISH};
 use crate::assembly::{self, DOCKER, SELECTION_FACT};
-use crate::config;
+use crate::config::{self, Problem};
 use crate::mirror::MirrorUrl;
 use crate::pause::Pause;
 use crate::probe::Prober;
 use crate::timestamp::Timestamp;
 use crate::watch::watch;
 
+/// A file that could not be read, for want of descriptors, say, says nothing when it can be read again.
+const READ_AGAIN: Duration = Duration::from_secs(2);
+
 impl Daemon {
     /// mirrors.toml is read again: by SIGHUP, or because something changed.
     pub(super) fn reload(&mut self) {
+        self.read_again_at = None;
         match config::load(&self.places.config) {
             Ok(config) => {
                 if self.config_error.take().is_some() {
                     info!("{}: valid again", self.places.config.display());
                 }
-                if config == self.config {
+                if config.means_the_same(&self.config) {
+                    self.config.digest = config.digest;
                     self.publish_at.get_or_insert(Instant::now() + PUBLISH);
                     return;
                 }
@@ -32,7 +40,7 @@ impl Daemon {
                     warn!("{}", warning.one_line());
                 }
                 if config.engines != self.config.engines {
-                    self.docker = assembly::docker(&config, &self.places.state).map(Rc::new);
+                    self.docker = Hand::new(&config, &self.places, self.applier.as_ref());
                     self.look_at = Instant::now();
                 }
                 self.config = config;
@@ -46,6 +54,9 @@ impl Daemon {
                     error!("{line}; the last valid configuration stays in force");
                 }
                 self.config_error = Some(line);
+                if invalid.diagnostics.iter().any(|one| matches!(one.problem, Problem::Unreadable(_))) {
+                    self.read_again_at = Some(Instant::now() + READ_AGAIN);
+                }
                 self.publish_at.get_or_insert(Instant::now() + PUBLISH);
             }
         }
@@ -53,7 +64,7 @@ impl Daemon {
 
     /// Tells the decisions what mirrors.toml and the engine say now.
     pub(super) fn configured(&mut self) {
-        let settings = assembly::settings(&self.config, self.facts.as_ref(), self.seed);
+        let settings = assembly::settings(&self.config, self.facts.as_ref());
         let wanted = assembly::probe_settings(&self.config, self.facts.as_ref());
         if self.asks_as != wanted {
             match Prober::new(wanted.clone()) {
@@ -63,6 +74,10 @@ impl Daemon {
                 }
                 Err(error) => error!("{error}; probes go on as before"),
             }
+        }
+        let terms = Terms::from(&settings);
+        if self.store.fact::<Terms>(TERMS_FACT).as_ref() != Some(&terms) {
+            self.store.set_fact(TERMS_FACT, &terms);
         }
         let mut records = assembly::records(&self.store);
         let candidates = assembly::candidates(&self.config, &self.adopted);
@@ -76,7 +91,7 @@ impl Daemon {
 
     pub(super) fn files_changed(&mut self) {
         self.reload();
-        let pause = read_pause(&self.places.state, self.pause.clone());
+        let pause = read_pause(&self.places.root_state(), self.pause.clone());
         if pause != self.pause {
             self.pause = pause;
             info!(paused = self.pause_of_docker().is_some(), "pause");
@@ -110,8 +125,9 @@ impl Daemon {
         let mut paths = vec![
             self.places.config.clone(),
             config::mirrors_d(&self.places.config),
-            self.places.state.join(crate::pause::FILE_NAME),
+            self.places.root_state().join(crate::pause::FILE_NAME),
         ];
+        paths.extend(self.applier.as_ref().map(|applier| applier.report_file()));
         paths.extend(self.facts.as_ref().map(|facts| facts.file.clone()));
         if self.watcher.as_ref().is_some_and(|(_, watched)| *watched == paths) {
             return;

@@ -1,12 +1,26 @@
 //! Whose failure is it? When everybody fails together, it is our own network's.
 //!
-//! A failure is a suspicion until somebody else answers: then it stands. When nobody does, it is dropped,
-//! and nothing is recorded against anybody until one of them answers again.
+//! A failure is a suspicion until somebody else answers: then it stands. When nobody does, it is dropped, and nothing is
+//! recorded against anybody until one of them answers again.
 
-use crate::mirror::MirrorUrl;
-use crate::observation::Observation;
+use std::time::Duration;
+
+use crate::mirror::{MirrorUrl, Scheme};
+use crate::observation::{Depth, Observation, Outcome};
 use crate::reason::FailureKind;
 use crate::timestamp::Timestamp;
+
+/// A failure after which this process did not get to run for so long is its own: time-outs are seconds.
+pub const STARVED: Duration = Duration::from_millis(500);
+
+/// What an answer proves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Proof {
+    /// Packets travel; a captive portal sends them too.
+    Packets,
+    /// The other side is who it should be: it has the certificate, or speaks as a registry.
+    Genuine,
+}
 
 /// Whether our own network works, as far as probes tell.
 #[derive(Clone, Debug, Default)]
@@ -20,8 +34,17 @@ pub struct Network {
 pub struct Outage {
     /// Since when.
     pub since: Timestamp,
-    /// What the first of the failures was, in English.
+    /// Why, as far as can be told, in English.
     pub reason: String,
+    /// What ends it.
+    wants: Proof,
+}
+
+impl Outage {
+    /// How far a mirror must be asked to see whether it is over.
+    pub fn asks(&self, url: &MirrorUrl) -> Depth {
+        asks(self.wants, url)
+    }
 }
 
 impl Network {
@@ -45,25 +68,48 @@ impl Network {
         self.suspicions.iter().any(|(suspect, _)| suspect == url)
     }
 
-    /// Somebody answered: the outage is over, and what was held against others stands.
+    /// Somebody answered: an outage that this ends is over, and what was held against others and is refuted stands.
     ///
     /// Failures seen during an outage are not handed out; they were ours.
-    pub fn cleared(&mut self) -> Vec<(MirrorUrl, Observation)> {
+    pub fn cleared(&mut self, by: Proof) -> Vec<(MirrorUrl, Observation)> {
+        if let Some(outage) = &self.down {
+            if outage.wants <= by {
+                self.down = None;
+                self.suspicions.clear();
+            }
+            return Vec::new();
+        }
+        let stands = |(_, seen): &(MirrorUrl, Observation)| refuted_by(seen) <= by;
         let held = std::mem::take(&mut self.suspicions);
-        if self.down.take().is_some() { Vec::new() } else { held }
+        let (stand, wait) = held.into_iter().partition(stands);
+        self.suspicions = wait;
+        stand
     }
 
-    /// Nobody is left to be waited for: if all that is known is failures, the network is down.
-    pub fn conclude(&mut self, waiting: bool, now: Timestamp) {
-        if waiting || self.down.is_some() {
-            return;
+    /// Nobody is left to be waited for: if all that is known is failures, the network is down. Returns what is
+    /// forgiven by it.
+    pub fn conclude(&mut self, waiting: bool, now: Timestamp) -> Vec<(MirrorUrl, Observation)> {
+        if waiting || self.down.is_some() || self.suspicions.is_empty() {
+            return Vec::new();
         }
-        if let Some((url, observation)) = self.suspicions.first() {
-            let what = observation.failure().map_or("no answer", |failure| failure.kind.as_str());
-            let reason = format!("nobody answers; first {}: {what}", url.host());
-            self.down = Some(Outage { since: now, reason });
-            self.suspicions.clear();
+        let wants = self.suspicions.iter().map(|(_, seen)| refuted_by(seen)).max().unwrap_or(Proof::Packets);
+        self.down = Some(Outage { since: now, reason: reason(&self.suspicions, now), wants });
+        std::mem::take(&mut self.suspicions)
+    }
+
+    /// This process did not get to run: what it sees now is worth nothing.
+    pub fn starved(&mut self, lost: Duration, now: Timestamp) {
+        if self.down.is_none() {
+            let reason =
+                format!("this host is too busy to measure: {:.1} s without a turn", lost.as_secs_f64());
+            self.down = Some(Outage { since: now, reason, wants: Proof::Packets });
         }
+    }
+
+    /// Everything is to be looked at anew: what was held, and whether nobody answers.
+    pub fn forget(&mut self) -> Vec<(MirrorUrl, Observation)> {
+        self.down = None;
+        std::mem::take(&mut self.suspicions)
     }
 
     /// Drops what was held: its candidates may be gone.
@@ -72,37 +118,93 @@ impl Network {
     }
 }
 
-/// Whether this observation shows that packets travel to the world and back.
+/// How far a mirror must be asked for such a proof. Without TLS anybody can be at the other end of a connection.
+pub fn asks(proof: Proof, url: &MirrorUrl) -> Depth {
+    match (proof, url.scheme()) {
+        (Proof::Genuine, Scheme::Http) => Depth::Sample,
+        (Proof::Genuine, Scheme::Https) | (Proof::Packets, _) => Depth::Connect,
+    }
+}
+
+/// What an observation proves of our own network, if anything.
 ///
 /// An answer about an image or an account is such a proof; a web page is not, for a captive portal sends one.
-pub fn proves_network(observation: &Observation) -> bool {
+pub fn proves(url: &MirrorUrl, observation: &Observation) -> Option<Proof> {
+    let Outcome::Failed(failure) = &observation.outcome else {
+        let bare = observation.depth == Depth::Connect && url.scheme() == Scheme::Http;
+        return Some(if bare { Proof::Packets } else { Proof::Genuine });
+    };
+    match failure.kind {
+        FailureKind::LoginRequired
+        | FailureKind::NotAllowed
+        | FailureKind::NotFound
+        | FailureKind::RateLimited
+        | FailureKind::ServerError
+        | FailureKind::TooSlow
+        | FailureKind::Stale
+        | FailureKind::Corrupt
+        | FailureKind::AnswerTooLarge => Some(Proof::Genuine),
+        FailureKind::NameNotResolved
+        | FailureKind::SuspiciousAddress
+        | FailureKind::ConnectionRefused
+        | FailureKind::Unreachable
+        | FailureKind::ConnectTimeout
+        | FailureKind::TlsExpired
+        | FailureKind::TlsUntrusted
+        | FailureKind::TlsWrongHost
+        | FailureKind::TlsError
+        | FailureKind::NoAnswer
+        | FailureKind::ConnectionLost
+        | FailureKind::NotARegistry
+        | FailureKind::Stalled
+        | FailureKind::RedirectRefused
+        | FailureKind::ProtocolError => None,
+    }
+}
+
+/// What another mirror must prove for this failure to be the mirror's own.
+pub fn refuted_by(observation: &Observation) -> Proof {
     match observation.failure().map(|failure| failure.kind) {
-        None => true,
-        Some(kind) => match kind {
-            FailureKind::LoginRequired
-            | FailureKind::NotAllowed
-            | FailureKind::NotFound
-            | FailureKind::RateLimited
-            | FailureKind::ServerError
-            | FailureKind::TooSlow
-            | FailureKind::Stale
-            | FailureKind::Corrupt
-            | FailureKind::AnswerTooLarge => true,
-            FailureKind::NameNotResolved
-            | FailureKind::SuspiciousAddress
-            | FailureKind::ConnectionRefused
-            | FailureKind::Unreachable
-            | FailureKind::ConnectTimeout
-            | FailureKind::TlsExpired
+        // What a captive portal does to every name, and a wrong clock to every certificate.
+        Some(
+            FailureKind::TlsExpired
             | FailureKind::TlsUntrusted
             | FailureKind::TlsWrongHost
             | FailureKind::TlsError
-            | FailureKind::NoAnswer
-            | FailureKind::ConnectionLost
             | FailureKind::NotARegistry
-            | FailureKind::Stalled
             | FailureKind::RedirectRefused
-            | FailureKind::ProtocolError => false,
-        },
+            | FailureKind::ProtocolError
+            | FailureKind::SuspiciousAddress,
+        ) => Proof::Genuine,
+        Some(_) | None => Proof::Packets,
     }
+}
+
+/// What failures of everybody have in common.
+fn reason(suspicions: &[(MirrorUrl, Observation)], now: Timestamp) -> String {
+    let kinds: Vec<FailureKind> =
+        suspicions.iter().filter_map(|(_, seen)| Some(seen.failure()?.kind)).collect();
+    let all = |of: &[FailureKind]| kinds.len() > 1 && kinds.iter().all(|kind| of.contains(kind));
+    let first = suspicions.first().map_or_else(String::new, |(url, seen)| {
+        let what = seen.failure().map_or("no answer", |failure| failure.kind.as_str());
+        format!("; first {}: {what}", url.host())
+    });
+    if all(&[FailureKind::TlsExpired]) {
+        return format!("every certificate is outside of its dates: this host's clock says {now}{first}");
+    }
+    if all(&[FailureKind::NameNotResolved, FailureKind::SuspiciousAddress]) {
+        return format!("no name is resolved: DNS does not work{first}");
+    }
+    let portal = [
+        FailureKind::NotARegistry,
+        FailureKind::RedirectRefused,
+        FailureKind::TlsUntrusted,
+        FailureKind::TlsWrongHost,
+        FailureKind::TlsError,
+        FailureKind::ProtocolError,
+    ];
+    if all(&portal) {
+        return format!("every name is answered by somebody else: a captive portal?{first}");
+    }
+    format!("nobody answers{first}")
 }

@@ -1,12 +1,20 @@
 //! When a mirror is asked next, how far and for which image.
 
+mod budget;
+mod phase;
+
 use std::time::Duration;
 
+pub(super) use budget::REHEARSAL;
+pub use budget::{Allowance, Together, over_budget};
+use budget::{Purpose, Request};
+
 use crate::image::Image;
-use crate::observation::Depth;
+use crate::observation::{Depth, Spent};
 use crate::ranking::record::{Record, Standing};
 use crate::timestamp::Timestamp;
 
+use super::network::Outage;
 use super::step::{Settings, Track};
 
 /// How often mirrors are asked; jitter only shortens. `[schedule]` of mirrors.toml.
@@ -24,17 +32,6 @@ pub struct Pace {
     pub confirm: Duration,
 }
 
-/// How much one mirror may be asked. `[budget]` of mirrors.toml, divided by `share`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Allowance {
-    /// HTTP requests in 24 hours.
-    pub requests_per_day: u32,
-    /// Refusals in 48 hours.
-    pub refusals_per_2_days: u32,
-    /// Bytes in 24 hours.
-    pub bytes_per_day: u64,
-}
-
 /// The next probe of one mirror.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Due {
@@ -46,79 +43,190 @@ pub struct Due {
     pub image: Option<Image>,
 }
 
-/// A rehearsal is seven requests at most on a well-behaved mirror, and one more for a late token.
-const REHEARSAL_REQUESTS: u32 = 8;
-/// A rehearsal reads at most one mebibyte of a layer and some kibibytes of manifests.
-const REHEARSAL_BYTES: u64 = (1 << 20) + (64 << 10);
+/// What a probe's time depends on beside the mirror itself.
+pub(super) struct Circumstances<'a> {
+    pub(super) settings: &'a Settings,
+    /// It stands in the list.
+    pub(super) selected: bool,
+    /// It is the yardstick.
+    pub(super) is_upstream: bool,
+    /// Nobody answers.
+    pub(super) outage: Option<&'a Outage>,
+    /// When this run began, if there was a list to begin with: then nobody is in a hurry.
+    pub(super) resumed: Option<Timestamp>,
+    pub(super) together: Together,
+    pub(super) now: Timestamp,
+}
+
 /// After three failed rehearsals in a row the pauses between them double, up to six hours.
 const PATIENCE: u32 = 3;
 const LONGEST_PAUSE: Duration = Duration::from_secs(6 * 3600);
-/// Jitter takes up to this part of an interval away.
-const JITTER: f64 = 0.1;
-/// While nobody answers, the selected mirrors are knocked at this part of `connect`.
+/// While nobody answers, everybody is knocked at this part of `connect`.
 const KNOCK: u32 = 12;
 
 /// The next probe of `track`, or `None` while one is under way or when it never takes part.
-pub fn due(
-    settings: &Settings,
-    track: &Track,
-    selected: bool,
-    is_upstream: bool,
-    network_down: bool,
-    now: Timestamp,
-) -> Option<Due> {
+pub(super) fn due(track: &Track, around: &Circumstances<'_>) -> Option<Due> {
     if track.in_flight.is_some() || !track.mirror.takes_part() {
         return None;
     }
-    let record = &track.record;
-    let pace = &settings.pace;
-    let connect = |at| Some(Due { at, depth: Depth::Connect, image: None });
-    if network_down {
+    let now = around.now;
+    let pace = &around.settings.pace;
+    if let Some(outage) = around.outage {
         let knock = (pace.connect / KNOCK).max(pace.confirm);
-        return connect(track.last_asked.map_or(now, |last| last + knock));
+        let at = track.last_asked.map_or(now, |last| last + knock);
+        return budgeted(track, around, at, outage.asks(&track.mirror.url), Purpose::Needed);
     }
-    if track.control {
-        return connect(now);
+    if let Some(depth) = track.control {
+        return budgeted(track, around, now, depth, Purpose::Needed);
     }
-    let mut wishes: Vec<(Timestamp, Depth)> = Vec::new();
-    let interval = |base: Duration| shortened(base, settings.seed, track);
-    // A deeper probe is a lesser one too; above all a sample that had to become a rehearsal.
-    let last = |least: Depth| {
-        let depths = [Depth::Connect, Depth::Sample, Depth::Rehearse];
-        depths.into_iter().filter(|depth| *depth >= least).filter_map(|depth| record.last(depth)).max()
-    };
-    if let Some(depth) = record.wants_recheck(&settings.policy) {
-        wishes.push((record.last_probe().map_or(now, |last| last + pace.confirm), depth));
-    }
-    if track.fresh {
-        wishes.push((now, Depth::Sample));
-    }
-    if selected {
-        wishes.push((last(Depth::Connect).map_or(now, |at| at + interval(pace.connect)), Depth::Connect));
-        wishes.push((last(Depth::Sample).map_or(now, |at| at + interval(pace.sample)), Depth::Sample));
-    }
-    let rehearse = match last(Depth::Rehearse) {
-        None => now,
-        Some(at) if track.deciding && !is_upstream => at + interval(pace.decide.min(pace.rehearse)),
-        Some(at) => at + interval(patience(record, settings.policy.fall, pace.rehearse)),
-    };
-    wishes.push((rehearse, Depth::Rehearse));
-    let (at, depth) = earliest_deepest(&wishes, now)?;
+    let wish = earliest_deepest(&wishes(track, around), now, pace.confirm)?;
     // Whatever comes together, nobody is asked twice within a re-check's pause.
-    let at = track.last_asked.map_or(at, |asked| at.max(asked + pace.confirm));
-    if depth == Depth::Connect {
-        return connect(at);
+    let asked = track.last_asked.filter(|_| !track.at_once);
+    let at = asked.map_or(wish.at, |asked| wish.at.max(asked + pace.confirm));
+    // A run that goes on with the last one's list begins gently: a fleet may have been switched on together.
+    let at = match around.resumed {
+        Some(began) if track.turn == 0 => {
+            let part = phase::part(around.settings.seed, track.mirror.url.as_str(), 0);
+            at.max(began + pace.connect.mul_f64(part))
+        }
+        Some(_) | None => at,
+    };
+    budgeted(track, around, at, wish.depth, wish.purpose)
+}
+
+/// The most that a probe can cost; `None` at depth connect, which costs nothing.
+pub(super) fn most(track: &Track, depth: Depth) -> Option<Spent> {
+    (depth != Depth::Connect).then(|| budget::most(depth, track.known_image.is_none()))
+}
+
+/// A reason to ask.
+#[derive(Clone, Copy)]
+struct Wish {
+    at: Timestamp,
+    depth: Depth,
+    purpose: Purpose,
+    /// It checks a failure again.
+    again: bool,
+}
+
+fn wishes(track: &Track, around: &Circumstances<'_>) -> Vec<Wish> {
+    let Circumstances { settings, now, .. } = *around;
+    let (record, pace) = (&track.record, &settings.pace);
+    let interval = |base: Duration| {
+        phase::shortened(base, settings.seed, track.mirror.url.as_str(), track.turn, track.turn <= 1)
+    };
+    // A deeper probe is a lesser one too; above all a sample that had to become a rehearsal. What lies ahead is what a
+    // clock that was set back has left behind.
+    let last = |least: Depth| {
+        let depths = [Depth::Connect, Depth::Sample, Depth::Rehearse].into_iter();
+        depths
+            .filter(|depth| *depth >= least)
+            .filter_map(|depth| record.last(depth))
+            .filter(|at| *at <= now)
+            .max()
+    };
+    let after = |least: Depth, pause: Duration| last(least).map_or(now, |at| at + pause);
+    let wish = |at: Timestamp, depth: Depth, purpose: Purpose| Wish { at, depth, purpose, again: false };
+    let mut wishes = Vec::new();
+    if let Some(depth) = record.wants_recheck(&settings.policy) {
+        let pause = if track.at_once { Duration::ZERO } else { pace.confirm };
+        wishes.push(Wish { again: true, ..wish(after(Depth::Connect, pause), depth, Purpose::Needed) });
     }
-    let at = at.max(rest(settings, record, now));
-    let (at, image) = next_image(settings, track, at, now)?;
-    // A sample asks for the image whose layers are known; the prober remembers which.
-    Some(Due { at, depth, image: Some(image) })
+    if let Some(depth) = track.fresh {
+        wishes.push(wish(now, depth, Purpose::Usual));
+    }
+    if around.selected {
+        wishes.push(wish(after(Depth::Connect, interval(pace.connect)), Depth::Connect, Purpose::Watch));
+        let sample = interval(settings.allowance.spared(pace.sample, record.spent(now)));
+        wishes.push(wish(after(Depth::Sample, sample), Depth::Sample, Purpose::Watch));
+    }
+    // Purposes are the budget's: who would stand in the list, if it could, is watched as one who does.
+    if let Some(depth) = record.lookout().filter(|_| !around.selected && track.left_lately(now)) {
+        wishes.push(wish(after(depth, interval(pace.sample)), depth, Purpose::Watch));
+    }
+    let usual = settings.allowance.stretched(pace.rehearse, around.together);
+    let usual = interval(patience(record, settings.policy.fall, usual));
+    wishes.push(wish(after(Depth::Rehearse, usual), Depth::Rehearse, Purpose::Usual));
+    if track.deciding && !around.is_upstream {
+        let pause = interval(pace.decide.min(pace.rehearse));
+        wishes.push(wish(after(Depth::Rehearse, pause), Depth::Rehearse, Purpose::Deciding));
+    }
+    // What the budget refuses to a lesser purpose may be granted to a greater one later on.
+    wishes.retain(|wish| {
+        let at = wish.at.max(now);
+        wish.purpose != Purpose::Deciding
+            || request(track, around, wish.depth, wish.purpose).allowed(at, now) <= at + pace.decide
+    });
+    // Nor may a probe that has to wait, for its budget, the mirror's rest or an image's, keep back a lesser one that
+    // need not.
+    wishes.retain_mut(|wish| {
+        let Some(due) = budgeted(track, around, wish.at.max(now), wish.depth, wish.purpose) else {
+            return false;
+        };
+        wish.at = if due.at > now { due.at } else { wish.at };
+        true
+    });
+    wishes
 }
 
 /// Of all that is due, the deepest; else the earliest that will be.
-fn earliest_deepest(wishes: &[(Timestamp, Depth)], now: Timestamp) -> Option<(Timestamp, Depth)> {
-    let overdue = wishes.iter().filter(|(at, _)| *at <= now).max_by_key(|(_, depth)| *depth);
-    overdue.or_else(|| wishes.iter().min_by_key(|(at, depth)| (*at, std::cmp::Reverse(*depth)))).copied()
+///
+/// Where somebody is asked anyway, what would fall due within the pause that follows is asked for now: a sample must
+/// not come late for a connect's sake. Only a re-check keeps its distance from the failure before it.
+fn earliest_deepest(wishes: &[Wish], now: Timestamp, pause: Duration) -> Option<Wish> {
+    let soon = if wishes.iter().any(|wish| wish.at <= now) { now + pause } else { now };
+    let is_due = |wish: &&Wish| wish.at <= if wish.again { now } else { soon };
+    let overdue = wishes.iter().filter(is_due).max_by_key(|wish| {
+        // Of two reasons for the same depth the one that the budget denies least.
+        (wish.depth, std::cmp::Reverse(wish.purpose))
+    });
+    match overdue {
+        Some(wish) => Some(Wish { at: wish.at.min(now), ..*wish }),
+        None => wishes.iter().min_by_key(|wish| (wish.at, std::cmp::Reverse(wish.depth))).copied(),
+    }
+}
+
+/// The same with the mirror's rest, the budget, and the image.
+fn budgeted(
+    track: &Track,
+    around: &Circumstances<'_>,
+    at: Timestamp,
+    depth: Depth,
+    purpose: Purpose,
+) -> Option<Due> {
+    let now = around.now;
+    if depth == Depth::Connect {
+        return Some(Due { at, depth, image: None });
+    }
+    let request = request(track, around, depth, purpose);
+    let at = request.allowed(at.max(track.record.resting(now).unwrap_or(at)), now);
+    if depth == Depth::Sample
+        && let Some(image) = &track.known_image
+    {
+        let at = track.record.image_resting(image, now).unwrap_or(at).max(at);
+        return Some(Due { at, depth, image: Some(image.clone()) });
+    }
+    let (at, image) = next_image(track, around, at, &request)?;
+    Some(Due { at, depth, image: Some(image) })
+}
+
+fn request<'a>(
+    track: &'a Track,
+    around: &'a Circumstances<'_>,
+    depth: Depth,
+    purpose: Purpose,
+) -> Request<'a> {
+    Request {
+        allowance: &around.settings.allowance,
+        pace: &around.settings.pace,
+        record: &track.record,
+        spent: track.record.spent(around.now),
+        selected: around.selected,
+        depth,
+        purpose,
+        layer_unknown: track.known_image.is_none(),
+        together: around.together,
+    }
 }
 
 /// The pause between the rehearsals of a mirror that keeps failing.
@@ -132,51 +240,28 @@ fn patience(record: &Record, fall: u32, rehearse: Duration) -> Duration {
     rehearse.saturating_mul(1 << doublings).min(LONGEST_PAUSE.max(rehearse))
 }
 
-/// Until when nothing may be asked: a 429's rest, or an exhausted budget.
-fn rest(settings: &Settings, record: &Record, now: Timestamp) -> Timestamp {
-    let mut until = record.resting(now).unwrap_or(now);
-    if over_budget(&settings.allowance, record, now) {
-        // The budget is counted by the hour: an hour later the oldest has been forgotten.
-        until = until.max(now + Duration::from_secs(3600));
-    }
-    until
-}
-
-/// Whether one more rehearsal would pass the budget.
-pub fn over_budget(allowance: &Allowance, record: &Record, now: Timestamp) -> bool {
-    let spent = record.spent(now);
-    spent.requests_today.saturating_add(REHEARSAL_REQUESTS) > allowance.requests_per_day
-        || spent.refusals_2_days >= allowance.refusals_per_2_days
-        || spent.bytes_today.saturating_add(REHEARSAL_BYTES) > allowance.bytes_per_day
-}
-
-/// The image whose turn it is among those that do not rest, or the one that wakes first.
+/// The image whose turn it is among those that may be asked for, or the one that may be first.
 fn next_image(
-    settings: &Settings,
     track: &Track,
+    around: &Circumstances<'_>,
     at: Timestamp,
-    now: Timestamp,
+    request: &Request<'_>,
 ) -> Option<(Timestamp, Image)> {
+    let now = around.now;
+    let free = |image: &Image| track.record.image_resting(image, now).unwrap_or(at).max(at);
     if let Some(image) = &track.ask_for {
-        return Some((track.record.image_resting(image, now).unwrap_or(at).max(at), image.clone()));
+        return Some((free(image), image.clone()));
     }
-    let images = &settings.policy.images;
+    let images = &around.settings.policy.images;
     let count = u64::try_from(images.len()).ok().filter(|count| *count > 0)?;
     let first = usize::try_from(track.rehearsals % count).ok()?;
     let rotated = images[first..].iter().chain(&images[..first]);
     rotated
-        .map(|image| (track.record.image_resting(image, now).unwrap_or(at).max(at), image))
-        .min_by_key(|(at, _)| *at)
-        .map(|(at, image)| (at, image.clone()))
-}
-
-/// Takes up to a tenth away, differently for every host, mirror and turn, and alike when asked again.
-fn shortened(interval: Duration, seed: u64, track: &Track) -> Duration {
-    // FNV-1a: any hash that spreads will do; its constants are Fowler, Noll and Vo's.
-    let mut hash = 0xcbf2_9ce4_8422_2325_u64 ^ seed;
-    for byte in track.mirror.url.as_str().bytes().chain(track.turn.to_le_bytes()) {
-        hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
-    }
-    let part = f64::from(u32::try_from(hash >> 32).unwrap_or(0)) / f64::from(u32::MAX);
-    interval.mul_f64(1.0 - JITTER * part)
+        .map(|image| (!request.may_ask_for(image), free(image), image))
+        .min_by_key(|(risky, at, _)| (*risky, *at))
+        .map(|(risky, at, image)| {
+            // Nothing but what it may refuse is left to ask for: that waits until a refusal is forgotten.
+            let at = if risky { at.max(now + Duration::from_secs(3600)) } else { at };
+            (at, image.clone())
+        })
 }

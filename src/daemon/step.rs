@@ -2,22 +2,29 @@
 //!
 //! The loop in [`crate::daemon`] turns the world into [`Event`]s and performs the [`Action`]s; everything
 //! that can be decided is decided here, so that "the leader died while the engine was away" is a few lines
-//! of test and not a rig.
+//! of test and not a rig. `evidence` takes in what was seen, [`super::schedule`] says who is asked next, and `list`
+//! what the engine is given.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::image::Image;
 use crate::mirror::{Mirror, MirrorUrl};
 use crate::observation::{Depth, Observation};
+use crate::pull::Sign;
 use crate::ranking::Policy;
 use crate::ranking::record::{Record, Standing};
-use crate::ranking::select::{Candidate, Change, Current, Selection, Upstream, select};
-use crate::reason::{ChangeKind, ProblemKind};
+use crate::ranking::select::{Change, Selection};
+use crate::reason::ProblemKind;
 use crate::timestamp::Timestamp;
 
 use super::network::Network;
-use super::schedule::{self, Allowance, Pace};
+use super::schedule::{self, Allowance, Circumstances, Pace, Together};
+
+mod evidence;
+mod list;
 
 /// What does not change between two edits of mirrors.toml.
 #[derive(Clone, Debug)]
@@ -49,37 +56,91 @@ pub struct Track {
     pub turn: u64,
     /// Counts rehearsals: rotates images, which the many connects between them must not skip.
     pub rehearsals: u64,
-    /// When it last proved that packets travel.
-    pub last_good: Option<Timestamp>,
-    /// Asked to connect at once, to tell its failure from ours.
-    pub control: bool,
+    /// When it last proved that packets travel ...
+    pub last_packets: Option<Timestamp>,
+    /// ... and that they reach whom they are meant for.
+    pub last_genuine: Option<Timestamp>,
+    /// Asked at once and so far, to tell another's failure from ours.
+    pub control: Option<Depth>,
     /// Worth a rehearsal soon: its next one may change the list.
     pub deciding: bool,
     /// The image by which it would be acquitted.
     pub ask_for: Option<Image>,
-    /// Asked by an event to be looked at now.
-    pub fresh: bool,
+    /// Asked by an event to be looked at now, and how far.
+    pub fresh: Option<Depth>,
+    /// The ground shifted while it was being asked: what it answers is worth nothing.
+    pub void: bool,
+    /// An image whose layers the prober knows, for samples.
+    pub known_image: Option<Image>,
+    /// A real pull failed there: the re-check waits for nothing.
+    pub at_once: bool,
+    /// A real pull failed at a mirror of the list, and it may have been this one: its next probe tells.
+    pub doubted: bool,
     /// When its last probe ended, recorded or not.
     pub last_asked: Option<Timestamp>,
+    /// When it last left the list.
+    pub left: Option<Timestamp>,
 }
+
+/// For so long a mirror that left the list is looked out for.
+const LATELY: Duration = Duration::from_secs(24 * 3600);
 
 impl Track {
     /// A mirror with what is remembered of it.
-    pub fn new(mirror: Mirror, record: Record) -> Self {
+    pub fn new(mirror: Mirror, mut record: Record) -> Self {
+        record.resume();
         Self {
             mirror,
             record,
             in_flight: None,
             turn: 0,
             rehearsals: 0,
-            last_good: None,
-            control: false,
+            last_packets: None,
+            last_genuine: None,
+            control: None,
             deciding: false,
             ask_for: None,
-            fresh: false,
+            fresh: None,
+            void: false,
+            known_image: None,
+            at_once: false,
+            doubted: false,
             last_asked: None,
+            left: None,
         }
     }
+
+    /// Whether it stood in the list not long ago: it would again, if it could.
+    pub fn left_lately(&self, now: Timestamp) -> bool {
+        self.left.is_some_and(|left| now.since(left) < LATELY)
+    }
+}
+
+/// What is remembered of earlier runs beside the records of the candidates.
+#[derive(Clone, Debug, Default)]
+pub struct Past {
+    /// The list that was chosen last, if there was one.
+    pub list: Option<Vec<MirrorUrl>>,
+    /// The upstream's record.
+    pub upstream: Record,
+    /// How the engine was treated.
+    pub treatment: Treatment,
+}
+
+impl From<Option<Vec<MirrorUrl>>> for Past {
+    fn from(list: Option<Vec<MirrorUrl>>) -> Self {
+        Self { list, ..Self::default() }
+    }
+}
+
+/// How the engine was treated lately: what its budget and `hold` go by.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Treatment {
+    /// When it was reloaded in the last 24 hours.
+    pub reloads: Vec<Timestamp>,
+    /// When the list last changed only to be faster.
+    pub last_faster: Option<Timestamp>,
 }
 
 /// What the engine was last seen to have.
@@ -106,8 +167,8 @@ pub struct State {
     pub list: Vec<MirrorUrl>,
     /// What was decided last; what is printed.
     pub selection: Option<Selection>,
-    /// When the list last changed only to be faster.
-    pub last_faster: Option<Timestamp>,
+    /// How the engine was treated; kept over restarts.
+    pub treatment: Treatment,
     /// No record, and not every candidate was rehearsed yet.
     pub first_round: bool,
     /// The list is provisional: the decision that follows the first round revises it once.
@@ -126,6 +187,14 @@ pub struct State {
     retry: Option<(Timestamp, u32)>,
     /// When the engine's list was put right after somebody else had changed it.
     contests: Vec<Timestamp>,
+    /// What was remembered of the upstream, until there is one.
+    upstream_record: Record,
+    /// When this run began, if it went on with the list of the last one.
+    resumed: Option<Timestamp>,
+    /// When everybody was last looked at because the ground had shifted.
+    shifted: Option<Timestamp>,
+    /// What all mirrors have cost, as of the last event.
+    together: Together,
     /// When the last event was taken.
     taken_at: Timestamp,
 }
@@ -154,6 +223,10 @@ pub enum Event {
         /// What it saw.
         observation: Box<Observation>,
     },
+    /// A real pull showed something.
+    Heard(Sign),
+    /// The ground shifted: what is under way may fail for it, and what was measured may not hold.
+    Shifted(Shift),
     /// The engine was looked at.
     Engine(EngineView),
     /// An apply ended: the list is in place, or why not.
@@ -169,6 +242,15 @@ pub enum Event {
     Paused(Option<Option<Timestamp>>),
     /// Time went by.
     Tick,
+}
+
+/// What shifts the ground under all probes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shift {
+    /// This host's address or its route to the world is another.
+    Route,
+    /// This host slept.
+    Woke,
 }
 
 /// How sure it is that the engine has a list.
@@ -205,18 +287,13 @@ pub enum Action {
     Save(MirrorUrl),
 }
 
-/// So often in [`CONTEST_MEMORY`] a list that somebody else changed is put right.
-const CONTESTS: usize = 3;
-const CONTEST_MEMORY: Duration = Duration::from_secs(3600);
-
-/// A failed apply that wrote nothing is tried again after this; doubling up to [`RETRY_CAP`].
-const RETRY: Duration = Duration::from_secs(30);
-/// An engine that refuses its list for hours is asked once an hour.
-const RETRY_CAP: Duration = Duration::from_secs(3600);
+/// A clock that is corrected by less needs no attention: every pause is longer.
+const SET_BACK: Duration = Duration::from_secs(60);
 
 impl State {
-    /// A daemon that knows nothing yet; `list` is what the last run had chosen, if there was one.
-    pub fn new(settings: Settings, list: Option<Vec<MirrorUrl>>) -> Self {
+    /// A daemon that has seen nothing yet.
+    pub fn new(settings: Settings, past: impl Into<Past>) -> Self {
+        let Past { list, upstream, treatment } = past.into();
         Self {
             settings,
             tracks: BTreeMap::new(),
@@ -226,13 +303,17 @@ impl State {
             owned: list.is_some(),
             list: list.unwrap_or_default(),
             selection: None,
-            last_faster: None,
+            treatment,
             network: Network::default(),
             paused: None,
             engine: EngineView::Unknown,
             applying: None,
             retry: None,
             contests: Vec::new(),
+            upstream_record: upstream,
+            resumed: None,
+            shifted: None,
+            together: Together::default(),
             taken_at: Timestamp::default(),
         }
     }
@@ -240,11 +321,22 @@ impl State {
     /// Takes one event and says what is to be done.
     pub fn step(&mut self, event: Event, now: Timestamp) -> Vec<Action> {
         let mut actions = Vec::new();
+        if self.taken_at == Timestamp::default() && self.owned {
+            self.resumed = Some(now);
+        }
+        if self.taken_at.since(now) > SET_BACK {
+            self.clock_was_set_back();
+        }
         self.taken_at = now;
         match event {
             Event::Configured { settings, candidates } => self.configure(*settings, candidates),
             Event::Observed { url, observation } => self.observed(&url, &observation, now, &mut actions),
-            Event::Overheard { url, observation } => self.record(&url, &observation, &mut actions),
+            Event::Overheard { url, observation } => {
+                self.account(&url, &observation, observation.at);
+                self.record(&url, &observation, &mut actions);
+            }
+            Event::Heard(sign) => self.heard(&sign, &mut actions),
+            Event::Shifted(shift) => self.ground_shifted(shift, now, &mut actions),
             Event::Engine(view) => self.engine_seen(view),
             Event::Applied { list, outcome } => self.applied(list, outcome, now),
             Event::Listed(list) => {
@@ -263,8 +355,18 @@ impl State {
             self.paused = None;
         }
         self.decide(now, &mut actions);
+        self.together = self.count_together(now);
         self.probe(now, &mut actions);
         actions
+    }
+
+    /// What lies ahead of the clock would not come to pass for as long as the clock was set back.
+    fn clock_was_set_back(&mut self) {
+        (self.retry, self.resumed, self.shifted) = (None, None, None);
+        self.contests.clear();
+        for track in self.tracks.values_mut().chain(&mut self.upstream) {
+            (track.last_asked, track.last_packets, track.last_genuine) = (None, None, None);
+        }
     }
 
     fn configure(&mut self, settings: Settings, candidates: Vec<(Mirror, Record)>) {
@@ -277,168 +379,11 @@ impl State {
         let upstream = self.upstream.take();
         self.upstream = settings.upstream.clone().map(|url| match upstream {
             Some(track) if track.mirror.url == url => track,
-            Some(_) | None => Track::new(upstream_mirror(url), Record::default()),
+            Some(_) | None => Track::new(upstream_mirror(url), std::mem::take(&mut self.upstream_record)),
         });
         self.settings = settings;
         self.retry = None;
         self.network.forget_suspects();
-    }
-
-    fn observed(
-        &mut self,
-        url: &MirrorUrl,
-        observation: &Observation,
-        now: Timestamp,
-        actions: &mut Vec<Action>,
-    ) {
-        // A mirror that was removed while it was asked.
-        let Some(track) = self.track_mut(url) else { return };
-        track.in_flight = None;
-        track.control = false;
-        track.fresh = false;
-        track.last_asked = Some(now);
-        if super::network::proves_network(observation) {
-            track.last_good = Some(now);
-            let was_down = self.network.is_down();
-            for (suspect, observation) in self.network.cleared() {
-                self.record(&suspect, &observation, actions);
-            }
-            if was_down {
-                self.look_again();
-            }
-            self.record(url, observation, actions);
-        } else if self.network.is_down() {
-            // Nothing is recorded against anybody.
-        } else if self.somebody_else_answers(url, observation.at) {
-            self.record(url, observation, actions);
-        } else {
-            self.network.suspect(url.clone(), observation.clone());
-            self.ask_others(url);
-        }
-        let waiting = self.all_tracks().any(|track| track.control);
-        self.network.conclude(waiting, now);
-    }
-
-    fn record(&mut self, url: &MirrorUrl, observation: &Observation, actions: &mut Vec<Action>) {
-        let policy = self.settings.policy.clone();
-        if let Some(track) = self.track_mut(url) {
-            track.record.observe(observation, &policy);
-            actions.push(Action::Save(url.clone()));
-        }
-    }
-
-    /// Whether another mirror proved, since shortly before `since`, that packets travel.
-    fn somebody_else_answers(&self, url: &MirrorUrl, since: Timestamp) -> bool {
-        let earliest = since - self.settings.pace.confirm;
-        self.all_tracks()
-            .any(|other| other.mirror.url != *url && other.last_good.is_some_and(|at| at >= earliest))
-    }
-
-    /// Lets a few others connect at once: the selected, the upstream, then the live, then anybody.
-    fn ask_others(&mut self, suspect: &MirrorUrl) {
-        /// So many that one is likely to answer, so few that nobody minds.
-        const ENOUGH: usize = 8;
-        let list = self.list.clone();
-        let mut others: Vec<(u8, MirrorUrl)> = self
-            .all_tracks()
-            .filter(|track| track.mirror.takes_part() && track.mirror.url != *suspect)
-            .map(|track| {
-                let rank = if list.contains(&track.mirror.url) {
-                    0
-                } else if self.settings.upstream.as_ref() == Some(&track.mirror.url) {
-                    1
-                } else if track.record.standing() == Standing::Live {
-                    2
-                } else {
-                    3
-                };
-                (rank, track.mirror.url.clone())
-            })
-            .collect();
-        others.sort();
-        for (_, url) in others.into_iter().take(ENOUGH) {
-            let suspected = self.network.suspects(&url);
-            if let Some(track) = self.track_mut(&url)
-                && !suspected
-            {
-                track.control = true;
-            }
-        }
-    }
-
-    /// After an outage: what is selected is looked at afresh.
-    fn look_again(&mut self) {
-        for url in self.list.clone() {
-            if let Some(track) = self.tracks.get_mut(&url) {
-                track.fresh = true;
-            }
-        }
-    }
-
-    fn engine_seen(&mut self, view: EngineView) {
-        let was_away =
-            matches!(self.engine, EngineView::Problem(ProblemKind::NotRunning | ProblemKind::NoAnswer));
-        if let EngineView::Lists(listed) = &view {
-            if was_away {
-                self.retry = None;
-            }
-            if !self.owned && self.list.is_empty() {
-                // What stood there before us is the list to improve on, and to keep when nothing is better.
-                self.list = listed.iter().filter_map(|entry| entry.parse().ok()).collect();
-                self.list.retain(|url| !self.settings.keep.contains(url));
-            }
-        }
-        // Between the write and the proof the engine's list is neither here nor there.
-        if self.applying.is_none() {
-            self.engine = view;
-        }
-    }
-
-    fn applied(&mut self, list: Vec<MirrorUrl>, outcome: Result<Proof, ProblemKind>, now: Timestamp) {
-        let change = self.applying.take();
-        match outcome {
-            Ok(proof) => {
-                if change.is_some_and(|change| change.faster) {
-                    self.last_faster = Some(now);
-                }
-                self.retry = match proof {
-                    Proof::Listed => {
-                        self.engine = EngineView::Lists(self.wanted(&list));
-                        None
-                    }
-                    // The next look at the engine shows it; asking again before would only be noise.
-                    Proof::Awaited => Some((now + RETRY_CAP, 0)),
-                };
-                self.list = list;
-                self.owned = true;
-            }
-            Err(kind) => {
-                let failed = self.retry.map_or(1, |(_, failed)| failed.saturating_add(1));
-                let pause = RETRY.saturating_mul(1 << (failed - 1).min(10)).min(RETRY_CAP);
-                // An engine that is away comes back with an event, and a race is over at once.
-                let pause = match kind {
-                    ProblemKind::Raced | ProblemKind::Locked => Duration::from_secs(1),
-                    ProblemKind::NotRunning
-                    | ProblemKind::NoAnswer
-                    | ProblemKind::NotPermitted
-                    | ProblemKind::BrokenFile
-                    | ProblemKind::Unreadable
-                    | ProblemKind::Unwritable
-                    | ProblemKind::FlagConflict
-                    | ProblemKind::AuthorizationPlugins
-                    | ProblemKind::ReloadBug
-                    | ProblemKind::FlagsReset
-                    | ProblemKind::Overridden
-                    | ProblemKind::ValidationFailed
-                    | ProblemKind::ReloadFailed
-                    | ProblemKind::NotTaken
-                    | ProblemKind::RollbackFailed
-                    | ProblemKind::Contested => pause,
-                };
-                self.retry = Some((now + pause, failed));
-                self.engine = EngineView::Problem(kind);
-            }
-        }
     }
 
     /// What the engine should list: `keep`, then the selection, each once.
@@ -458,105 +403,23 @@ impl State {
         matches!(&self.engine, EngineView::Lists(listed) if *listed == self.wanted(decided))
     }
 
-    fn decide(&mut self, now: Timestamp, actions: &mut Vec<Action>) {
-        let selection = self.select(now);
-        if self.first_round && !self.tracks.is_empty() && !self.network.is_down() && !self.round_is_open() {
-            self.first_round = false;
-        }
-        self.act(selection, actions, now);
-        self.mark_deciding();
-    }
-
-    fn select(&self, now: Timestamp) -> Selection {
-        let candidates: Vec<Candidate<'_>> = self
-            .tracks
-            .values()
-            .map(|track| Candidate { mirror: &track.mirror, record: &track.record })
-            .collect();
-        let upstream =
-            self.upstream.as_ref().map_or(Upstream::NotCompared, |track| Upstream::Record(&track.record));
-        let current =
-            Current { list: &self.list, last_faster: self.last_faster, provisional: self.provisional };
-        select(now, &self.settings.policy, &candidates, upstream, &current)
-    }
-
-    fn act(&mut self, selection: Selection, actions: &mut Vec<Action>, now: Timestamp) {
-        let wanted = selection.list.clone();
-        let change = selection.change.clone();
-        let somebody_lives = selection.entries.iter().any(|entry| entry.selected.is_some());
-        self.selection = Some(selection);
-        if self.network.is_down() || self.paused.is_some() || self.applying.is_some() {
-            return;
-        }
-        // A list that waits for somebody else's reload has not failed: another one may follow it at once.
-        if self.retry.is_some_and(|(at, failed)| at > now && (failed > 0 || change.is_none())) {
-            return;
-        }
-        // A member without a record, as after the database was lost, is rehearsed before it is judged.
-        if self.list.iter().filter_map(|url| self.tracks.get(url)).any(is_unjudged) {
-            return;
-        }
-        // While the first round is open a short list would be filled one by one: wait until it is full.
-        if self.first_round && wanted.len() < self.settings.policy.max {
-            return;
-        }
-        let differs = match &self.engine {
-            EngineView::Unknown | EngineView::Problem(ProblemKind::NotRunning) => return,
-            // What is not ours is left alone until there is something better.
-            EngineView::Lists(listed) => self.owned && *listed != self.wanted(&wanted),
-            // Some problems pass: a file is mended, a lock is released.
-            EngineView::Problem(_) => self.retry.is_some(),
-        };
-        let first = !self.first_round && !self.owned && somebody_lives;
-        // Whatever comes of it, this was the one decision that is free of `hold` and `rounds`.
-        self.provisional = self.first_round;
-        if !differs && change.is_none() && !first {
-            return;
-        }
-        let kind = if self.owned { ChangeKind::EngineDiffered } else { ChangeKind::First };
-        if change.is_none() && self.owned && matches!(self.engine, EngineView::Lists(_)) {
-            if self.contested(now) {
-                return;
-            }
-            self.contests.push(now);
-        }
-        let change = change.unwrap_or(Change {
-            kind,
-            subject: None,
-            reason: None,
-            detail: String::new(),
-            faster: false,
-        });
-        self.applying = Some(change.clone());
-        actions.push(Action::Apply { list: wanted, change });
-    }
-
-    /// Whether somebody who takes part has not been rehearsed yet.
-    fn round_is_open(&self) -> bool {
-        self.all_tracks().any(is_unjudged)
-    }
-
-    /// Marks the mirrors whose next rehearsals may change the list, and what they should be asked for.
-    fn mark_deciding(&mut self) {
-        let Some(selection) = &self.selection else { return };
-        for entry in &selection.entries {
-            if let Some(track) = self.tracks.get_mut(&entry.url) {
-                let rises = track.record.standing() == Standing::Rejected && track.record.rising() > 0;
-                track.deciding = entry.contends || rises;
-                track.ask_for.clone_from(&entry.ask_for);
-            }
-        }
-    }
-
     fn probe(&mut self, now: Timestamp, actions: &mut Vec<Action>) {
         let urls: Vec<MirrorUrl> = self.all_tracks().map(|track| track.mirror.url.clone()).collect();
         for url in urls {
             let Some(task) = self.due(&url, now).filter(|due| due.at <= now) else { continue };
             let Some(track) = self.track_mut(&url) else { continue };
+            if let Some(most) = schedule::most(track, task.depth) {
+                track.record.begin(now, most);
+                actions.push(Action::Save(url.clone()));
+            }
             track.in_flight = Some(task.depth);
             track.turn += 1;
             track.rehearsals += u64::from(task.depth == Depth::Rehearse);
             let turn = track.turn;
+            if task.depth == Depth::Rehearse {
+                // Those that start together must fit into the total together.
+                self.together.bytes = self.together.bytes.saturating_add(schedule::REHEARSAL.bytes);
+            }
             actions.push(Action::Probe { url, depth: task.depth, image: task.image, turn });
         }
     }
@@ -566,16 +429,26 @@ impl State {
             // Its last failure awaits a verdict; asking again would change nothing.
             return None;
         }
-        let is_upstream = self.settings.upstream.as_ref() == Some(url);
-        let track = self.track(url)?;
-        let selected = self.list.contains(url);
-        schedule::due(&self.settings, track, selected, is_upstream, self.network.is_down(), now)
+        let around = Circumstances {
+            settings: &self.settings,
+            selected: self.list.contains(url),
+            is_upstream: self.settings.upstream.as_ref() == Some(url),
+            outage: self.network.outage(),
+            resumed: self.resumed,
+            together: self.together,
+            now,
+        };
+        schedule::due(self.track(url)?, &around)
     }
 
-    /// Whether another program keeps rewriting the list: then we stop doing the same.
-    pub fn contested(&self, now: Timestamp) -> bool {
-        let lately = self.contests.iter().filter(|at| now.since(**at) < CONTEST_MEMORY);
-        lately.count() >= CONTESTS
+    fn count_together(&self, now: Timestamp) -> Together {
+        let spent = self.all_tracks().map(|track| {
+            let under_way =
+                if track.in_flight == Some(Depth::Rehearse) { schedule::REHEARSAL.bytes } else { 0 };
+            track.record.spent(now).bytes_today.saturating_add(under_way)
+        });
+        let live = |track: &&Track| track.record.standing() == Standing::Live && track.mirror.takes_part();
+        Together { bytes: spent.fold(0, u64::saturating_add), whole: self.all_tracks().filter(live).count() }
     }
 
     /// When the next probe, retry or end of a pause is due: in the past when it fell due since the last event.

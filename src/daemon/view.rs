@@ -44,6 +44,8 @@ impl Daemon {
             |warning: &Diagnostic| Notice { kind: NoticeKind::Config, detail: warning.one_line() };
         let of_store = |setback: Setback| Notice { kind: NoticeKind::Setback, detail: setback.to_string() };
         let notices = self.config.warnings.iter().map(of_config).chain(self.store.setback().map(of_store));
+        let deaf = self.not_heard().into_iter().map(|detail| Notice { kind: NoticeKind::Deaf, detail });
+        let notices = notices.chain(deaf);
         let pid = std::process::id();
         Service {
             state: match paused {
@@ -108,7 +110,12 @@ impl Daemon {
             let detail = format!("{file}: another program rewrites the list again and again");
             contested.then_some(Problem { kind: ProblemKind::Contested, detail })
         });
-        let running = !matches!(self.state.engine, EngineView::Problem(ProblemKind::NotRunning));
+        let problem = problem.or_else(|| {
+            let waits = self.state.owned && !self.state.in_place() && self.state.spares_reloads(now);
+            let detail = format!("reloaded {} times in 24 hours", self.state.treatment.reloads.len());
+            waits.then_some(Problem { kind: ProblemKind::ReloadsSpent, detail })
+        });
+        let running = !matches!(self.state.engine, EngineView::Problem(kind) if kind.is_down());
         let file = facts.map_or(&configured.config_file, |facts| &facts.file);
         let pause = self.pause.engines.get(DOCKER).copied().filter(|until| until.holds(now));
         Some(Engine {
@@ -216,7 +223,7 @@ pub(super) fn one_line(status: &Status) -> String {
 }
 
 /// A switch as it is printed.
-pub(super) fn switch(switch: Switch) -> status::Switch {
+pub fn switch(switch: Switch) -> status::Switch {
     status::Switch {
         at: switch.at,
         engine: switch.engine,

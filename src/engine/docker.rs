@@ -7,10 +7,14 @@ mod api;
 mod backup;
 mod discover;
 pub mod edit;
+mod given_up;
 mod images;
 mod log;
 mod outbound;
+mod pending;
+mod recover;
 mod reload;
+mod restore;
 mod scruples;
 mod transact;
 mod validate;
@@ -23,16 +27,17 @@ use tokio::time::sleep;
 
 use serde::{Deserialize, Serialize};
 
-use crate::engine::{Applied, Facts, Plan, Problem};
+use crate::engine::{Applied, Facts, Plan, Problem, Warning};
 use crate::file::{self, Snapshot};
 use crate::mirror::MirrorUrl;
 use crate::observation::ImageStore;
-use crate::reason::ProblemKind;
+use crate::reason::{ProblemKind, WarningKind};
 
 use api::{Api, Info};
 use backup::Backups;
 use discover::Process;
 use edit::{Document, EditError};
+use given_up::Systemd;
 use scruples::Scene;
 use transact::{Outcome, Transaction};
 
@@ -59,6 +64,9 @@ pub struct Settings {
     pub pid_file: PathBuf,
     /// Entries that always stay, first.
     pub keep: Vec<MirrorUrl>,
+    /// Whether a reload may activate edits of somebody else that dockerd has not taken yet.
+    #[serde(default)]
+    pub with_pending: bool,
 }
 
 /// One dockerd.
@@ -67,6 +75,7 @@ pub struct Docker {
     settings: Settings,
     api: Api,
     backups: Backups,
+    systemd: Systemd,
 }
 
 /// A dockerd that answers, at one moment.
@@ -81,7 +90,7 @@ impl Docker {
     pub fn new(settings: Settings, state_dir: &Path) -> Self {
         let api = Api::new(&settings.socket);
         let backups = Backups::new(state_dir.join("engines/docker"));
-        Self { settings, api, backups }
+        Self { settings, api, backups, systemd: Systemd::default() }
     }
 
     /// Whether there is a dockerd on this host, running or not.
@@ -90,6 +99,11 @@ impl Docker {
         let places = ["/usr/bin", "/usr/sbin", "/usr/local/bin", "/usr/local/sbin", "/snap/bin"];
         let mut places = std::env::split_paths(&path).chain(places.map(PathBuf::from));
         self.settings.socket.exists() || places.any(|place| place.join("dockerd").is_file())
+    }
+
+    /// Its API.
+    pub fn socket(&self) -> &Path {
+        &self.settings.socket
     }
 
     /// What dockerd is now. Writes nothing, takes no lock.
@@ -105,8 +119,15 @@ impl Docker {
         let empty = Document::parse(None).expect("nothing parses");
         let document = parsed.as_ref().unwrap_or(&empty);
         let scene = live.scene(document);
-        let (proxies, hidden) = outbound::of(&live.info, live.process.as_ref(), document);
-        let warnings = scene.warnings().into_iter().chain(hidden).collect();
+        let unit = match &live.process {
+            Some(process) if outbound::is_masked(&live.info) => reload::environment(process).await,
+            Some(_) | None => Vec::new(),
+        };
+        let (proxies, hidden) = outbound::of(&live.info, live.process.as_ref(), &unit, document);
+        let pending = self.pending(&live, document).await;
+        let pending =
+            (!pending.is_empty()).then(|| Warning::new(WarningKind::PendingEdits, pending.join(", ")));
+        let warnings = scene.warnings().into_iter().chain(pending).chain(hidden).collect();
         let refusal = scene.refusal().or_else(|| scene.overridden());
         let refusal = read.as_ref().err().or(parsed.as_ref().err()).cloned().or(refusal);
         let store = if live.info.containerd_store() { ImageStore::Containerd } else { ImageStore::Classic };
@@ -114,7 +135,10 @@ impl Docker {
             store,
             mirrors: live.info.mirrors(),
             listed: document.listed(),
+            given: self.backups.accepted(&live.file).map(|accepted| accepted.wanted),
             proxies,
+            pid: live.process.as_ref().map(Process::pid),
+            log: log::source(live.process.as_ref()),
             // Without them mirrors are still judged, by the images that mirrors.toml names.
             images: self.api.images().await.map(images::of_hub).unwrap_or_default(),
             warnings,
@@ -131,7 +155,7 @@ impl Docker {
     pub async fn plan(&self, mirrors: &[MirrorUrl]) -> Result<Plan, Problem> {
         let live = self.look().await?;
         let snapshot = settled(&live.file).await?;
-        plan(&live, &snapshot, &self.wanted(mirrors))
+        self.planned(&live, &snapshot, &self.wanted(mirrors)).await
     }
 
     /// Makes `mirrors`, after the entries to keep, the list of the file and of the running dockerd.
@@ -143,6 +167,7 @@ impl Docker {
     /// [`ProblemKind::RollbackFailed`] the file is not.
     pub async fn apply(&self, mirrors: &[MirrorUrl]) -> Result<Applied, Problem> {
         let _lock = self.backups.lock()?;
+        self.reconcile().await?;
         let wanted = self.wanted(mirrors);
         let mut attempt = 1;
         loop {
@@ -156,7 +181,7 @@ impl Docker {
     async fn apply_once(&self, wanted: &[MirrorUrl]) -> Result<Applied, Problem> {
         let live = self.look().await?;
         let snapshot = settled(&live.file).await?;
-        let plan = plan(&live, &snapshot, wanted)?;
+        let plan = self.planned(&live, &snapshot, wanted).await?;
         if !plan.change {
             return Ok(Applied { changed: false, mirrors: plan.mirrors, verified: true, acknowledged: None });
         }
@@ -165,72 +190,6 @@ impl Docker {
         let outcome = self.carry_out(&live, &snapshot, after, &plan.mirrors).await?;
         let changed = plan.writes() || matches!(outcome, Outcome::Proven(_));
         self.applied(changed, plan.mirrors, outcome).await
-    }
-
-    /// What [`Self::restore`] would do.
-    ///
-    /// # Errors
-    /// Why it would do nothing.
-    pub async fn plan_restore(&self) -> Result<Plan, Problem> {
-        let live = self.look().await?;
-        let snapshot = settled(&live.file).await?;
-        self.restoration(&live, &snapshot)
-    }
-
-    /// Puts back what stood in the file before the first write: its bytes, if since then only our value has
-    /// changed, else our value alone. What was kept is kept on.
-    ///
-    /// Must be awaited to its end, as [`Self::apply`].
-    ///
-    /// # Errors
-    /// As [`Self::apply`].
-    pub async fn restore(&self) -> Result<Applied, Problem> {
-        let _lock = self.backups.lock()?;
-        let live = self.look().await?;
-        let snapshot = settled(&live.file).await?;
-        let plan = self.restoration(&live, &snapshot)?;
-        if !plan.change {
-            return Ok(Applied { changed: false, mirrors: plan.mirrors, verified: true, acknowledged: None });
-        }
-        let lacks_key = |bytes| Document::parse(bytes).is_ok_and(|document| document.listed().is_none());
-        if let Some(after) = plan.after.as_deref().filter(|after| !lacks_key(Some(after))) {
-            let outcome = self.carry_out(&live, &snapshot, after, &plan.mirrors).await?;
-            return self.applied(true, plan.mirrors, outcome).await;
-        }
-        // A reload of a file without the key changes nothing, so an empty list is applied first; then the key
-        // can go, and dockerd need not be told.
-        let document = Document::parse(snapshot.bytes()).map_err(|error| broken(&live.file, &error))?;
-        let outcome = if live.info.mirrors().is_empty() {
-            Outcome::Proven(Duration::ZERO)
-        } else {
-            self.carry_out(&live, &snapshot, &document.with(&[]), &[]).await?
-        };
-        let emptied = read(&live.file)?;
-        let done = match &plan.after {
-            Some(after) => file::replace(&live.file, after, Some(&emptied)),
-            None if emptied.bytes().is_some() => file::remove(&live.file, Some(&emptied)),
-            None => Ok(()),
-        };
-        done.map_err(|error| transact::unwritable(&error))?;
-        self.applied(true, plan.mirrors, outcome).await
-    }
-
-    fn restoration(&self, live: &Live, snapshot: &Snapshot) -> Result<Plan, Problem> {
-        let before = snapshot.bytes().map(<[u8]>::to_vec);
-        let Some(pristine) = self.backups.pristine(&live.file)? else {
-            let (file, mirrors) = (live.file.clone(), live.info.mirrors());
-            return Ok(Plan { file, after: before.clone(), before, mirrors, change: false });
-        };
-        let document = Document::parse(snapshot.bytes()).map_err(|error| broken(&live.file, &error))?;
-        if let Some(problem) = live.scene(&document).refusal() {
-            return Err(problem);
-        }
-        let original = pristine.bytes.as_deref();
-        let listed = Document::parse(original).map_err(|error| broken(&live.file, &error))?.listed();
-        let mirrors = normal(&listed.unwrap_or_default());
-        let after = edit::put_back(snapshot.bytes(), original).map_err(|error| broken(&live.file, &error))?;
-        let change = before != after || live.info.mirrors() != mirrors;
-        Ok(Plan { file: live.file.clone(), before, after, mirrors, change })
     }
 
     /// Second opinion, then the transaction.
@@ -254,6 +213,45 @@ impl Docker {
             was: &live.info.mirrors(),
         };
         transaction.run(after, wanted).await
+    }
+
+    /// [`plan`], unless its reload would activate edits that are not ours to activate.
+    async fn planned(&self, live: &Live, snapshot: &Snapshot, wanted: &[MirrorUrl]) -> Result<Plan, Problem> {
+        let plan = plan(live, snapshot, wanted)?;
+        if plan.change {
+            let document = Document::parse(snapshot.bytes()).map_err(|error| broken(&live.file, &error))?;
+            self.refuse_pending(live, &document).await?;
+        }
+        Ok(plan)
+    }
+
+    async fn refuse_pending(&self, live: &Live, document: &Document<'_>) -> Result<(), Problem> {
+        // Whoever sees to the reload himself decides himself when.
+        if self.settings.with_pending || self.settings.reload == Reload::None {
+            return Ok(());
+        }
+        let pending = self.pending(live, document).await;
+        if pending.is_empty() {
+            return Ok(());
+        }
+        let detail = format!(
+            "{}: not written: somebody's edits wait there for a reload, and ours would activate them: {}",
+            live.file.display(),
+            pending.join(", ")
+        );
+        Err(Problem::new(ProblemKind::PendingEdits, detail))
+    }
+
+    /// Asked after the file was read: what is written to it from then on is seen before it is replaced.
+    async fn pending(&self, live: &Live, document: &Document<'_>) -> Vec<String> {
+        let accepted = self.backups.accepted(&live.file).map(|accepted| accepted.keys);
+        let told = |has_read| pending::keys(document, &live.info, has_read, accepted.as_ref());
+        // The answer takes its time, and mostly nothing depends on it.
+        if told(Some(false)) == told(Some(true)) {
+            return told(Some(true));
+        }
+        let (process, pid_file) = (live.process.as_ref(), &self.settings.pid_file);
+        told(pending::has_read(&self.api, process, pid_file, &live.file).await)
     }
 
     async fn applied(
@@ -281,7 +279,19 @@ impl Docker {
     }
 
     async fn look(&self) -> Result<Live, Problem> {
-        self.refuse_to_wake()?;
+        match self.reach().await {
+            Ok(live) => {
+                self.systemd.forget();
+                Ok(live)
+            }
+            Err(problem) => {
+                Err(self.systemd.explain(problem, &self.settings.unit, &self.settings.socket).await)
+            }
+        }
+    }
+
+    async fn reach(&self) -> Result<Live, Problem> {
+        self.refuse_to_wake().await?;
         let pong = self.api.ping().await?;
         let process = Process::find(pong.peer, &self.settings.pid_file);
         let info = self.api.info().await?;
@@ -289,18 +299,47 @@ impl Docker {
         Ok(Live { info, process, file })
     }
 
-    /// Under socket activation a connection starts a dockerd that somebody has stopped.
-    fn refuse_to_wake(&self) -> Result<(), Problem> {
-        let socket = &self.settings.socket;
-        let standard = [Path::new("/var/run/docker.sock"), Path::new("/run/docker.sock")];
-        let activated = Path::new("/run/systemd/system").is_dir() && standard.contains(&socket.as_path());
-        if activated && Process::all().is_empty() {
-            let detail =
-                format!("{}: dockerd does not run, and asking here would start it", socket.display());
-            return Err(Problem::new(ProblemKind::NotRunning, detail));
-        }
-        Ok(())
+    /// Whether a connection now reaches a dockerd, as far as can be seen at once, and does not start one that somebody
+    /// has stopped.
+    pub fn is_awake(&self) -> bool {
+        let standard = self.activated();
+        standard.is_empty()
+            || Process::all().iter().any(|dockerd| dockerd.listens_at(&standard) == Some(true))
     }
+
+    /// The names of the socket, where systemd may hold it for a dockerd that does not run.
+    fn activated(&self) -> Vec<&'static Path> {
+        let standard = [Path::new("/var/run/docker.sock"), Path::new("/run/docker.sock")];
+        let activated =
+            Path::new("/run/systemd/system").is_dir() && standard.contains(&self.settings.socket.as_path());
+        if activated { standard.into() } else { Vec::new() }
+    }
+
+    /// Under socket activation a connection starts a dockerd that somebody has stopped, or is stopping.
+    async fn refuse_to_wake(&self) -> Result<(), Problem> {
+        let socket = &self.settings.socket;
+        let standard = self.activated();
+        if standard.is_empty() {
+            return Ok(());
+        }
+        for dockerd in Process::all() {
+            let listens = match dockerd.listens_at(&standard) {
+                Some(listens) => listens,
+                // Without the right to look into it, systemd knows whether it is just being stopped.
+                None => !reload::is_stopping(&dockerd).await,
+            };
+            if listens {
+                return Ok(());
+            }
+        }
+        let detail = format!("{}: dockerd does not run, and asking here would start it", socket.display());
+        Err(Problem::new(ProblemKind::NotRunning, detail))
+    }
+}
+
+/// Every dockerd that runs beside us, by its pid and its start in clock ticks since the boot.
+pub fn running() -> Vec<(i32, u64)> {
+    Process::all().iter().map(Process::identity).collect()
 }
 
 impl Live {

@@ -210,6 +210,11 @@ impl Taken {
         self.bytes += bytes;
     }
 
+    /// From the first byte to the last.
+    pub(super) fn time(&self) -> Duration {
+        self.time
+    }
+
     /// Bytes per second after the first byte, where enough came to tell.
     pub(super) fn speed(&self, limits: &Limits) -> Option<f64> {
         let told = self.bytes - self.first_bytes >= ENOUGH_TO_TELL || self.time >= limits.tell_after;

@@ -315,6 +315,7 @@ impl Session<'_> {
         let read = piece.read(answer, limits, self.end, &mut lane, &mut taken).await;
         self.seen.stages.layer = taken.first.map(|first| first - begin);
         self.seen.bytes_per_second = taken.speed(limits);
+        self.seen.reading = taken.first.map(|_| taken.time());
         read.map_err(|wrong| self.of_host(stage, &host, wrong))
     }
 

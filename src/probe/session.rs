@@ -24,6 +24,11 @@ use crate::timestamp::Timestamp;
 /// How many redirects of a blob are followed; a CDN needs one.
 const MOST_REDIRECTS: usize = 3;
 
+/// The most requests that one probe makes to the mirror's own host: `/v2/`, the token, HEAD and GET of the tag, the
+/// platform's manifest, the configuration and the layer, a token that turns out to be needed late, and for the two
+/// blobs a redirect to itself. A mirror that needs more costs an engine more than it is worth.
+pub(super) const MOST_REQUESTS: u32 = 10;
+
 /// Why a probe ended early, and where.
 pub(super) struct Stop {
     pub(super) stage: Stage,
@@ -143,6 +148,9 @@ impl<'a> Session<'a> {
             false => Stop { stage, wrong: wrong.at(origin.authority()) },
         })?;
         self.gauges.push(Arc::clone(&line.gauge));
+        if stage == Stage::Layer {
+            self.seen.layer_address = line.peer;
+        }
         let stages = &mut self.seen.stages;
         if own && stages.connect.is_none() {
             stages.connect = Some(line.connect);
@@ -168,6 +176,10 @@ impl<'a> Session<'a> {
         let until = self.end.min(Instant::now() + limits.timeout);
         let ask = Ask { method, headers, body_bytes, until, stall: limits.stall };
         if own {
+            if self.seen.spent.requests >= MOST_REQUESTS {
+                let detail = format!("it takes more than {MOST_REQUESTS} requests to get here");
+                return Err(Stop { stage, wrong: Wrong::new(FailureKind::RedirectRefused, detail) });
+            }
             self.seen.spent.requests += 1;
         }
         let answer = exchange::ask(line, target, ask).await.map_err(|wrong| match own {

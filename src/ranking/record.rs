@@ -22,7 +22,7 @@ pub(crate) use smoothed::Smoothed;
 
 use super::Policy;
 use crate::image::Image;
-use crate::observation::{Depth, Failure, ImageStore, Quirk, Stages};
+use crate::observation::{Depth, Failure, ImageStore, Quirk, Spent, Stages};
 use crate::reason::FailureKind;
 use crate::timestamp::Timestamp;
 
@@ -160,6 +160,24 @@ struct Rest {
     times: u32,
 }
 
+/// A probe that has begun, and the most that it can cost.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Pending {
+    at: Moment,
+    most: Spent,
+}
+
+/// How a mirror comes and goes.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Flapping {
+    /// How often it fell, old falls counting less.
+    falls: f32,
+    /// When it fell last.
+    at: Moment,
+    /// Before then no good rehearsal makes it live.
+    until: Option<Moment>,
+}
+
 /// When each depth was last asked.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -194,11 +212,27 @@ pub struct Record {
     pace: Smoothed,
     /// Good rehearsals in a row, oldest first.
     rounds: Vec<Round>,
+    /// Seconds that the bytes of a sample take after the first one.
+    reading: Smoothed,
+    /// Something was so slow that a rehearsal is to tell whether the mirror is.
+    #[serde(skip_serializing_if = "is_false")]
+    doubted: bool,
+    /// It was rejected, and what it was rejected for seems to be over.
+    #[serde(skip_serializing_if = "is_false")]
+    back: bool,
     reliability: reliability::Reliability,
     hours: hours::Hours,
+    #[serde(skip_serializing_if = "hours::Lately::is_empty")]
+    lately: hours::Lately,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pending: Option<Pending>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    flapping: Option<Flapping>,
     last: LastAsked,
     stages: Stages,
     address: Option<SocketAddr>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    layer_address: Option<SocketAddr>,
     layer_host: Option<String>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     sent_to: BTreeMap<String, Moment>,
@@ -228,10 +262,51 @@ impl Record {
         self.failed_rehearsals
     }
 
-    /// At which depth to ask again soon: the mirror is live, has failed, and `fall` is not yet reached.
+    /// At which depth to ask again soon: the mirror is live, and was very slow, or has failed and `fall` is not yet
+    /// reached.
     pub fn wants_recheck(&self, policy: &Policy) -> Option<Depth> {
+        if self.doubted && self.standing == Standing::Live {
+            return Some(Depth::Rehearse);
+        }
         let (depth, run) = self.runs.each().max_by_key(|(_, run)| (run.at, run.failures))?;
         (self.standing == Standing::Live && run.failures < policy.fall.max(1)).then_some(depth)
+    }
+
+    /// How far a look goes that shows whether a rejected mirror may be back, without a request that it would refuse;
+    /// `None` when only a rehearsal tells, or it is not rejected.
+    pub fn lookout(&self) -> Option<Depth> {
+        let fault = self.fallen.as_ref().filter(|_| self.standing == Standing::Rejected)?;
+        match fault.kind {
+            FailureKind::NameNotResolved
+            | FailureKind::ConnectionRefused
+            | FailureKind::Unreachable
+            | FailureKind::ConnectTimeout
+            | FailureKind::TlsExpired
+            | FailureKind::TlsUntrusted
+            | FailureKind::TlsWrongHost
+            | FailureKind::TlsError => Some(Depth::Connect),
+            FailureKind::NoAnswer
+            | FailureKind::ConnectionLost
+            | FailureKind::Stalled
+            | FailureKind::TooSlow => Some(Depth::Sample),
+            FailureKind::SuspiciousAddress
+            | FailureKind::NotARegistry
+            | FailureKind::LoginRequired
+            | FailureKind::NotAllowed
+            | FailureKind::NotFound
+            | FailureKind::RateLimited
+            | FailureKind::ServerError
+            | FailureKind::Corrupt
+            | FailureKind::Stale
+            | FailureKind::RedirectRefused
+            | FailureKind::AnswerTooLarge
+            | FailureKind::ProtocolError => None,
+        }
+    }
+
+    /// Whether the last look at a rejected mirror found it in order, as far as it went.
+    pub fn is_back(&self) -> bool {
+        self.back
     }
 
     /// Until when the whole mirror is to be left alone (429); checks of the connection go on.
@@ -291,6 +366,11 @@ impl Record {
         self.address
     }
 
+    /// The address that a layer last came from; the mirror's own where it sends nobody elsewhere.
+    pub fn layer_address(&self) -> Option<SocketAddr> {
+        self.layer_address
+    }
+
     /// The host that last served a layer.
     pub fn layer_host(&self) -> Option<&str> {
         self.layer_host.as_deref()
@@ -301,9 +381,34 @@ impl Record {
         self.sent_to.keys().map(String::as_str)
     }
 
+    /// Until when it stays rejected however well it answers, because it comes and goes.
+    pub fn quarantined(&self, now: Timestamp) -> Option<Timestamp> {
+        at_rest(self.flapping.as_ref()?.until?, now)
+    }
+
+    /// The requests of the last minute, oldest first, each with the time at which it is a minute old.
+    pub fn asked_lately(&self, now: Timestamp) -> impl DoubleEndedIterator<Item = (Timestamp, u32)> {
+        self.lately.leaving(now)
+    }
+
+    /// Whether the mirror served this image when it was last asked for it; `None` if it never was.
+    pub fn serves(&self, image: &Image) -> Option<bool> {
+        self.images.serves(image)
+    }
+
+    /// Whether it served some image when it was last asked for it.
+    pub fn serves_some(&self) -> bool {
+        self.images.serves_some()
+    }
+
     /// What went of its budget.
     pub fn spent(&self, now: Timestamp) -> SpentToday {
         self.hours.spent(now)
+    }
+
+    /// Since when, within a day, it is counted what went of its budget.
+    pub fn counted_since(&self, now: Timestamp) -> Option<Timestamp> {
+        self.hours.since(now)
     }
 
     /// The share of probes that were served, in each of the last 24 hours, the current one last; `None` for
@@ -354,6 +459,11 @@ impl Record {
     pub(crate) fn rounds(&self) -> &[Round] {
         &self.rounds
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+fn is_false(flag: &bool) -> bool {
+    !flag
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 use super::Policy;
 use super::record::{Record, Round};
+use crate::mirror::MirrorUrl;
 
 /// The reference pull: 30 MiB ...
 pub const REFERENCE_BYTES: f64 = 30.0 * 1024.0 * 1024.0;
@@ -15,6 +16,18 @@ const UNKNOWN_FIRST_BYTE: f64 = 10.0;
 /// is known is in its figure already.
 const UNEXPECTED: f64 = 0.01;
 
+/// The part of `margin` by which a host at most takes a mirror for slower than it is.
+const WHIM: f64 = 0.5;
+
+/// From 0 to 1, the same for the same host and mirror for ever.
+fn whim(seed: u64, url: &str) -> f64 {
+    // FNV-1a, and a last multiplication and shift so that the high bits, too, differ between names that end alike.
+    let start = 0xcbf2_9ce4_8422_2325_u64 ^ seed;
+    let hash = url.bytes().fold(start, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
+    let mixed = (hash ^ (hash >> 29)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    f64::from(u32::try_from(mixed >> 32).unwrap_or(0)) / f64::from(u32::MAX)
+}
+
 /// Seconds of a reference pull in which nothing comes: to the manifest, and to the layers' first bytes.
 pub(super) fn reference_wait(chain: f64, layer: f64) -> f64 {
     chain + FIRST_BYTES * layer
@@ -24,6 +37,81 @@ pub(super) fn reference_wait(chain: f64, layer: f64) -> f64 {
 /// or its first byte has not been measured.
 pub fn predicted_seconds(record: &Record, policy: &Policy) -> Option<f64> {
     Figure::of(record, policy, Assumed::default()).known(record)
+}
+
+/// The predicted seconds in their parts.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Parts {
+    /// Seconds to the platform's manifest.
+    pub chain: f64,
+    /// Seconds in which layers are waited for: so often a first byte.
+    pub first_bytes: f64,
+    /// Seconds in which bytes come.
+    pub transfer: f64,
+    /// Seconds added because all of that varies.
+    pub deviation: f64,
+    /// How often the mirror succeeds: the sum is divided by it.
+    pub success: f64,
+}
+
+impl Parts {
+    /// What [`predicted_seconds`] adds up; `None` where it is.
+    pub fn of(record: &Record) -> Option<Self> {
+        is_measured(record).then(|| Self::with(record, Assumed::default()))
+    }
+
+    fn with(record: &Record, assumed: Assumed) -> Self {
+        let deviation = reference_wait(record.chain().deviation(), record.layer().deviation());
+        Self {
+            chain: record.chain().mean().unwrap_or(0.0),
+            first_bytes: FIRST_BYTES * record.layer().mean().unwrap_or(UNKNOWN_FIRST_BYTE),
+            transfer: REFERENCE_BYTES * record.pace().mean().unwrap_or(assumed.pace),
+            deviation: deviation + REFERENCE_BYTES * record.pace().deviation(),
+            success: record.success().unwrap_or(1.0),
+        }
+    }
+
+    /// Of a pull that succeeds and meets nothing unusual.
+    fn mean(&self) -> f64 {
+        self.chain + self.first_bytes + self.transfer
+    }
+
+    /// The predicted seconds.
+    pub fn seconds(&self) -> f64 {
+        (self.mean() + self.deviation) / self.success
+    }
+}
+
+fn is_measured(record: &Record) -> bool {
+    record.layer().mean().is_some() && record.pace().mean().is_some()
+}
+
+/// How far a challenger has come with the proof that it is `margin` faster than an incumbent.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Lead {
+    /// What it must stay below.
+    pub bar: f64,
+    /// Its own smoothed figure, measured as the bar is.
+    pub figure: f64,
+    /// So many of its last rehearsals in a row were below, as far as they are needed.
+    pub has: u32,
+    /// So many are needed.
+    pub needed: u32,
+}
+
+impl Lead {
+    /// Of one mirror against another that stands before it, in seconds for each pull that is served.
+    pub fn of(challenger: (&Record, &MirrorUrl), incumbent: (&Record, &MirrorUrl), policy: &Policy) -> Self {
+        let assumed = Assumed::of([challenger.0, incumbent.0].into_iter());
+        let figure =
+            |(record, url): (&Record, &MirrorUrl)| Figure::of(record, policy, assumed).seen_from(policy, url);
+        lead((challenger.0, &figure(challenger)), &figure(incumbent), policy, Figure::cost)
+    }
+
+    /// Whether nothing more is to be proved.
+    pub fn is_proved(&self) -> bool {
+        self.figure < self.bar && self.has >= self.needed
+    }
 }
 
 /// What is taken for a mirror's speed where its images were too small to tell.
@@ -57,17 +145,14 @@ pub(super) struct Figure {
     covers: f64,
     /// Seconds until it has refused an image.
     refusal: f64,
+    /// By how much this host takes it for slower than it is: 1 is not at all.
+    whim: f64,
 }
 
 impl Figure {
     /// Of a record, beside others. A first byte that was not measured is taken to come as late as it may.
     pub(super) fn of(record: &Record, policy: &Policy, assumed: Assumed) -> Self {
-        let (chain, layer) = (record.chain(), record.layer());
-        let pace = record.pace().mean().unwrap_or(assumed.pace);
-        let wait = reference_wait(chain.mean().unwrap_or(0.0), layer.mean().unwrap_or(UNKNOWN_FIRST_BYTE));
-        let mean = wait + REFERENCE_BYTES * pace;
-        let deviation = reference_wait(chain.deviation(), layer.deviation())
-            + REFERENCE_BYTES * record.pace().deviation();
+        let parts = Parts::with(record, assumed);
         // One image more that is not refused, in thought: asking for a second one must not make a mirror
         // that serves all of them differ from one that was asked for a single one.
         #[expect(clippy::cast_precision_loss, reason = "nobody has 2^53 images")]
@@ -76,13 +161,20 @@ impl Figure {
             1.0 - refused as f64 / (coverage.of as f64 + 1.0)
         });
         Self {
-            seconds: (mean + deviation).max(f64::MIN_POSITIVE),
-            mean: mean.max(f64::MIN_POSITIVE),
-            pace,
-            success: record.success().unwrap_or(1.0),
+            seconds: (parts.mean() + parts.deviation).max(f64::MIN_POSITIVE),
+            mean: parts.mean().max(f64::MIN_POSITIVE),
+            pace: record.pace().mean().unwrap_or(assumed.pace),
+            success: parts.success,
             covers,
-            refusal: chain.mean().unwrap_or(0.0),
+            refusal: parts.chain,
+            whim: 1.0,
         }
+    }
+
+    /// The same in the eyes of this host, which has a whim of its own about every mirror.
+    pub(super) fn seen_from(self, policy: &Policy, url: &MirrorUrl) -> Self {
+        let whim = policy.spread.map_or(0.0, |seed| whim(seed, url.as_str()));
+        Self { whim: 1.0 + WHIM * policy.margin * whim, ..self }
     }
 
     /// The same without its deviation: what a single rehearsal's figure is compared with.
@@ -103,13 +195,12 @@ impl Figure {
 
     /// The same, where nothing of it is assumed.
     pub(super) fn known(&self, record: &Record) -> Option<f64> {
-        let measured = record.layer().mean().is_some() && record.pace().mean().is_some();
-        measured.then(|| self.predicted())
+        is_measured(record).then(|| self.predicted())
     }
 
-    /// The seconds that one try costs, whether it serves or refuses.
+    /// The seconds that one try costs, whether it serves or refuses, with this host's whim upon them.
     pub(super) fn one_try(&self) -> f64 {
-        self.covers * self.predicted() + (1.0 - self.covers) * self.refusal
+        self.whim * (self.covers * self.predicted() + (1.0 - self.covers) * self.refusal)
     }
 
     /// How often one try does not serve, so that the engine goes on to the next.
@@ -157,16 +248,32 @@ pub(super) fn proved_faster(
     policy: &Policy,
     measure: fn(&Figure) -> f64,
 ) -> bool {
+    lead((record, figure), incumbent, policy, measure).is_proved()
+}
+
+fn lead(
+    (record, figure): (&Record, &Figure),
+    incumbent: &Figure,
+    policy: &Policy,
+    measure: fn(&Figure) -> f64,
+) -> Lead {
     let bar = measure(&incumbent.bare()) * (1.0 - policy.margin);
-    measure(figure) < bar
-        && own_figures(record, figure, policy).is_some_and(|mut own| own.all(|own| measure(&own) < bar))
+    let rounds = usize::try_from(policy.rounds).unwrap_or(usize::MAX);
+    let own = record.rounds().iter().rev().take(rounds);
+    let below = own.take_while(|round| measure(&figure.in_round(**round)) < bar);
+    Lead {
+        bar,
+        figure: measure(figure),
+        has: u32::try_from(below.count()).unwrap_or(u32::MAX),
+        needed: policy.rounds,
+    }
 }
 
 #[cfg(test)]
 impl Figure {
     /// A mirror made up of numbers, whose success is certain and whose deviation is nothing.
     pub(super) fn made_up(seconds: f64, covers: f64, refusal: f64) -> Self {
-        Self { seconds, mean: seconds, pace: 0.0, success: 1.0, covers, refusal }
+        Self { seconds, mean: seconds, pace: 0.0, success: 1.0, covers, refusal, whim: 1.0 }
     }
 }
 
@@ -277,6 +384,37 @@ mod tests {
         assert!(!proved(&[9.0, 9.0, 9.0, 1.1, 9.0], 0.2));
         // Equal is never faster, also without a margin.
         assert!(!proved(&[1.0; 12], 0.0));
+    }
+
+    #[test]
+    fn the_parts_add_up_to_the_predicted_seconds_and_there_are_none_without_them() {
+        let policy = Policy::default();
+        for rehearsals in [
+            &[Some((0.2, 0.3, 5.0))][..],
+            &[Some((0.2, 0.3, 5.0)), None, Some((0.9, 0.1, 2.0)), Some((0.2, 0.3, 9.0))],
+        ] {
+            let record = record(rehearsals);
+            let seconds = Parts::of(&record).unwrap().seconds();
+            let predicted = predicted_seconds(&record, &policy).unwrap();
+            assert!((seconds - predicted).abs() < 1e-9, "{seconds} {predicted}");
+        }
+        assert_eq!(Parts::of(&Record::default()), None);
+    }
+
+    #[test]
+    fn a_lead_says_what_is_still_to_be_proved() {
+        let policy = Policy::default();
+        let incumbent = record(&[Some((0.0, 0.0, 1.0)); 12]);
+        let (one, other) = ("https://a.example".parse().unwrap(), "https://b.example".parse().unwrap());
+        let of = |speeds: &[f64]| {
+            let speeds: Vec<_> = speeds.iter().map(|speed| Some((0.0, 0.0, *speed))).collect();
+            Lead::of((&record(&speeds), &one), (&incumbent, &other), &policy)
+        };
+        let lead = of(&[1.0, 2.0, 2.0]);
+        assert_eq!((lead.has, lead.needed, lead.is_proved()), (2, 3, false));
+        assert!(lead.bar > 23.9 && lead.bar < 24.1, "{lead:?}");
+        assert!(of(&[2.0, 2.0, 2.0]).is_proved());
+        assert_eq!(of(&[2.0, 2.0, 1.0]).has, 0, "in a row, and up to the last");
     }
 
     #[test]

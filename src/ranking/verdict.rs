@@ -134,6 +134,9 @@ fn rejected(now: Timestamp, policy: &Policy, record: &Record, reasons: &mut Vec<
         if let Some(until) = record.resting(now) {
             append(&mut detail, &format!("left alone until {until}"));
         }
+        if let Some(until) = record.quarantined(now) {
+            append(&mut detail, &format!("comes and goes: not trusted before {until}"));
+        }
         if record.rising() > 0 && record.been_live() {
             append(&mut detail, &format!("{} of {} good rehearsals since", record.rising(), policy.rise));
         }

@@ -17,7 +17,7 @@ use crate::timestamp::Timestamp;
 mod mirrors;
 
 use mirrors::is_off;
-pub use mirrors::mirrors;
+pub use mirrors::{mirrors, speed};
 
 const GOOD: Style = AnsiColor::Green.on_default();
 const BAD: Style = AnsiColor::Red.on_default();
@@ -86,6 +86,7 @@ pub fn render_with(status: &Status, more: &[Trouble<'_>], view: &View) -> String
         let what = match kind {
             NoticeKind::Config => say::config_notice(view.lang),
             NoticeKind::Setback => say::setback(view.lang),
+            NoticeKind::Deaf => say::deaf(view.lang),
         };
         warning_line(&mut out, &with_detail(view.lang, what, Some(detail)), view);
     }
@@ -287,16 +288,17 @@ fn switch_text(status: &Status, switch: &Switch, view: &View) -> String {
         let names: Vec<String> = urls.iter().map(|url| safe(status.name_of(url))).collect();
         if names.is_empty() { say::nobody(lang) } else { names.join(", ") }
     };
-    let why = match switch.kind {
-        None => safe(&switch.why),
-        Some(kind) => {
-            let subject = switch.subject.as_deref().map_or_else(|| say::some_member(lang), safe);
-            let reason = switch.reason.map_or("-", |reason| phrase::reason(lang, reason));
-            say::change(lang, kind, &subject, reason, &safe(&status.upstream.name))
-        }
-    };
+    let why = switch_why(switch, &status.upstream.name, lang);
     let text = say::last_switch(lang, &safe(&switch.engine), &age(lang, view.now.since(switch.at)), &why);
     format!("{text} [{} → {}]", names(&switch.from), names(&switch.to))
+}
+
+/// Why a list changed, in a fragment.
+pub fn switch_why(switch: &Switch, upstream: &str, lang: Lang) -> String {
+    let Some(kind) = switch.kind else { return safe(&switch.why) };
+    let subject = switch.subject.as_deref().map_or_else(|| say::some_member(lang), safe);
+    let reason = switch.reason.map_or("-", |reason| phrase::reason(lang, reason));
+    say::change(lang, kind, &subject, reason, &safe(upstream))
 }
 
 fn warning_line(out: &mut String, what: &str, view: &View) {

@@ -3,7 +3,7 @@
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions, TryLockError};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::{Connection, MAIN_DB, OpenFlags};
@@ -115,7 +115,9 @@ fn connect(path: &Path) -> Result<(Connection, Place), Setback> {
     if !metadata.is_file() {
         return Err(because(SetbackKind::Foreign, "not a regular file"));
     }
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let (path, no_link) = safe_from_links(path);
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | no_link;
+    let path = &path;
     let mut connection = Connection::open_with_flags(path, flags).map_err(of)?;
     set_up(&connection).map_err(of)?;
     let origin = schema::origin(&connection, schema::STEPS).map_err(of)?;
@@ -155,6 +157,17 @@ fn begin_file(path: &Path) -> io::Result<()> {
         std::os::unix::fs::fchown(&file, Some(dir.uid()), Some(dir.gid()))?;
     }
     Ok(())
+}
+
+/// In another user's directory no link is followed: it could lead root to any file of root's.
+fn safe_from_links(path: &Path) -> (PathBuf, OpenFlags) {
+    let ours = rustix::process::geteuid().as_raw();
+    let foreign = path.parent().and_then(|dir| fs::metadata(dir).ok()).is_some_and(|dir| dir.uid() != ours);
+    let resolved = || Some(path.parent()?.canonicalize().ok()?.join(path.file_name()?));
+    match resolved().filter(|_| foreign) {
+        Some(path) => (path, OpenFlags::SQLITE_OPEN_NOFOLLOW),
+        None => (path.to_owned(), OpenFlags::empty()),
+    }
 }
 
 /// The settings that every connection has.
@@ -217,12 +230,13 @@ fn readable(path: &Path) -> Result<(Connection, String), Setback> {
     if let Some(setback) = refusal(&origin, path) {
         return Err(setback.with(Consequence::NotRead));
     }
-    let kind = match origin {
-        Origin::Ours(done) if done == schema::STEPS.len() => return Ok((connection, uri)),
-        Origin::Ours(_) | Origin::Newer(_) | Origin::Foreign => SetbackKind::Older,
-        Origin::Empty => SetbackKind::Missing,
-    };
-    Err(Setback::new(kind, path, "", Consequence::NotRead))
+    match origin {
+        // An older one lacks what steps have added since, and has all else as it is: there the rows are none.
+        Origin::Ours(_) => Ok((connection, uri)),
+        Origin::Empty | Origin::Newer(_) | Origin::Foreign => {
+            Err(Setback::new(SetbackKind::Missing, path, "", Consequence::NotRead))
+        }
+    }
 }
 
 fn has_log(path: &Path) -> bool {

@@ -8,8 +8,10 @@ use rusqlite::{Connection, TransactionBehavior};
 /// Marks the file as ours (`file` and `PRAGMA application_id` show it): "mirw".
 const APPLICATION_ID: i32 = 0x6d69_7277;
 
-/// Step `n` brings a database from `user_version` n to n + 1. Steps are only ever added.
-pub(super) const STEPS: &[&str] = &["
+/// Step `n` brings a database from `user_version` n to n + 1. Steps are only ever added,
+/// and a step only adds: who may not write reads an older database as it stands.
+pub(super) const STEPS: &[&str] = &[
+    "
     CREATE TABLE records (
         upstream TEXT NOT NULL,
         url      TEXT NOT NULL,
@@ -51,7 +53,18 @@ pub(super) const STEPS: &[&str] = &["
         name TEXT PRIMARY KEY,
         json TEXT NOT NULL
     );
-"];
+",
+    "
+    CREATE TABLE pulls (
+        id   INTEGER PRIMARY KEY,
+        at   TEXT NOT NULL,
+        seen TEXT NOT NULL,
+        url  TEXT,
+        json TEXT NOT NULL
+    );
+    CREATE INDEX pulls_by_time ON pulls (at);
+",
+];
 
 /// What must be there for the store to work: its own columns, as it names them.
 pub(super) const COLUMNS: &[&str] = &[
@@ -60,6 +73,7 @@ pub(super) const COLUMNS: &[&str] = &[
             requests, refusals, bytes, process, json FROM observations",
     "SELECT id, at, engine, kind, subject, reason, why, list_before, list_after FROM switches",
     "SELECT name, json FROM facts",
+    "SELECT id, at, seen, url, json FROM pulls",
 ];
 
 /// Whose database it is.

@@ -16,8 +16,6 @@ pub enum SetbackKind {
     Foreign,
     /// A newer mirrorwatch wrote it, in a schema that this one does not know.
     Newer,
-    /// An older mirrorwatch wrote it, and who only reads cannot bring it up to date.
-    Older,
     /// There is none yet; only for who only reads.
     Missing,
     /// We may not.
@@ -39,8 +37,7 @@ impl SetbackKind {
     pub(super) const fn is_the_content(self) -> bool {
         match self {
             Self::Damaged | Self::Foreign | Self::Newer => true,
-            Self::Older
-            | Self::Missing
+            Self::Missing
             | Self::NotPermitted
             | Self::ReadOnly
             | Self::Full
@@ -128,7 +125,6 @@ impl Setback {
             SetbackKind::Damaged => words::damaged(lang, detail),
             SetbackKind::Foreign => words::foreign(lang, detail),
             SetbackKind::Newer => words::newer(lang, detail),
-            SetbackKind::Older => words::older(lang),
             SetbackKind::Missing => words::missing(lang),
             SetbackKind::NotPermitted => words::not_permitted(lang),
             SetbackKind::ReadOnly => words::read_only(lang),

@@ -1,7 +1,7 @@
 //! The words of the command line: help, man page, answers, errors.
 #![expect(missing_docs, reason = "the sentences say what they say")]
 
-use crate::text::messages;
+use crate::text::{Lang, messages};
 
 messages! {
     // Help: the frame.
@@ -36,6 +36,9 @@ messages! {
         "The service, in the foreground: probes on the schedule of mirrors.toml, keeps the engine's list right, publishes its status. Ends on SIGTERM and SIGINT.",
         "在前台运行服务：按 mirrors.toml 的计划探测，维护引擎的镜像源列表，发布状态。收到 SIGTERM 或 SIGINT 时退出。",
     }
+    /// What the units start; the help does not show it.
+    unprivileged() { "Ask mirrorwatch-apply.service to write, as the unit does", "由 mirrorwatch-apply.service 负责写入（供 systemd 单元使用）" }
+    apply_request() { "Do what the service asked for, publish what the engine is, and end: what mirrorwatch-apply.service does", "执行服务的请求、发布引擎状态后退出（供 mirrorwatch-apply.service 使用）" }
     status() { "What is selected and why, what is rejected and why", "当前选用了哪些、淘汰了哪些，以及原因" }
     status_long() {
         "What is selected and why, what is rejected and why, and whether the engine has it.\n\nExits 0 when healthy, 1 when not, 3 when the service is not running; the last known state is then shown with its age.",
@@ -53,8 +56,8 @@ messages! {
     }
     restore() { "Put back what the engine had before", "恢复引擎原先的列表" }
     restore_long() {
-        "Puts back what each engine had before mirrorwatch first wrote, reloads and verifies, and pauses the service for that engine until `mirrorwatch resume`.",
-        "恢复每个引擎在 mirrorwatch 首次写入之前的内容，重载并核实；之后服务对该引擎暂停，直到执行 mirrorwatch resume。",
+        "Puts back what each engine had before mirrorwatch first wrote, or with --to what it had before one of the last ten writes, reloads and verifies, and pauses the service for that engine until `mirrorwatch resume`. What others have changed in the file since stays.",
+        "恢复每个引擎在 mirrorwatch 首次写入之前的内容，或用 --to 恢复到最近十次写入中某一次之前的内容，重载并核实；之后服务对该引擎暂停，直到执行 mirrorwatch resume。其他人此后对该文件的修改会保留。",
     }
     pause() { "Go on probing, write nothing", "继续探测，但暂停写入" }
     pause_long() {
@@ -65,6 +68,22 @@ messages! {
     resume_long() {
         "Ends the pause of the service, and those of single engines that `restore` began.",
         "结束服务的暂停，以及 restore 造成的对单个引擎的暂停。",
+    }
+    why() { "What the last real pulls went through", "最近的实际拉取经过了什么" }
+    why_long() {
+        "What the last real pulls went through: which mirror was tried, why it was left, which one served. The service hears it from Docker's log, its connections and its events.\n\nExits 0, or 1 when nothing was found.",
+        "最近的实际拉取经过了什么：尝试了哪个镜像源、为何离开、由哪个提供。由服务从 Docker 的日志、连接和事件中获知。\n\n有记录时退出码为 0，没有则为 1。",
+    }
+    since() { "How far back [default: 1h]", "回溯多久 [默认：1h]" }
+    explain() { "Everything known of one mirror, and what it lacks", "某个镜像源的全部情况，以及它还差什么" }
+    explain_long() {
+        "Everything known of one mirror: why it stands where it stands and since when, the parts of its predicted seconds, its stages, images and budget, its last failures and switches, and what it lacks to stand better. Works while the service is down and while mirrors.toml is invalid: it goes by what was recorded.\n\nExits 1 when there is no such mirror.",
+        "某个镜像源的全部情况：为何处于当前位置、从何时起，预计耗时的各组成部分，各阶段耗时、镜像、预算，最近的失败与切换，以及要排得更靠前还差什么。服务没有运行或 mirrors.toml 有错误时也可用，依据已有记录。\n\n没有该镜像源时退出码为 1。",
+    }
+    history() { "What was observed, and what was switched", "探测与切换的历史" }
+    history_long() {
+        "Every probe and every switch, the latest last; probes of a mirror that ended alike one after the other share a line, and with a NAME only those that merely connect. Observations are kept for 30 days, those older than two days thinned; switches for ever. Works while the service is down and while mirrors.toml is invalid.\n\n--json: {{\"schema\": 1, \"since\", \"observations\": [{{\"at\", \"name\", \"url\", \"upstream\", \"depth\", \"image\", \"outcome\", \"stage\", \"detail\", \"stages_ms\", \"bytes_per_second\", \"requests\", \"refusals\", \"bytes\"}}], \"switches\": [as in the status]}}, the oldest first; outcome is served or the failure's word.",
+        "所有探测与切换，最新的在最后；同一镜像源连续且结果相同的探测合并为一行，指定 NAME 时只合并单纯的连接探测。探测记录保留 30 天，两天以前的会逐步稀疏；切换记录永久保留。服务没有运行或 mirrors.toml 有错误时也可用。\n\n--json：{{\"schema\": 1, \"since\", \"observations\": [{{\"at\", \"name\", \"url\", \"upstream\", \"depth\", \"image\", \"outcome\", \"stage\", \"detail\", \"stages_ms\", \"bytes_per_second\", \"requests\", \"refusals\", \"bytes\"}}], \"switches\": [与 status 相同]}}，最旧的在前；outcome 为 served 或失败的代号。",
     }
     check() { "Validate mirrors.toml", "检查 mirrors.toml" }
     check_long() {
@@ -88,13 +107,18 @@ messages! {
     }
     man() { "The man page", "生成 man 手册页" }
     man_long() {
-        "Prints the man page: mirrorwatch man | man -l -",
-        "输出 man 手册页：mirrorwatch man | man -l -",
+        "Prints a man page: mirrorwatch man | man -l - for the program, mirrorwatch man mirrors.toml | man -l - for its settings.",
+        "输出 man 手册页：mirrorwatch man | man -l - 查看程序，mirrorwatch man mirrors.toml | man -l - 查看设置。",
     }
+    page() { "Whose page: that of the program, or that of every setting", "要输出的手册页：程序，或全部设置" }
     help() { "This help, or that of a command", "显示本帮助，或某个命令的帮助" }
     help_command() { "Whose help", "要查看的命令" }
 
     // Help: what commands take.
+    no_pause() {
+        "Do not pause the service: for when it is stopped for good, as before it is removed",
+        "不暂停服务：用于服务已经停止、即将卸载的时候",
+    }
     json() { "One JSON object instead of text", "以 JSON 输出" }
     status_json() { "The status as JSON; with --watch one line whenever it changes", "以 JSON 输出状态；与 --watch 合用时，每次变化输出一行" }
     watch() { "Redraw every second until Ctrl-C", "每秒刷新，按 Ctrl-C 结束" }
@@ -106,11 +130,19 @@ messages! {
         "探测深度：connect（TCP 和 TLS）、sample（层的一小段）、rehearse（完整走一遍拉取的前几步）[默认：rehearse]",
     }
     dry_run() { "Write nothing; print the diff of every file that would change", "不写入；显示将要改动的文件的差异" }
+    with_pending() {
+        "Reload also when that activates edits of others that wait in the engine's file",
+        "即使重载会使他人尚未生效的修改一并生效，也照常进行",
+    }
+    list() { "Show what can be restored, change nothing", "列出可以恢复的内容，不作任何改动" }
+    to() { "Which of --list; else the first", "恢复到 --list 中的哪一个；不写则为最初的内容" }
     length() { "For how long, such as 30m, 2h, 1d; without it until resume", "暂停多久，例如 30m、2h、1d；不写则直到 resume" }
     file() { "Another file than --config's", "要检查的文件，默认为 --config 所指" }
     url() { "Where it is: scheme://host[:port]", "镜像源地址：scheme://host[:port]" }
     name() { "What to call it; else its host", "名称，默认为主机名" }
     which() { "Its name", "镜像源名称" }
+    name_or_url() { "Its name or its URL", "镜像源的名称或 URL" }
+    history_since() { "How far back, such as 30m, 24h, 7d [default: 24h]", "回溯多久，例如 30m、24h、7d [默认：24h]" }
     shell() { "bash, zsh, fish, elvish or powershell", "bash、zsh、fish、elvish 或 powershell" }
 
     // Help: the global options.
@@ -139,7 +171,7 @@ messages! {
     missing_value(what: &str) { "{what} needs a value", "{what} 缺少值" }
     conflict(one: &str, other: &str) { "{one} and {other} do not go together", "{one} 与 {other} 不能同时使用" }
     bad_duration() { "expected a duration such as 30s, 5m, 2h", "请写成 30s、5m、2h 这样的时长" }
-    no_duration() { "a pause must last a while, such as 30s, 5m, 2h", "暂停时长不能为零，请写成 30s、5m、2h 这样" }
+    no_duration() { "it must last a while, such as 30s, 5m, 2h", "时长不能为零，请写成 30s、5m、2h 这样" }
     not_running() { "the service is not running, so there is no status to show", "服务没有运行，因此没有状态可显示" }
     not_running_detail(file: &str) { "{file}: the service is not running, and its last state cannot be read", "{file}：服务没有运行，且无法读取它最后的状态" }
     not_running_invalid(error: &str) {
@@ -179,6 +211,11 @@ messages! {
     man_environment() { "ENVIRONMENT", "环境变量" }
     man_files() { "FILES", "文件" }
     man_see_also() { "SEE ALSO", "参见" }
+    settings_name() { "which mirrors there are, and how mirrorwatch chooses among them", "候选镜像源，以及 mirrorwatch 如何选择" }
+    settings_description() {
+        "Every key but those of [[mirror]] has a default, shown here behind it, which holds where the key is left out. An edit takes effect by itself; one that is wrong changes nothing, and mirrorwatch check shows each mistake with its line.\n\nFiles in mirrors.d beside it hold [[mirror]] tables only: more candidates, or other words on one of the same name. An upgrade leaves them alone.\n\nDurations are written as 90s, 10m, 2h; sizes as 64KiB, 24MiB.",
+        "除 [[mirror]] 中的键以外都有默认值，即下文各键后面的值；省略某个键等于使用默认值。保存后自动生效；写错了不会影响现状，用 mirrorwatch check 查看错误所在的行。\n\n同目录 mirrors.d 中的文件只能包含 [[mirror]]：可以增加候选，或按名称覆盖已有的设置。升级不会改动这些文件。\n\n时长写作 90s、10m、2h，大小写作 64KiB、24MiB。",
+    }
     exit_ok() { "Done; healthy; at least one live.", "成功；健康；至少一个可用。" }
     exit_failed() { "Not done; not healthy; none live.", "未成功；不健康；没有可用的。" }
     exit_usage() { "The command line is not understood.", "命令行用法错误。" }
@@ -194,4 +231,28 @@ messages! {
     file_local() { "What add and remove edit; further files there are read too, by name.", "add 和 remove 编辑的文件；同目录其他文件也会按名称顺序读取。" }
     file_status() { "The published status; status --json prints the same.", "发布的状态，与 status --json 的输出相同。" }
     file_state() { "Records, switches, the pause, what the engines had before.", "记录、切换历史、暂停状态，以及引擎原先的内容。" }
+}
+
+/// What a table of mirrors.toml is for; `None` for those of which nothing is to be said.
+pub fn settings_table(lang: Lang, table: &str) -> Option<String> {
+    match table {
+        "[probe]" => Some(table_probe(lang)),
+        "[schedule]" => Some(table_schedule(lang)),
+        "[budget]" => Some(table_budget(lang)),
+        "[select]" => Some(table_select(lang)),
+        "[engine.docker]" => Some(table_docker(lang)),
+        "[engine.containerd]" | "[engine.podman]" | "[engine.buildkit]" => Some(table_unused(lang)),
+        "[[mirror]]" => Some(table_mirror(lang)),
+        _ => None,
+    }
+}
+
+messages! {
+    table_probe() { "How a mirror is asked.", "如何探测。" }
+    table_schedule() { "How often; jitter only shortens these.", "探测频率；随机抖动只会缩短间隔。" }
+    table_budget() { "At most this much of each mirror.", "每个镜像源的探测上限。" }
+    table_select() { "How the list is chosen.", "如何选择。" }
+    table_docker() { "Where Docker is, and how its list is changed.", "Docker 的位置，以及如何修改它的列表。" }
+    table_unused() { "Read and not used: this version configures dockerd only.", "会读取但不使用：此版本只支持 dockerd。" }
+    table_mirror() { "A candidate; any number of them. What is shown behind a key is its default, but for name and url, which have none.", "候选镜像源，数量不限。键后面的值是默认值；name 和 url 没有默认值。" }
 }

@@ -26,6 +26,7 @@ pub fn problem(lang: Lang, kind: ProblemKind) -> Advice {
         lang,
         match kind {
             ProblemKind::NotRunning => NOT_RUNNING,
+            ProblemKind::GivenUp => GIVEN_UP,
             ProblemKind::NoAnswer => NO_ANSWER,
             ProblemKind::NotPermitted => NOT_PERMITTED,
             ProblemKind::BrokenFile => BROKEN_FILE,
@@ -42,7 +43,10 @@ pub fn problem(lang: Lang, kind: ProblemKind) -> Advice {
             ProblemKind::NotTaken => NOT_TAKEN,
             ProblemKind::RollbackFailed => ROLLBACK_FAILED,
             ProblemKind::Locked => LOCKED,
+            ProblemKind::PendingEdits => PENDING_EDITS_WAIT,
             ProblemKind::Contested => CONTESTED,
+            ProblemKind::ReloadsSpent => RELOADS_SPENT,
+            ProblemKind::Applier => APPLIER,
         },
     )
 }
@@ -51,11 +55,14 @@ pub fn problem(lang: Lang, kind: ProblemKind) -> Advice {
 pub fn once(lang: Lang, kind: ProblemKind) -> Advice {
     let again = match kind {
         ProblemKind::NotRunning => NOT_RUNNING_ONCE,
+        ProblemKind::GivenUp => GIVEN_UP_ONCE,
         ProblemKind::BrokenFile => BROKEN_FILE_ONCE,
         ProblemKind::Raced => RACED_ONCE,
         ProblemKind::Locked => LOCKED_ONCE,
         ProblemKind::NoAnswer
         | ProblemKind::Contested
+        | ProblemKind::ReloadsSpent
+        | ProblemKind::Applier
         | ProblemKind::NotPermitted
         | ProblemKind::Unreadable
         | ProblemKind::Unwritable
@@ -67,6 +74,7 @@ pub fn once(lang: Lang, kind: ProblemKind) -> Advice {
         | ProblemKind::ValidationFailed
         | ProblemKind::ReloadFailed
         | ProblemKind::NotTaken
+        | ProblemKind::PendingEdits
         | ProblemKind::RollbackFailed => return problem(lang, kind),
     };
     let [en, zh] = again;
@@ -80,6 +88,17 @@ pub fn once(lang: Lang, kind: ProblemKind) -> Advice {
 const NOT_RUNNING_ONCE: [[&str; 2]; 2] = [
     ["nothing is written while it is down", "sudo systemctl start docker, then the same command again"],
     ["Docker 停止期间不写入任何内容", "sudo systemctl start docker，然后重新执行本命令"],
+];
+
+const GIVEN_UP_ONCE: [[&str; 2]; 2] = [
+    [
+        "nothing is written while it is down; journalctl -u docker says why it failed",
+        "sudo systemctl reset-failed docker.service docker.socket && sudo systemctl start docker, then the same command again",
+    ],
+    [
+        "Docker 停止期间不写入任何内容；启动失败的原因见 journalctl -u docker",
+        "sudo systemctl reset-failed docker.service docker.socket && sudo systemctl start docker，然后重新执行本命令",
+    ],
 ];
 
 const BROKEN_FILE_ONCE: [[&str; 2]; 2] = [
@@ -139,6 +158,19 @@ const NOT_RUNNING: Both = [
         "Docker 没有运行",
         "Docker 停止期间不写入任何内容，等它启动后会立即应用镜像源列表",
         "sudo systemctl start docker",
+    ],
+];
+
+const GIVEN_UP: Both = [
+    [
+        "Docker is not running, and systemd has given it up",
+        "it failed too often, and journalctl -u docker says why; the list is applied as soon as it is up",
+        "sudo systemctl reset-failed docker.service docker.socket && sudo systemctl start docker",
+    ],
+    [
+        "Docker 没有运行，systemd 已放弃启动它",
+        "它多次启动失败，原因见 journalctl -u docker；等它启动后会立即应用镜像源列表",
+        "sudo systemctl reset-failed docker.service docker.socket && sudo systemctl start docker",
     ],
 ];
 
@@ -340,6 +372,45 @@ const LOCKED: Both = [
         "try again in a few seconds; a running service tries again by itself",
     ],
     ["另一个 mirrorwatch 正在应用列表", "两个同时进行会互相覆盖", "过几秒再试；正在运行的服务会自动重试"],
+];
+
+const RELOADS_SPENT: Both = [
+    [
+        "the engine was reloaded as often as it may be in 24 hours",
+        "a list that changes so often helps nobody; a mirror at the head that dies is still replaced at once",
+        "wait, or raise reloads_per_day in [budget]; sudo mirrorwatch apply acts at once",
+    ],
+    [
+        "24 小时内引擎重载次数已用完",
+        "列表变动过于频繁并无益处；排在首位的镜像源一旦失效，仍会立即更换",
+        "请等待，或调大 [budget] 里的 reloads_per_day；sudo mirrorwatch apply 会立即生效",
+    ],
+];
+
+const APPLIER: Both = [
+    [
+        "the part of mirrorwatch that writes did not do what it was asked",
+        "the service itself may not write Docker's file; mirrorwatch-apply does, and it takes nothing but mirrors of mirrors.toml",
+        "systemctl enable --now mirrorwatch-apply.path; journalctl -u mirrorwatch-apply says more",
+    ],
+    [
+        "mirrorwatch 负责写入的部分没有完成请求",
+        "服务本身无权写入 Docker 的配置文件，由 mirrorwatch-apply 写入，且只接受 mirrors.toml 中的镜像源",
+        "systemctl enable --now mirrorwatch-apply.path；详情见 journalctl -u mirrorwatch-apply",
+    ],
+];
+
+const PENDING_EDITS_WAIT: Both = [
+    [
+        "somebody edited the file, and Docker has not taken those edits yet",
+        "a reload would activate them together with the list, and whether and when is not for mirrorwatch to say",
+        "see that they are meant, then: sudo systemctl reload docker; or let this program do it: sudo mirrorwatch apply --with-pending, and for the service with_pending = true in [engine.docker]",
+    ],
+    [
+        "有人修改过该文件，而 Docker 尚未使这些修改生效",
+        "重载会让它们与列表一并生效，是否以及何时生效不应由 mirrorwatch 决定",
+        "确认这些修改无误后执行：sudo systemctl reload docker；也可由本程序一并生效：sudo mirrorwatch apply --with-pending，服务则在 [engine.docker] 中设置 with_pending = true",
+    ],
 ];
 
 const CONTESTED: Both = [

@@ -59,14 +59,51 @@ messages! {
         "自执行 mirrorwatch restore 以来，服务不再改动该引擎；要恢复维护请执行：mirrorwatch resume",
     }
     was_as_before() {
-        "The engine has what it had before mirrorwatch: nothing to put back. The service leaves it alone until: mirrorwatch resume",
-        "引擎的内容与 mirrorwatch 写入之前一致，无需恢复。服务不再改动该引擎，直到执行 mirrorwatch resume",
+        "The engine has what it had before mirrorwatch: nothing to put back.",
+        "引擎的内容与 mirrorwatch 写入之前一致，无需恢复。",
     }
     would_change_nothing() { "nothing would change", "不会有任何改动" }
     would_reload() { "no file would change; the engine would be reloaded, it does not have the list yet", "不会改动文件；引擎尚未使用该列表，会让其重载" }
     restored() {
-        "Restored what was there before mirrorwatch. The service leaves this engine alone until: mirrorwatch resume",
-        "已恢复为 mirrorwatch 写入之前的内容。服务不再改动该引擎，直到执行 mirrorwatch resume",
+        "Restored what was there before mirrorwatch.",
+        "已恢复为 mirrorwatch 写入之前的内容。",
+    }
+    restored_to(number: u64, list: &str) {
+        "Restored what was there before write {number}: {list}.",
+        "已恢复为第 {number} 次写入之前的内容：{list}。",
+    }
+    left_alone() {
+        "The service leaves this engine alone until: mirrorwatch resume",
+        "服务不再改动该引擎，直到执行 mirrorwatch resume",
+    }
+    nothing_kept() { "mirrorwatch has never written the engine's file: there is nothing to restore", "mirrorwatch 从未写入过引擎的配置文件，没有可恢复的内容" }
+    not_kept(number: u64) { "{number}: is not kept", "{number}：没有保存这一份" }
+    see_kept() { "what is kept: sudo mirrorwatch restore --list", "查看已保存的内容：sudo mirrorwatch restore --list" }
+    heading_number() { "N", "编号" }
+    heading_kept_at() { "KEPT AT", "保存时间" }
+    heading_size() { "BYTES", "字节" }
+    heading_list() { "LIST", "列表" }
+    no_file() { "no file", "没有文件" }
+    no_key() { "no registry-mirrors", "没有 registry-mirrors" }
+    how_to_restore() {
+        "each is the file as it was before a write; 0, before the first, is kept for ever: sudo mirrorwatch restore --to N",
+        "每一份都是某次写入之前的文件；编号 0（首次写入之前）永久保留：sudo mirrorwatch restore --to N",
+    }
+    settled_committed(file: &str) {
+        "{file}: the last write was cut short; the engine has it, so it stands",
+        "{file}：上一次写入曾被中断；引擎已采用，因此保留",
+    }
+    settled_put_back(file: &str) {
+        "{file}: the last write was cut short; the engine does not have it, so the file is as it was before",
+        "{file}：上一次写入曾被中断；引擎没有采用，因此文件已恢复原样",
+    }
+    settled_left_alone(file: &str) {
+        "{file}: the last write was cut short, and somebody else has written the file since; that is left as it is",
+        "{file}：上一次写入曾被中断，此后有人修改过该文件；保持其现状",
+    }
+    settled_not_understood(file: &str) {
+        "{file}: what was noted of the last write is damaged; nothing was touched, and it is kept as *.damaged",
+        "{file}：上一次写入的记录已损坏；未作任何改动，该记录保留为 *.damaged",
     }
     by_the_record(error: &str) { "{error}; restoring by what was recorded", "{error}；按已有记录恢复" }
     engine_disabled() { "[engine.docker] is disabled in mirrors.toml", "mirrors.toml 中 [engine.docker] 已停用" }

@@ -9,11 +9,6 @@ crate::text::messages! {
     foreign(detail: &str) { "not a database of mirrorwatch ({detail})", "不是 mirrorwatch 的数据库（{detail}）" }
     /// A later version's database.
     newer(detail: &str) { "written by a newer mirrorwatch ({detail})", "由更新版本的 mirrorwatch 写入（{detail}）" }
-    /// An earlier version's database, seen by who may not change it.
-    older() {
-        "written by an older mirrorwatch; hint: start the service once, it brings the database up to date",
-        "由旧版本的 mirrorwatch 写入；提示：启动一次服务即可自动升级数据库",
-    }
     /// No database yet.
     missing() {
         "nothing has been recorded yet; hint: the service records, `systemctl start mirrorwatch`",

@@ -170,6 +170,18 @@ impl Host {
         Service { child: self.command(&["run", "-v"]).stdout(Stdio::null()).stderr(log).spawn().unwrap() }
     }
 
+    /// The service, started by another program: `unshare`, say.
+    pub(crate) fn serve_under(&self, program: &[&str]) -> Service {
+        let log = fs::File::options().create(true).append(true).open(self.at("log")).unwrap();
+        let service = self.command(&["run", "-v"]);
+        let mut command = Command::new(program[0]);
+        command.args(&program[1..]).arg(service.get_program()).args(service.get_args()).env_clear();
+        command.envs(service.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        // For what the program is made of; the service is named by its path.
+        command.env("PATH", std::env::var_os("PATH").unwrap_or_default());
+        Service { child: command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn().unwrap() }
+    }
+
     pub(crate) fn log(&self) -> String {
         fs::read_to_string(self.at("log")).unwrap_or_default()
     }

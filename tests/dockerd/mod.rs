@@ -44,6 +44,17 @@ impl Dockerd {
 
     /// One with flags and environment variables. It inherits no proxy.
     pub(crate) fn with(config: &str, flags: &[&str], environment: &[(&str, &str)]) -> Self {
+        let mut daemon = Self::run(config, flags, environment);
+        daemon.wait_until_it_answers();
+        daemon
+    }
+
+    /// One that is only just starting.
+    pub(crate) fn launch(config: &str) -> Self {
+        Self::run(config, &[], &[])
+    }
+
+    fn run(config: &str, flags: &[&str], environment: &[(&str, &str)]) -> Self {
         require_docker();
         // Short, because a socket's path may have 107 bytes.
         let directory = tempfile::Builder::new().prefix("mw-").tempdir_in("/tmp").unwrap();
@@ -74,9 +85,7 @@ impl Dockerd {
             .stderr(log)
             .spawn()
             .expect("dockerd can be started");
-        let mut daemon = Self { directory, child };
-        daemon.wait_until_it_answers();
-        daemon
+        Self { directory, child }
     }
 
     fn wait_until_it_answers(&mut self) {
@@ -132,6 +141,18 @@ impl Dockerd {
         kill_process(Pid::from_raw(self.pid()).unwrap(), signal).unwrap();
     }
 
+    /// Makes it read its file, as its administrator would, and waits until it has.
+    pub(crate) fn reload(&self) {
+        const DONE: &str = "Reloaded configuration";
+        let before = self.log().matches(DONE).count();
+        self.signal(Signal::HUP);
+        let start = Instant::now();
+        while self.log().matches(DONE).count() == before {
+            assert!(start.elapsed() < START, "dockerd does not reload:\n{}", self.log());
+            sleep(Duration::from_millis(5));
+        }
+    }
+
     /// The mirrors that its API lists, as it spells them.
     pub(crate) fn mirrors(&self) -> Vec<String> {
         let info: serde_json::Value = serde_json::from_str(&self.get("/info")).unwrap();
@@ -181,6 +202,7 @@ impl Dockerd {
             unit: "docker.service".to_owned(),
             pid_file: self.at("pid"),
             keep: Vec::new(),
+            with_pending: false,
         }
     }
 

@@ -1,4 +1,4 @@
-//! dockerd's API over its unix socket: the five things that are asked of it.
+//! dockerd's API over its unix socket: the few things that are asked of it.
 //!
 //! One connection a request, each with a deadline and a cap on its body. The paths carry no version, so
 //! that dockerd answers in its own.
@@ -25,6 +25,9 @@ const PING_DEADLINE: Duration = Duration::from_secs(2);
 
 /// `/info` counts containers and asks the storage driver, and hosts are sometimes busy.
 const DEADLINE: Duration = Duration::from_secs(10);
+
+/// So long is waited for an event that dockerd may remember. Measured are 1 to 2 ms.
+const HISTORY: Duration = Duration::from_millis(200);
 
 /// `/images/json` of a host with thousands of images has some 2 MiB.
 const BODY_BYTES: usize = 8 << 20;
@@ -168,6 +171,19 @@ impl Api {
             Ok(Reloads { body: response.into_body(), buffer: Vec::new() })
         })
         .await
+    }
+
+    /// Whether dockerd remembers a reload since then (seconds and nanoseconds since the epoch). It keeps the last
+    /// 256 events of all kinds.
+    pub(super) async fn reloaded_since(&self, (seconds, nanoseconds): (i64, i64)) -> bool {
+        let path = format!("{EVENTS}&since={seconds}.{nanoseconds:09}");
+        let first = async {
+            let stream = self.connect().await?;
+            let response = self.request(stream, &path).await?;
+            Ok::<_, Problem>(Reloads { body: response.into_body(), buffer: Vec::new() }.next().await)
+        };
+        // What it remembers it sends at once, and then it waits for more.
+        timeout(HISTORY, first).await.is_ok_and(|event| event.is_ok_and(|event| event.is_some()))
     }
 
     async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Problem> {

@@ -1,14 +1,32 @@
-//! What is kept of an engine's file outside its directory: the first bytes for ever, the last for a rollback
-//! that fails, and the lock that makes appliers queue.
+//! What is kept of an engine's file outside its directory: the first bytes for ever, the last ten that we
+//! replaced, what is being done right now, and the lock that makes appliers queue.
+//!
+//! | file | is |
+//! | --- | --- |
+//! | `NAME.first`, `NAME.absent` | the bytes, or that there was no file, before we first wrote |
+//! | `NAME.gen.N`, `NAME.gen.N.absent` | the same before our write number N |
+//! | `NAME.before`, `NAME.before.absent` | the same before the write that is under way |
+//! | `NAME.intent` | a write that is under way, or was when we died |
+//! | `NAME.accepted` | the last write that the engine proved to have taken |
 
+use std::collections::BTreeMap;
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use serde::{Deserialize, Serialize};
 
 use crate::engine::Problem;
 use crate::file::{self, Snapshot};
 use crate::reason::ProblemKind;
+
+/// So many generations are kept besides the first.
+const GENERATIONS: usize = 10;
+
+/// The form of an intent; one of another form is not understood and touches nothing.
+const SCHEMA: u32 = 1;
 
 /// The directory of one kind of engine; files in it are named after the path they are of.
 #[derive(Clone, Debug)]
@@ -16,11 +34,52 @@ pub(super) struct Backups {
     directory: PathBuf,
 }
 
-/// What stood there before we first wrote.
+/// What stood there at one time; `None`: there was no file.
+pub(super) type Bytes = Option<Vec<u8>>;
+
+/// A write that is under way: written down before the file is touched, taken back or committed afterwards.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Intent {
+    schema: u32,
+    /// What is written.
+    pub(super) file: PathBuf,
+    /// Under which number its bytes from before are kept.
+    pub(super) generation: u64,
+    /// It was this write that kept the first bytes.
+    first: bool,
+    /// Digests of the bytes before, after, and while the list is being taken back; `None`: no file.
+    pub(super) before: Option<String>,
+    pub(super) after: Option<String>,
+    pub(super) interim: Option<String>,
+    /// The list that the engine is to have, and the one that it had.
+    pub(super) wanted: Vec<String>,
+    pub(super) was: Vec<String>,
+    /// The write failed, and is being undone.
+    pub(super) undoing: bool,
+    /// The values that a reload takes from the new file, for telling later edits from it.
+    pub(super) keys: BTreeMap<String, serde_json::Value>,
+}
+
+/// What [`Backups::begin`] has to be told.
+pub(super) struct Draft<'a> {
+    pub(super) file: &'a Path,
+    pub(super) before: &'a Snapshot,
+    pub(super) after: Option<&'a [u8]>,
+    pub(super) interim: Option<&'a [u8]>,
+    pub(super) wanted: &'a [String],
+    pub(super) was: &'a [String],
+    pub(super) keys: BTreeMap<String, serde_json::Value>,
+}
+
+/// One entry of what can be restored.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Pristine {
-    /// `None`: there was no file.
-    pub(super) bytes: Option<Vec<u8>>,
+pub(super) struct Kept {
+    /// 0 is the first.
+    pub(super) number: u64,
+    /// When it was kept.
+    pub(super) at: Option<SystemTime>,
+    pub(super) bytes: Bytes,
 }
 
 /// Held while something is applied; released when dropped, or by the kernel when we die.
@@ -33,6 +92,20 @@ impl Drop for Lock {
     fn drop(&mut self) {
         // Closing alone would leave it to a child that another thread has forked and not yet executed.
         drop(self.file.unlock());
+    }
+}
+
+/// The SHA-256 of a file's bytes, in hexadecimal; `None` for no file.
+pub(super) fn digest(bytes: Option<&[u8]>) -> Option<String> {
+    let digest = ring::digest::digest(&ring::digest::SHA256, bytes?);
+    Some(digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+impl Intent {
+    /// Whether these bytes are ones that this write put there.
+    pub(super) fn wrote(&self, bytes: Option<&[u8]>) -> bool {
+        let digest = digest(bytes);
+        digest == self.after || (self.interim.is_some() && digest == self.interim)
     }
 }
 
@@ -64,41 +137,226 @@ impl Backups {
     }
 
     /// What stood there before we first wrote; `None` when we never did.
-    pub(super) fn pristine(&self, of: &Path) -> Result<Option<Pristine>, Problem> {
-        if self.named(of, "absent").exists() {
-            return Ok(Some(Pristine { bytes: None }));
-        }
-        let path = self.named(of, "first");
-        let snapshot = file::read(&path).map_err(|error| unusable(&path, &error))?;
-        Ok(snapshot.bytes().map(|bytes| Pristine { bytes: Some(bytes.to_vec()) }))
+    pub(super) fn pristine(&self, of: &Path) -> Result<Option<Bytes>, Problem> {
+        self.read(&self.named(of, "first"), &self.named(of, "absent"))
     }
 
-    /// Keeps what is about to be replaced: once as the first, always as the last.
-    pub(super) fn keep(&self, of: &Path, snapshot: &Snapshot) -> Result<(), Problem> {
-        let write = |suffix: &str, bytes: &[u8]| {
-            let path = self.named(of, suffix);
-            file::replace(&path, bytes, None)
-                .map_err(|error| Problem::new(ProblemKind::Unwritable, error.to_string()))
+    /// What stood there before our write number `number`, 0 being the first; `None` when that is not kept.
+    pub(super) fn generation(&self, of: &Path, number: u64) -> Result<Option<Bytes>, Problem> {
+        if number == 0 {
+            return self.pristine(of);
+        }
+        let path = self.generation_path(of, number);
+        self.read(&path, &with_absent(&path))
+    }
+
+    fn read(&self, path: &Path, absent: &Path) -> Result<Option<Bytes>, Problem> {
+        if absent.exists() {
+            return Ok(Some(None));
+        }
+        let snapshot = file::read(path).map_err(|error| unusable(path, &error))?;
+        Ok(snapshot.bytes().map(|bytes| Some(bytes.to_vec())))
+    }
+
+    /// What stood there before this write; `None` when that is gone.
+    pub(super) fn before(&self, intent: &Intent) -> Result<Option<Bytes>, Problem> {
+        let path = self.named(&intent.file, "before");
+        // Who died in the middle of a commit has given it its number already.
+        let kept =
+            [self.read(&path, &with_absent(&path))?, self.generation(&intent.file, intent.generation)?];
+        Ok(kept.into_iter().flatten().find(|bytes| digest(bytes.as_deref()) == intent.before))
+    }
+
+    /// Where the bytes from before a write that is under way are.
+    pub(super) fn before_path(&self, of: &Path) -> PathBuf {
+        self.named(of, "before")
+    }
+
+    /// Everything that can be restored, the first in front and then from old to new.
+    pub(super) fn kept(&self, of: &Path) -> Result<Vec<Kept>, Problem> {
+        match fs::read_dir(&self.directory) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(unusable(&self.directory, &error));
+            }
+            Ok(_) | Err(_) => {}
+        }
+        let mut kept = Vec::new();
+        for number in std::iter::once(0).chain(self.numbers(of)) {
+            let Some(bytes) = self.generation(of, number)? else { continue };
+            let path = match number {
+                0 => self.named(of, "first"),
+                number => self.generation_path(of, number),
+            };
+            let absent = if number == 0 { self.named(of, "absent") } else { with_absent(&path) };
+            let place = if bytes.is_some() { path } else { absent };
+            let at = fs::metadata(place).and_then(|metadata| metadata.modified()).ok();
+            kept.push(Kept { number, at, bytes });
+        }
+        Ok(kept)
+    }
+
+    /// The numbers of all generations, ascending.
+    fn numbers(&self, of: &Path) -> Vec<u64> {
+        let prefix = self.named(of, "gen.");
+        let prefix = prefix.file_name().and_then(|name| name.to_str()).unwrap_or_default().to_owned();
+        let entries = fs::read_dir(&self.directory).into_iter().flatten().flatten();
+        let mut numbers: Vec<u64> = entries
+            .filter_map(|entry| {
+                let name = entry.file_name();
+                let number = name.to_str()?.strip_prefix(&prefix)?;
+                number.strip_suffix(".absent").unwrap_or(number).parse().ok()
+            })
+            .collect();
+        numbers.sort_unstable();
+        numbers.dedup();
+        numbers
+    }
+
+    /// Keeps what is about to be replaced and writes down, durably, what is about to be done.
+    pub(super) fn begin(&self, draft: Draft<'_>) -> Result<Intent, Problem> {
+        let of = draft.file;
+        let first = self.pristine(of)?.is_none();
+        if first {
+            match draft.before.bytes() {
+                Some(bytes) => self.write(&self.named(of, "first"), bytes)?,
+                None => self.write(&self.named(of, "absent"), b"")?,
+            }
+        }
+        let generation = self.numbers(of).last().map_or(1, |last| last + 1);
+        // It gets its number when it is committed: one that came to nothing leaves none behind.
+        let path = self.named(of, "before");
+        self.forget(&path);
+        match draft.before.bytes() {
+            Some(bytes) => self.write(&path, bytes)?,
+            None => self.write(&with_absent(&path), b"")?,
+        }
+        let intent = Intent {
+            schema: SCHEMA,
+            file: of.to_owned(),
+            generation,
+            first,
+            before: digest(draft.before.bytes()),
+            after: digest(draft.after),
+            interim: digest(draft.interim),
+            wanted: draft.wanted.to_vec(),
+            was: draft.was.to_vec(),
+            undoing: false,
+            keys: draft.keys,
         };
-        if self.pristine(of)?.is_none() {
-            match snapshot.bytes() {
-                Some(bytes) => write("first", bytes)?,
-                None => write("absent", b"")?,
+        self.put(&intent)?;
+        Ok(intent)
+    }
+
+    fn put(&self, intent: &Intent) -> Result<(), Problem> {
+        let path = self.named(&intent.file, "intent");
+        let json = serde_json::to_vec(intent).map_err(|error| unusable(&path, &error.into()))?;
+        self.write(&path, &json)
+    }
+
+    /// Writes down that the write is being undone.
+    pub(super) fn undoing(&self, intent: &Intent) -> Result<(), Problem> {
+        self.put(&Intent { undoing: true, ..intent.clone() })
+    }
+
+    /// The engine has proved it. Durable when this returns.
+    pub(super) fn commit(&self, intent: &Intent) -> Result<(), Problem> {
+        let (before, number) =
+            (self.named(&intent.file, "before"), self.generation_path(&intent.file, intent.generation));
+        for (from, to) in [(before.clone(), number.clone()), (with_absent(&before), with_absent(&number))] {
+            match fs::rename(&from, &to) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(unusable(&from, &error)),
+                Ok(()) | Err(_) => {}
             }
         }
-        match snapshot.bytes() {
-            Some(bytes) => write("last", bytes),
-            None => {
-                // What an earlier apply left there would be the wrong bytes to point at.
-                drop(fs::remove_file(self.last(of)));
-                Ok(())
+        let (from, to) = (self.named(&intent.file, "intent"), self.named(&intent.file, "accepted"));
+        fs::rename(&from, &to).map_err(|error| unusable(&from, &error))?;
+        let numbers = self.numbers(&intent.file);
+        for old in &numbers[..numbers.len().saturating_sub(GENERATIONS)] {
+            self.forget(&self.generation_path(&intent.file, *old));
+        }
+        self.sync()
+    }
+
+    /// Nothing of it is left: neither it nor what it kept is of use.
+    pub(super) fn abandon(&self, intent: &Intent) -> Result<(), Problem> {
+        // The intent goes first and durably; what it kept is then nobody's, and harmless if it stays.
+        self.close(intent)?;
+        self.forget(&self.generation_path(&intent.file, intent.generation));
+        self.forget(&self.named(&intent.file, "before"));
+        if intent.first {
+            for suffix in ["first", "absent"] {
+                drop(fs::remove_file(self.named(&intent.file, suffix)));
             }
+        }
+        Ok(())
+    }
+
+    /// Somebody else has written since: it is over.
+    pub(super) fn close(&self, intent: &Intent) -> Result<(), Problem> {
+        let path = self.named(&intent.file, "intent");
+        fs::remove_file(&path).map_err(|error| unusable(&path, &error))?;
+        self.sync()
+    }
+
+    /// The intents that nobody has closed. Needs no lock; under the lock they are those of the dead.
+    pub(super) fn intents(&self) -> Vec<PathBuf> {
+        let entries = fs::read_dir(&self.directory).into_iter().flatten().flatten();
+        entries
+            .map(|entry| entry.path())
+            .filter(|path| path.extension().is_some_and(|it| it == "intent"))
+            .collect()
+    }
+
+    /// Reads one of [`Self::intents`].
+    ///
+    /// # Errors
+    /// It cannot be understood; it is then not known what it was about.
+    pub(super) fn intent(&self, path: &Path) -> Result<Intent, Problem> {
+        let snapshot = file::read(path).map_err(|error| unusable(path, &error))?;
+        let damaged = |cause: String| {
+            let detail = format!("{}: is damaged and put aside: {cause}", path.display());
+            Problem::new(ProblemKind::Unreadable, detail)
+        };
+        let intent: Intent = serde_json::from_slice(snapshot.bytes().unwrap_or_default())
+            .map_err(|error| damaged(error.to_string()))?;
+        match intent.schema {
+            SCHEMA if self.named(&intent.file, "intent") == path => Ok(intent),
+            SCHEMA => Err(damaged("it is of another file".to_owned())),
+            other => Err(damaged(format!("schema {other} is of another version"))),
         }
     }
 
-    /// Where the bytes are that were replaced last.
-    pub(super) fn last(&self, of: &Path) -> PathBuf {
-        self.named(of, "last")
+    /// Puts an intent aside that cannot be understood.
+    pub(super) fn put_aside(&self, path: &Path) -> Result<(), Problem> {
+        fs::rename(path, path.with_extension("damaged")).map_err(|error| unusable(path, &error))?;
+        self.sync()
+    }
+
+    /// Our last proven write; `None` when there was none.
+    pub(super) fn accepted(&self, of: &Path) -> Option<Intent> {
+        let bytes = file::read(&self.named(of, "accepted")).ok()?;
+        serde_json::from_slice(bytes.bytes()?).ok()
+    }
+
+    /// Where the bytes of a generation are.
+    pub(super) fn generation_path(&self, of: &Path, number: u64) -> PathBuf {
+        self.named(of, &format!("gen.{number}"))
+    }
+
+    fn write(&self, path: &Path, bytes: &[u8]) -> Result<(), Problem> {
+        file::replace(path, bytes, None)
+            .map_err(|error| Problem::new(ProblemKind::Unwritable, error.to_string()))
+    }
+
+    fn forget(&self, generation: &Path) {
+        // One that stays is only one too many.
+        drop(fs::remove_file(generation));
+        drop(fs::remove_file(with_absent(generation)));
+    }
+
+    fn sync(&self) -> Result<(), Problem> {
+        let synced = File::open(&self.directory).and_then(|directory| directory.sync_all());
+        synced.map_err(|error| unusable(&self.directory, &error))
     }
 
     /// `/etc/docker/daemon.json` is kept as `%etc%docker%daemon.json.first`.
@@ -106,6 +364,13 @@ impl Backups {
         let flat = of.display().to_string().replace('%', "%%").replace('/', "%");
         self.directory.join(format!("{flat}.{suffix}"))
     }
+}
+
+/// The marker that there was no file.
+fn with_absent(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".absent");
+    name.into()
 }
 
 fn unusable(path: &Path, error: &io::Error) -> Problem {
@@ -118,30 +383,97 @@ fn unusable(path: &Path, error: &io::Error) -> Problem {
 mod tests {
     use super::*;
 
-    #[test]
-    fn the_first_bytes_are_kept_for_ever_and_the_last_are_replaced() {
-        let place = tempfile::tempdir().unwrap();
-        let backups = Backups::new(place.path().join("engines/docker"));
-        let _lock = backups.lock().unwrap();
-        let of = place.path().join("daemon.json");
-        assert_eq!(backups.pristine(&of).unwrap(), None);
-        for bytes in [b"one", b"two"] {
-            file::replace(&of, bytes, None).unwrap();
-            backups.keep(&of, &file::read(&of).unwrap()).unwrap();
+    struct Place {
+        _directory: tempfile::TempDir,
+        backups: Backups,
+        of: PathBuf,
+    }
+
+    fn place() -> Place {
+        let directory = tempfile::tempdir().unwrap();
+        let backups = Backups::new(directory.path().join("engines/docker"));
+        drop(backups.lock().unwrap());
+        let of = directory.path().join("daemon.json");
+        Place { _directory: directory, backups, of }
+    }
+
+    impl Place {
+        fn begin(&self, after: &[u8]) -> Intent {
+            let before = file::read(&self.of).unwrap();
+            let draft = Draft {
+                file: &self.of,
+                before: &before,
+                after: Some(after),
+                interim: None,
+                wanted: &[],
+                was: &[],
+                keys: BTreeMap::new(),
+            };
+            self.backups.begin(draft).unwrap()
         }
-        assert_eq!(backups.pristine(&of).unwrap(), Some(Pristine { bytes: Some(b"one".to_vec()) }));
-        assert_eq!(file::read(&backups.last(&of)).unwrap().bytes(), Some(&b"two"[..]));
+
+        fn write(&self, after: &[u8]) {
+            let intent = self.begin(after);
+            file::replace(&self.of, after, None).unwrap();
+            self.backups.commit(&intent).unwrap();
+        }
+
+        fn kept(&self) -> Vec<(u64, Bytes)> {
+            self.backups.kept(&self.of).unwrap().into_iter().map(|kept| (kept.number, kept.bytes)).collect()
+        }
     }
 
     #[test]
-    fn that_there_was_no_file_is_kept_for_ever_too() {
-        let place = tempfile::tempdir().unwrap();
-        let backups = Backups::new(place.path().to_owned());
-        let of = place.path().join("daemon.json");
-        backups.keep(&of, &file::read(&of).unwrap()).unwrap();
-        file::replace(&of, b"{}", None).unwrap();
-        backups.keep(&of, &file::read(&of).unwrap()).unwrap();
-        assert_eq!(backups.pristine(&of).unwrap(), Some(Pristine { bytes: None }));
+    fn the_first_bytes_are_kept_for_ever_and_ten_generations() {
+        let place = place();
+        assert_eq!(place.kept(), []);
+        file::replace(&place.of, b"0", None).unwrap();
+        for write in 1..=12 {
+            place.write(write.to_string().as_bytes());
+        }
+        let kept = place.kept();
+        assert_eq!(kept[0], (0, Some(b"0".to_vec())));
+        assert_eq!(kept.len(), 11);
+        // Generation 3 is what stood there before the third write.
+        assert_eq!(kept[1], (3, Some(b"2".to_vec())));
+        assert_eq!(kept[10], (12, Some(b"11".to_vec())));
+    }
+
+    #[test]
+    fn that_there_was_no_file_is_kept_too() {
+        let place = place();
+        place.write(b"{}");
+        place.write(b"{ }");
+        assert_eq!(place.kept(), [(0, None), (1, None), (2, Some(b"{}".to_vec()))]);
+    }
+
+    #[test]
+    fn a_write_that_came_to_nothing_leaves_nothing_and_the_next_may_keep_the_first_bytes() {
+        let place = place();
+        file::replace(&place.of, b"theirs", None).unwrap();
+        let intent = place.begin(b"ours");
+        assert_eq!(place.kept(), [(0, Some(b"theirs".to_vec()))], "what is under way cannot be restored");
+        place.backups.abandon(&intent).unwrap();
+        assert_eq!((place.kept(), place.backups.intents()), (vec![], vec![]));
+        file::replace(&place.of, b"theirs, edited", None).unwrap();
+        place.write(b"ours");
+        assert_eq!(place.kept()[0], (0, Some(b"theirs, edited".to_vec())));
+    }
+
+    #[test]
+    fn an_intent_is_read_as_it_was_written_and_a_damaged_one_is_said_to_be_so() {
+        let place = place();
+        let intent = place.begin(b"ours");
+        let path = place.backups.intents().pop().unwrap();
+        assert_eq!(place.backups.intent(&path).unwrap(), intent);
+        assert!(intent.wrote(Some(b"ours")) && !intent.wrote(Some(b"theirs")) && !intent.wrote(None));
+        let good = fs::read_to_string(&path).unwrap();
+        for bad in ["", "{}", &good[..good.len() - 1], &good.replace("\"schema\":1", "\"schema\":2")] {
+            file::replace(&path, bad.as_bytes(), None).unwrap();
+            assert_eq!(place.backups.intent(&path).unwrap_err().kind, ProblemKind::Unreadable, "{bad}");
+        }
+        place.backups.put_aside(&path).unwrap();
+        assert!(place.backups.intents().is_empty() && path.with_extension("damaged").exists());
     }
 
     #[test]
@@ -155,11 +487,10 @@ mod tests {
 
     #[test]
     fn a_second_applier_is_told_that_the_lock_is_held() {
-        let place = tempfile::tempdir().unwrap();
-        let backups = Backups::new(place.path().to_owned());
-        let held = backups.lock().unwrap();
-        assert_eq!(backups.lock().unwrap_err().kind, ProblemKind::Locked);
+        let place = place();
+        let held = place.backups.lock().unwrap();
+        assert_eq!(place.backups.lock().unwrap_err().kind, ProblemKind::Locked);
         drop(held);
-        assert!(backups.lock().is_ok());
+        assert!(place.backups.lock().is_ok());
     }
 }

@@ -1,6 +1,7 @@
 //! Which process is this dockerd, and what was it told: its own command line, not what we were told of it.
 
 use std::fs;
+use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -53,9 +54,33 @@ impl Process {
         Some(Self { pid, started: started(pid)?, arguments })
     }
 
-    /// Whether the pid still means this process.
+    /// Whether the pid still means this process, and it has not ended: then its command line is gone.
     pub(super) fn lives(&self) -> bool {
-        Self::read(self.pid).is_some_and(|now| now.started == self.started)
+        Self::read(self.pid).is_some_and(|now| now == *self)
+    }
+
+    /// Whether it takes connections at one of these sockets; `None` when we may not see that.
+    ///
+    /// A dockerd that is stopping its containers has closed its socket. Under socket activation systemd still
+    /// has it, and whoever connects then starts dockerd again as soon as it has stopped.
+    pub(super) fn listens_at(&self, sockets: &[&Path]) -> Option<bool> {
+        let table = fs::read_to_string(format!("/proc/{}/net/unix", self.pid)).unwrap_or_default();
+        let listening: Vec<_> = table.lines().filter_map(|line| listening_inode(line, sockets)).collect();
+        if listening.is_empty() {
+            return Some(true);
+        }
+        let mut denied = false;
+        for entry in fs::read_dir(format!("/proc/{}/fd", self.pid)).ok()?.flatten() {
+            match fs::read_link(entry.path()) {
+                Ok(target) if listening.iter().any(|socket| target == Path::new(socket)) => {
+                    return Some(true);
+                }
+                // Root without a capability sees that there are descriptors, and not what they are.
+                Err(error) if error.kind() == io::ErrorKind::PermissionDenied => denied = true,
+                Ok(_) | Err(_) => {}
+            }
+        }
+        (!denied).then_some(false)
     }
 
     /// One inside a container has a second pid there.
@@ -67,6 +92,11 @@ impl Process {
 
     pub(super) fn pid(&self) -> i32 {
         self.pid
+    }
+
+    /// The pid and the start, in clock ticks since the boot: this names one process for ever.
+    pub(super) fn identity(&self) -> (i32, u64) {
+        (self.pid, self.started)
     }
 
     /// All that follows the program's name.
@@ -126,10 +156,22 @@ impl Process {
         unit_in(&groups)
     }
 
+    /// Whether a user's own systemd runs it, and not the system's.
+    pub(super) fn is_of_a_user(&self) -> bool {
+        let groups = fs::read_to_string(format!("/proc/{}/cgroup", self.pid)).unwrap_or_default();
+        is_users(&groups)
+    }
+
     /// The very program that runs, even when a package upgrade has replaced it on disk.
     pub(super) fn program(&self) -> PathBuf {
         let link = PathBuf::from(format!("/proc/{}/exe", self.pid));
         if fs::read_link(&link).is_ok() { link } else { "dockerd".into() }
+    }
+
+    /// Whether its log goes into a socket, as what systemd runs logs into the journal; `None` when we may not look.
+    pub(super) fn logs_into_a_socket(&self) -> Option<bool> {
+        let target = fs::read_link(format!("/proc/{}/fd/2", self.pid)).ok()?;
+        Some(target.as_os_str().as_bytes().starts_with(b"socket:"))
     }
 
     /// The regular file that its log goes to, if it goes to one.
@@ -150,6 +192,16 @@ fn started(pid: i32) -> Option<u64> {
     stat.rsplit_once(')')?.1.split_whitespace().nth(19)?.parse().ok()
 }
 
+/// What a descriptor of the socket links to, if this line of `/proc/net/unix` is one that listens at these paths.
+fn listening_inode(line: &str, sockets: &[&Path]) -> Option<String> {
+    // Number, references, protocol, flags, type, state, inode, path; the flag is the kernel's SO_ACCEPTCON.
+    let mut fields = line.split_whitespace();
+    let flags = fields.nth(3)?;
+    let inode = fields.nth(2)?;
+    let path = fields.next()?;
+    (flags == "00010000" && sockets.contains(&Path::new(path))).then(|| format!("socket:[{inode}]"))
+}
+
 fn unit_in(groups: &str) -> Option<String> {
     groups.lines().find_map(|line| {
         let (_, rest) = line.split_once(':')?;
@@ -157,6 +209,11 @@ fn unit_in(groups: &str) -> Option<String> {
         let last = path.rsplit('/').next()?;
         last.ends_with(".service").then(|| last.to_owned())
     })
+}
+
+/// A user's systemd is a service of the system's, and what it runs is below that.
+fn is_users(groups: &str) -> bool {
+    groups.lines().any(|line| line.contains("/user@") && line.contains(".service/"))
 }
 
 #[cfg(test)]
@@ -187,6 +244,34 @@ mod tests {
         ] {
             assert_eq!(unit_in(groups).as_deref(), unit, "{groups:?}");
         }
+    }
+
+    #[test]
+    fn a_rootless_dockerd_is_known_by_the_systemd_that_runs_it() {
+        let rootless = "0::/user.slice/user-1000.slice/user@1000.service/app.slice/docker.service\n";
+        assert_eq!(unit_in(rootless).as_deref(), Some("docker.service"));
+        assert!(is_users(rootless) && !is_users("0::/system.slice/docker.service\n"));
+    }
+
+    #[test]
+    fn a_socket_is_listened_at_by_those_who_have_it_open() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("docker.sock");
+        let ours =
+            Process { pid: i32::try_from(std::process::id()).unwrap(), started: 0, arguments: Vec::new() };
+        assert_eq!(ours.listens_at(&[&path]), Some(true), "there is none that it could have closed");
+        let listener = std::os::unix::net::UnixListener::bind(&path).unwrap();
+        assert_eq!(ours.listens_at(&[Path::new("/nowhere"), &path]), Some(true));
+        // systemd's part: the socket lives on in a process that is not dockerd.
+        // One that reads its input would end at once, and the socket with it.
+        let mut keeper = std::process::Command::new("sleep")
+            .arg("60")
+            .stdin(std::os::fd::OwnedFd::from(listener))
+            .spawn()
+            .unwrap();
+        assert_eq!(ours.listens_at(&[&path]), Some(false), "the socket is another's");
+        keeper.kill().unwrap();
+        keeper.wait().unwrap();
     }
 
     #[test]

@@ -4,7 +4,7 @@
 
 use std::fs::{self, File};
 use std::io::{Read, Seek, SeekFrom};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -12,6 +12,7 @@ use tokio::process::Command;
 use tokio::time::timeout;
 
 use super::discover::Process;
+use crate::engine::LogSource;
 
 /// The journal may be slow on a busy disk, and this is only an explanation.
 const DEADLINE: Duration = Duration::from_secs(3);
@@ -21,6 +22,32 @@ const TAIL_BYTES: u64 = 64 << 10;
 
 /// More characters do not help a reader.
 const LINE_CHARACTERS: usize = 400;
+
+/// Where journald keeps its files.
+const JOURNALS: [&str; 2] = ["/var/log/journal", "/run/log/journal"];
+
+/// Where dockerd's log can be followed.
+pub(super) fn source(process: Option<&Process>) -> LogSource {
+    let Some(process) = process else {
+        return LogSource::Unreadable("which process is dockerd cannot be told".to_owned());
+    };
+    if let Some(file) = process.log_file() {
+        return match File::open(&file) {
+            Ok(_) => LogSource::File(file),
+            Err(error) => LogSource::Unreadable(format!("{}: open: {error}", file.display())),
+        };
+    }
+    match process.unit().filter(|_| process.logs_into_a_socket() != Some(false)) {
+        Some(unit) if JOURNALS.iter().any(|journal| Path::new(journal).is_dir()) => {
+            LogSource::Journal { unit }
+        }
+        Some(_) => LogSource::Unreadable(format!("{}: there is no journal", JOURNALS.join(", "))),
+        None => {
+            let detail = "dockerd logs neither into the journal nor into a file";
+            LogSource::Unreadable(format!("/proc/{}/fd/2: {detail}", process.pid()))
+        }
+    }
+}
 
 /// A place in dockerd's log, from which on is listened.
 #[derive(Debug)]
@@ -80,10 +107,13 @@ fn error_in(line: &str) -> Option<String> {
     Some(plain(&message))
 }
 
-/// The last line that is not blank, safe for a terminal.
+/// The last line that tells something, safe for a terminal.
+///
+/// systemctl and dockerd end with a line that only says where to look further (`See "systemctl status …"`).
 pub(super) fn last_line(bytes: &[u8]) -> Option<String> {
     let text = String::from_utf8_lossy(bytes);
-    text.lines().rev().map(plain).find(|line| !line.is_empty())
+    let said = || text.lines().rev().map(plain).filter(|line| !line.is_empty());
+    said().find(|line| !line.starts_with("See ")).or_else(|| said().next())
 }
 
 /// Without control characters, and not endless.
@@ -112,5 +142,12 @@ mod tests {
     fn the_last_line_that_is_not_blank_counts() {
         assert_eq!(last_line(b"a\n b\x07\n\n").as_deref(), Some("b"));
         assert_eq!(last_line(b"\n"), None);
+    }
+
+    #[test]
+    fn a_line_that_only_says_where_to_look_hides_no_other() {
+        let systemctl = "Job for docker.service failed.\nSee \"systemctl status docker.service\" and \"journalctl -xeu docker.service\" for details.\n";
+        assert_eq!(last_line(systemctl.as_bytes()).as_deref(), Some("Job for docker.service failed."));
+        assert_eq!(last_line(b"See you\n").as_deref(), Some("See you"));
     }
 }

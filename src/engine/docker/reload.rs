@@ -42,9 +42,19 @@ pub enum Reload {
 pub(super) enum Way {
     /// By systemd; where that fails, by signal to the process, if there is one to fall back to.
     Systemd(String, Option<Process>),
+    /// The same by the systemd of the user whose dockerd it is.
+    UsersSystemd(String, Option<Process>),
     Signal(Process),
     Command(Vec<String>),
     Nobody,
+}
+
+/// A way that a unit is reloaded.
+type ByUnit = fn(String, Option<Process>) -> Way;
+
+/// Whose systemd is to be asked: a rootless dockerd's unit has the same name, and another systemd.
+fn by(process: &Process) -> ByUnit {
+    if process.is_of_a_user() { Way::UsersSystemd } else { Way::Systemd }
 }
 
 impl Reload {
@@ -62,12 +72,12 @@ impl Reload {
                 let process = process.ok_or_else(unknown)?;
                 let by_systemd = Path::new("/run/systemd/system").is_dir();
                 if by_systemd && process.unit().as_deref() == Some(unit) {
-                    Ok(Way::Systemd(unit.to_owned(), Some(process.clone())))
+                    Ok(by(process)(unit.to_owned(), Some(process.clone())))
                 } else {
                     Ok(Way::Signal(process.clone()))
                 }
             }
-            Self::Systemd => Ok(Way::Systemd(unit.to_owned(), None)),
+            Self::Systemd => Ok(process.map_or(Way::Systemd as ByUnit, by)(unit.to_owned(), None)),
             Self::Signal => process.cloned().map(Way::Signal).ok_or_else(unknown),
             Self::None => Ok(Way::Nobody),
             Self::Command(command) if command.is_empty() => {
@@ -85,8 +95,9 @@ impl Way {
     /// [`ProblemKind::ReloadFailed`] with what the system or the program said.
     pub(super) async fn ask(&self) -> Result<(), Problem> {
         match self {
-            Self::Systemd(unit, fallback) => {
-                let systemctl = ["systemctl", "--no-ask-password", "reload", unit].map(str::to_owned);
+            Self::Systemd(unit, fallback) | Self::UsersSystemd(unit, fallback) => {
+                let whose = if matches!(self, Self::Systemd(..)) { "--system" } else { "--user" };
+                let systemctl = ["systemctl", whose, "--no-ask-password", "reload", unit].map(str::to_owned);
                 match (run(&systemctl).await, fallback) {
                     (Err(problem), Some(process)) => {
                         tracing::debug!(%problem, "systemd does not reload it; sending the signal ourselves");
@@ -124,6 +135,29 @@ fn signal(process: &Process) -> Result<(), Problem> {
         None => rustix::process::kill_process(pid, Signal::HUP),
     };
     sent.map_err(|error| failed(&error.to_string()))
+}
+
+/// Whether systemd runs this dockerd and is stopping it, or has stopped it.
+pub(super) async fn is_stopping(process: &Process) -> bool {
+    let Some(unit) = process.unit() else { return false };
+    let state = property(&unit, "ActiveState").await;
+    // Who cannot ask does not know, and wakes nobody on a guess.
+    state.is_none_or(|state| !matches!(state.trim(), "active" | "reloading" | "activating"))
+}
+
+/// The environment that systemd gives this dockerd, if systemd runs it. Files that it is read from are not in it.
+pub(super) async fn environment(process: &Process) -> Vec<(String, String)> {
+    let Some(unit) = process.unit() else { return Vec::new() };
+    let said = property(&unit, "Environment").await.unwrap_or_default();
+    super::outbound::assignments(&said)
+}
+
+async fn property(unit: &str, name: &str) -> Option<String> {
+    let mut systemctl = Command::new("systemctl");
+    systemctl.arg("show").arg(format!("--property={name}")).args(["--value", unit]);
+    let output = timeout(DEADLINE, systemctl.stdin(Stdio::null()).kill_on_drop(true).output()).await;
+    let output = output.ok()?.ok().filter(|output| output.status.success())?;
+    Some(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
 async fn run(command: &[String]) -> Result<(), Problem> {

@@ -102,29 +102,10 @@ impl Scene<'_> {
         if !flags.is_empty() {
             warnings.push(Warning::new(WarningKind::FlagsReset, flags.join(", ")));
         }
-        let pending = self.pending();
-        if !pending.is_empty() {
-            warnings.push(Warning::new(WarningKind::PendingEdits, pending.join(", ")));
-        }
         if self.document.keys().any(|key| key == "registry-mirror") {
             warnings.push(Warning::new(WarningKind::MisspeltKey, self.file.display().to_string()));
         }
         warnings
-    }
-
-    /// Keys whose value in the file is not the running one, as far as `/info` tells.
-    fn pending(&self) -> Vec<&'static str> {
-        let info = self.info;
-        let running = [
-            ("debug", serde_json::Value::from(info.debug)),
-            ("live-restore", info.live_restore_enabled.into()),
-            ("default-runtime", (&*info.default_runtime).into()),
-            ("labels", info.labels.clone().unwrap_or_default().into()),
-        ];
-        let differs = |(key, now): (&'static str, serde_json::Value)| {
-            self.document.get(key).filter(|said| *said != now).map(|_| key)
-        };
-        running.into_iter().filter_map(differs).collect()
     }
 }
 

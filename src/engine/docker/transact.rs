@@ -1,4 +1,7 @@
-//! The change itself: replace → reload → verify, or everything back as it was.
+//! The change itself: intent → replace → reload → verify → commit, or everything back as it was.
+//!
+//! The intent is on the disk before the file is touched, so that whoever comes after a crash knows what was
+//! meant: [`super::recover`].
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -6,12 +9,13 @@ use std::time::{Duration, Instant};
 use tokio::time::{sleep, timeout};
 
 use super::api::{Api, Reloads};
-use super::backup::Backups;
+use super::backup::{Backups, Draft, Intent};
 use super::edit::Document;
 use super::log::Mark;
+use super::pending;
 use super::reload::Way;
 use crate::engine::Problem;
-use crate::file::{self, Obstacle, ReplaceError, Snapshot};
+use crate::file::{self, Displaced, Obstacle, ReplaceError, Snapshot};
 use crate::reason::ProblemKind;
 
 /// How long the proof may take. Measured are 7 to 45 ms; a busy host gets a hundred times that.
@@ -49,21 +53,94 @@ impl Transaction<'_> {
     pub(super) async fn run(&self, after: &[u8], wanted: &[String]) -> Result<Outcome, Problem> {
         // Listening begins before the reload, so that its event cannot be missed.
         let reloads = self.api.reloads().await.ok();
-        if self.before.bytes() != Some(after) {
-            self.backups.keep(self.file, self.before)?;
-            if let (None, Some(directory)) = (self.before.bytes(), self.file.parent()) {
-                // dockerd does without its directory; what stands in the way of making it, the next step says.
-                drop(std::fs::create_dir(directory));
+        if self.before.bytes() == Some(after) {
+            return self.reload(reloads, wanted).await;
+        }
+        let (intent, displaced) = self.write(Some(after), wanted).await?;
+        let outcome = match self.reload(reloads, wanted).await {
+            Ok(outcome) => outcome,
+            Err(problem) => return Err(self.undo(&intent, displaced, problem).await),
+        };
+        if displaced.written_since() {
+            // A program that had the file open from before has written into it: that edit goes first.
+            let problem = raced(self.file);
+            return Err(self.undo(&intent, displaced, problem).await);
+        }
+        // Before the intent is closed, so that a crash leaves nothing that nobody looks for.
+        drop(displaced);
+        if let Err(problem) = self.backups.commit(&intent) {
+            // The list is in place and proven; the next start finds that out again.
+            tracing::warn!(%problem, "the intent of a write that is done stays");
+        }
+        Ok(outcome)
+    }
+
+    /// Writes what dockerd need not be told: it has the list already that this file gives it.
+    ///
+    /// # Errors
+    /// The file is as it was.
+    pub(super) async fn run_quietly(&self, after: Option<&[u8]>) -> Result<(), Problem> {
+        if self.before.bytes() == after {
+            return Ok(());
+        }
+        let (intent, displaced) = self.write(after, self.was).await?;
+        drop(displaced);
+        self.backups.commit(&intent)
+    }
+
+    /// Writes down what is meant, and does it.
+    async fn write(&self, after: Option<&[u8]>, wanted: &[String]) -> Result<(Intent, Displaced), Problem> {
+        self.clear()?;
+        let interim = interim(self.before.bytes(), self.was);
+        let taken = Document::parse(after).map(|document| pending::reloaded(&document)).unwrap_or_default();
+        let intent = self.backups.begin(Draft {
+            file: self.file,
+            before: self.before,
+            after,
+            interim: interim.as_deref(),
+            wanted,
+            was: self.was,
+            keys: taken,
+        })?;
+        if let (None, Some(directory)) = (self.before.bytes(), self.file.parent()) {
+            // dockerd does without its directory; what stands in the way of making it, the next step says.
+            drop(std::fs::create_dir(directory));
+        }
+        let done = match after {
+            Some(after) => file::displace(self.file, after, self.before),
+            None => file::remove(self.file, self.before).map(|()| Displaced::default()),
+        };
+        match done {
+            Ok(displaced) => Ok((intent, displaced)),
+            Err(error) if error.replaced => {
+                Err(self.undo(&intent, Displaced::default(), unwritable(&error)).await)
             }
-            if let Err(error) = file::replace(self.file, after, Some(self.before)) {
+            Err(error) => {
                 let problem = unwritable(&error);
-                return Err(if error.replaced { self.undo(after, problem).await } else { problem });
+                // One that cannot even be taken back is settled at the next start: the file is as it was.
+                if let Err(problem) = self.backups.abandon(&intent) {
+                    tracing::warn!(%problem, "the intent of a write that came to nothing stays");
+                }
+                Err(problem)
             }
         }
-        let start = Instant::now();
-        if let Err(problem) = self.way.ask().await {
-            return Err(self.undo(after, problem).await);
+    }
+
+    /// Removes temporary files that an earlier write could not: after a crash one that lies there from before
+    /// would be taken for what our exchange took out.
+    fn clear(&self) -> Result<(), Problem> {
+        for left in file::left_behind(self.file) {
+            std::fs::remove_file(&left).map_err(|error| {
+                let detail = format!("{}: cannot be removed: {error}", left.display());
+                Problem::new(ProblemKind::Unwritable, detail)
+            })?;
         }
+        Ok(())
+    }
+
+    async fn reload(&self, reloads: Option<Reloads>, wanted: &[String]) -> Result<Outcome, Problem> {
+        let start = Instant::now();
+        self.way.ask().await?;
         if *self.way == Way::Nobody {
             return Ok(Outcome::Unproven);
         }
@@ -75,7 +152,7 @@ impl Transaction<'_> {
             "{}: dockerd did not take the list within {PROOF_DEADLINE:?}: {cause}",
             self.file.display()
         );
-        Err(self.undo(after, Problem::new(ProblemKind::NotTaken, detail)).await)
+        Err(Problem::new(ProblemKind::NotTaken, detail))
     }
 
     /// Waits for the event of a reload that took `wanted`, and for `/info` to say the same.
@@ -85,32 +162,28 @@ impl Transaction<'_> {
                 // Somebody else's reload may come between; a stream that ends leaves `/info` to tell.
                 while reloads.next().await.is_some_and(|taken| taken != wanted) {}
             }
-            self.listed_by_engine(wanted).await;
+            listed_by_engine(self.api, wanted).await;
         };
         timeout(PROOF_DEADLINE, proof).await.is_ok()
     }
 
-    async fn listed_by_engine(&self, wanted: &[String]) {
-        while !self.engine_lists(wanted).await {
-            sleep(POLL).await;
-        }
-    }
-
-    async fn engine_lists(&self, wanted: &[String]) -> bool {
-        self.api.info().await.is_ok_and(|info| info.mirrors() == wanted)
-    }
-
     /// Puts everything back and returns `problem`, or a worse one.
-    async fn undo(&self, written: &[u8], problem: Problem) -> Problem {
-        if self.before.bytes() == Some(written) {
-            return problem;
-        }
+    async fn undo(&self, intent: &Intent, displaced: Displaced, problem: Problem) -> Problem {
         tracing::warn!(%problem, "rolling back");
-        match self.put_back(written).await {
+        if displaced.written_since() {
+            return self.make_way(intent, displaced, &problem);
+        }
+        // It would only be in the way: what is put back are the bytes that are kept.
+        drop(displaced);
+        let undo = Undo { api: self.api, backups: self.backups, way: Some(self.way), intent };
+        match undo.run(self.before.bytes()).await {
             Ok(()) => Problem { detail: format!("{}; the old file is back", problem.detail), ..problem },
             Err(cause) => {
                 let kept = match self.before.bytes() {
-                    Some(_) => format!("its bytes are in {}", self.backups.last(self.file).display()),
+                    Some(_) => {
+                        let path = self.backups.before_path(self.file);
+                        format!("its bytes are in {}", path.display())
+                    }
                     None => "there was no file before".to_owned(),
                 };
                 let detail =
@@ -120,54 +193,111 @@ impl Transaction<'_> {
         }
     }
 
-    async fn put_back(&self, written: &[u8]) -> Result<(), String> {
-        let old = self.before.bytes();
-        let keyless = Document::parse(old).is_ok_and(|document| document.listed().is_none());
-        // Only a dockerd that answers is asked anything; one that is stopped reads the file when it goes on.
-        let answers = self.api.ping().await.is_ok();
-        let took_it = answers && !self.engine_lists(self.was).await;
-        let mut current = written.to_vec();
-        if keyless && took_it {
-            // Without the key a reload leaves the list as it is, so the old list goes in by name first.
-            let document = Document::parse(old).map_err(|error| error.to_string())?;
-            let interim = document.with(self.was);
-            self.swap(&current, Some(&interim))?;
-            current = interim;
-            self.reload_until_old().await;
+    /// Gives the file that somebody still writes into its place again.
+    fn make_way(&self, intent: &Intent, displaced: Displaced, problem: &Problem) -> Problem {
+        let back = displaced.give_back().map_err(|error| error.to_string());
+        match back.and_then(|()| self.backups.close(intent).map_err(|error| error.to_string())) {
+            Ok(()) => raced(self.file),
+            Err(cause) => {
+                let detail =
+                    format!("{}; and somebody's edit could not be put back: {cause}", problem.detail);
+                Problem::new(ProblemKind::RollbackFailed, detail)
+            }
         }
-        self.swap(&current, old)?;
-        if answers && !(keyless && took_it) {
-            self.reload_until_old().await;
+    }
+}
+
+/// A write that is to be undone, by the process that did it or by the next one.
+pub(super) struct Undo<'a> {
+    pub(super) api: &'a Api,
+    pub(super) backups: &'a Backups,
+    /// `None`: dockerd is not told.
+    pub(super) way: Option<&'a Way>,
+    pub(super) intent: &'a Intent,
+}
+
+impl Undo<'_> {
+    /// Puts `old` back and lets dockerd take it, and closes the intent.
+    ///
+    /// # Errors
+    /// English, why the file is not as it was. The intent stays open, unless somebody else has written.
+    pub(super) async fn run(&self, old: Option<&[u8]>) -> Result<(), String> {
+        self.backups.undoing(self.intent).map_err(|problem| problem.to_string())?;
+        self.put_back(old).await?;
+        self.backups.abandon(self.intent).map_err(|problem| problem.to_string())
+    }
+
+    async fn put_back(&self, old: Option<&[u8]>) -> Result<(), String> {
+        let was = &self.intent.was;
+        // Only a dockerd that answers is asked anything; one that is stopped reads the file when it goes on.
+        let way = if self.api.ping().await.is_ok() { self.way } else { None };
+        let took_it = way.is_some() && !engine_lists(self.api, was).await;
+        let interim = interim(old, was);
+        if let (Some(interim), true) = (&interim, took_it) {
+            // Without the key a reload leaves the list as it is, so the old list goes in by name first.
+            self.swap(Some(interim))?;
+            self.reload_until_old(way).await;
+        }
+        self.swap(old)?;
+        if interim.is_none() || !took_it {
+            self.reload_until_old(way).await;
         }
         Ok(())
     }
 
     /// Replaces our bytes, and nobody else's.
-    fn swap(&self, ours: &[u8], by: Option<&[u8]>) -> Result<(), String> {
-        let now = file::read(self.file).map_err(|error| format!("{}: {error}", self.file.display()))?;
+    fn swap(&self, by: Option<&[u8]>) -> Result<(), String> {
+        let path = &self.intent.file;
+        let now = file::read(path).map_err(|error| format!("{}: {error}", path.display()))?;
         if now.bytes() == by {
             return Ok(());
         }
-        if now.bytes() != Some(ours) {
+        let digest = super::backup::digest(now.bytes());
+        if !self.intent.wrote(now.bytes()) && digest != self.intent.before {
+            // Theirs goes before ours, and before what was there.
+            self.backups.close(self.intent).map_err(|problem| problem.to_string())?;
             return Err("somebody else has written the file since".to_owned());
         }
         let done = match by {
-            Some(bytes) => file::replace(self.file, bytes, Some(&now)),
-            None => file::remove(self.file, Some(&now)),
+            Some(bytes) => file::replace(path, bytes, Some(&now)),
+            None => file::remove(path, &now),
         };
         // Bytes that are in place and perhaps not yet durable are back all the same.
         done.or_else(|error| if error.replaced { Ok(()) } else { Err(error.to_string()) })
     }
 
     /// Best effort: the file is right again whatever comes of it, and `/info` is what the next round goes by.
-    async fn reload_until_old(&self) {
-        if let Err(problem) = self.way.ask().await {
+    async fn reload_until_old(&self, way: Option<&Way>) {
+        let Some(way) = way else { return };
+        if let Err(problem) = way.ask().await {
             tracing::warn!(%problem, "the reload after a rollback failed");
         }
-        if timeout(PROOF_DEADLINE, self.listed_by_engine(self.was)).await.is_err() {
+        let back = listed_by_engine(self.api, &self.intent.was);
+        if timeout(PROOF_DEADLINE, back).await.is_err() {
             tracing::warn!("dockerd does not list its old mirrors after a rollback");
         }
     }
+}
+
+/// A file without the key says nothing of the list; this one says the list that was there.
+fn interim(old: Option<&[u8]>, was: &[String]) -> Option<Vec<u8>> {
+    let document = Document::parse(old).ok()?;
+    document.listed().is_none().then(|| document.with(was))
+}
+
+async fn listed_by_engine(api: &Api, wanted: &[String]) {
+    while !engine_lists(api, wanted).await {
+        sleep(POLL).await;
+    }
+}
+
+async fn engine_lists(api: &Api, wanted: &[String]) -> bool {
+    api.info().await.is_ok_and(|info| info.mirrors() == wanted)
+}
+
+fn raced(file: &Path) -> Problem {
+    let detail = format!("{}: somebody else wrote it meanwhile; their edit is in place", file.display());
+    Problem::new(ProblemKind::Raced, detail)
 }
 
 /// What a failed replacement means for an engine.

@@ -1,8 +1,10 @@
 //! What a mirror cost and how it did, hour by hour, for the last two days.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
-use super::SpentToday;
+use super::{Moment, SpentToday};
 use crate::observation::Spent;
 use crate::timestamp::Timestamp;
 
@@ -11,6 +13,40 @@ const MILLIS: u64 = 3_600_000;
 const DAY: u32 = 24;
 /// ... refusals over two: a mirror's operator counts them so, and bans for them.
 const TWO_DAYS: u32 = 48;
+
+/// A minute is sixty seconds, whichever the clock's hand points at.
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// The requests of the last minute, by when the probes that made them ended.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(super) struct Lately(Vec<(Moment, u32)>);
+
+impl Lately {
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub(super) fn add(&mut self, ended: Timestamp, requests: u32) {
+        self.0.retain(|(at, _)| near(at.time(), ended));
+        if requests > 0 {
+            self.0.push((ended.into(), requests));
+        }
+    }
+
+    /// The requests of the minute before `now`, oldest first, and when each leaves the minute.
+    pub(super) fn leaving(&self, now: Timestamp) -> impl DoubleEndedIterator<Item = (Timestamp, u32)> {
+        self.0
+            .iter()
+            .filter(move |(at, _)| near(at.time(), now))
+            .map(|(at, count)| (at.time() + MINUTE, *count))
+    }
+}
+
+/// Less than a minute apart; what lies further ahead is what a clock that was set back has left behind.
+fn near(one: Timestamp, other: Timestamp) -> bool {
+    one.since(other).max(other.since(one)) < MINUTE
+}
 
 /// Hourly buckets, oldest first.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -46,7 +82,22 @@ fn hour_of(at: Timestamp) -> u32 {
 }
 
 impl Hours {
-    pub(super) fn add(&mut self, at: Timestamp, spent: Spent, served: bool) {
+    /// Counts what a probe cost.
+    pub(super) fn spend(&mut self, at: Timestamp, spent: Spent) {
+        let bucket = self.bucket(at);
+        bucket.requests = bucket.requests.saturating_add(spent.requests);
+        bucket.refusals = bucket.refusals.saturating_add(spent.refusals);
+        bucket.bytes = bucket.bytes.saturating_add(spent.bytes);
+    }
+
+    /// Counts how a probe ended.
+    pub(super) fn count(&mut self, at: Timestamp, served: bool) {
+        let bucket = self.bucket(at);
+        let count = if served { &mut bucket.served } else { &mut bucket.failed };
+        *count = count.saturating_add(1);
+    }
+
+    fn bucket(&mut self, at: Timestamp) -> &mut Hour {
         let now = hour_of(at);
         // Buckets of the future are what a clock that was set back leaves behind: near ones still count,
         // so that no budget is passed, and far ones would count for ever.
@@ -58,24 +109,32 @@ impl Hours {
                 place
             }
         };
-        let bucket = &mut self.0[place];
-        bucket.requests = bucket.requests.saturating_add(spent.requests);
-        bucket.refusals = bucket.refusals.saturating_add(spent.refusals);
-        bucket.bytes = bucket.bytes.saturating_add(spent.bytes);
-        let count = if served { &mut bucket.served } else { &mut bucket.failed };
-        *count = count.saturating_add(1);
+        &mut self.0[place]
     }
 
     /// A bucket that began within the time counts in full: too much is counted for up to an hour, never
     /// too little.
     pub(super) fn spent(&self, now: Timestamp) -> SpentToday {
         let now = hour_of(now);
-        let within = |hours: u32| self.0.iter().filter(move |bucket| bucket.hour.abs_diff(now) <= hours);
-        SpentToday {
-            requests_today: within(DAY).fold(0, |sum, bucket| sum.saturating_add(bucket.requests)),
-            refusals_2_days: within(TWO_DAYS).fold(0, |sum, bucket| sum.saturating_add(bucket.refusals)),
-            bytes_today: within(DAY).fold(0, |sum, bucket| sum.saturating_add(bucket.bytes)),
+        let mut sum = SpentToday::default();
+        for bucket in &self.0 {
+            let age = bucket.hour.abs_diff(now);
+            if age <= DAY {
+                sum.requests_today = sum.requests_today.saturating_add(bucket.requests);
+                sum.bytes_today = sum.bytes_today.saturating_add(bucket.bytes);
+            }
+            if age <= TWO_DAYS {
+                sum.refusals_2_days = sum.refusals_2_days.saturating_add(bucket.refusals);
+            }
         }
+        sum
+    }
+
+    /// The beginning of the first hour within a day of `now` that had a probe in it.
+    pub(super) fn since(&self, now: Timestamp) -> Option<Timestamp> {
+        let now = hour_of(now);
+        let first = self.0.iter().find(|bucket| bucket.hour <= now && now - bucket.hour <= DAY)?;
+        Some(Timestamp::from_millis(u64::from(first.hour) * MILLIS))
     }
 
     /// The share of probes that were served in each of the last 24 hours, oldest first.
@@ -106,8 +165,8 @@ mod tests {
     fn a_day_is_the_last_24_hours_and_refusals_count_for_48() {
         let mut spent = Hours::default();
         let once = Spent { requests: 6, refusals: 1, bytes: 1000 };
-        spent.add(START, once, true);
-        spent.add(START + hours(1), once, true);
+        spent.spend(START, once);
+        spent.spend(START + hours(1), once);
         for (after, requests, refusals) in
             [(1, 12, 2), (24, 12, 2), (25, 6, 2), (26, 0, 2), (49, 0, 1), (50, 0, 0)]
         {
@@ -121,7 +180,7 @@ mod tests {
     fn what_is_kept_is_bounded() {
         let mut spent = Hours::default();
         for hour in 0..1000 {
-            spent.add(START + hours(hour), Spent::default(), true);
+            spent.count(START + hours(hour), true);
         }
         assert_eq!(spent.0.len(), 49);
     }
@@ -129,20 +188,33 @@ mod tests {
     #[test]
     fn a_clock_set_back_a_year_does_not_leave_a_budget_spent_for_a_year() {
         let mut spent = Hours::default();
-        spent.add(START, Spent { requests: 400, refusals: 9, bytes: 0 }, true);
-        spent.add(START - hours(9000), Spent { requests: 1, refusals: 0, bytes: 0 }, true);
+        spent.spend(START, Spent { requests: 400, refusals: 9, bytes: 0 });
+        spent.spend(START - hours(9000), Spent { requests: 1, refusals: 0, bytes: 0 });
         assert_eq!(spent.spent(START - hours(9000)).requests_today, 1);
     }
 
     #[test]
     fn the_spark_has_24_values_and_unknown_is_none() {
         let mut spent = Hours::default();
-        spent.add(START - hours(2), Spent::default(), true);
-        spent.add(START - hours(2), Spent::default(), false);
-        spent.add(START, Spent::default(), true);
+        spent.count(START - hours(2), true);
+        spent.count(START - hours(2), false);
+        spent.count(START, true);
         let spark = spent.spark(START);
         assert_eq!(spark.len(), 24);
         assert_eq!(spark[21..], [Some(0.5), None, Some(1.0)]);
         assert!(spark[..21].iter().all(Option::is_none));
+    }
+
+    #[test]
+    fn requests_leave_the_minute_sixty_seconds_after_their_probe_ended() {
+        let mut lately = Lately::default();
+        lately.add(START, 7);
+        lately.add(START + Duration::from_secs(20), 2);
+        let at = |seconds| START + Duration::from_secs(seconds);
+        let left = |now| lately.leaving(now).collect::<Vec<_>>();
+        assert_eq!(left(at(30)), [(at(60), 7), (at(80), 2)]);
+        assert_eq!(left(at(60)), [(at(80), 2)]);
+        assert_eq!(left(at(80)), []);
+        assert_eq!(left(START - hours(9000)), [], "the clock was set back");
     }
 }

@@ -146,6 +146,18 @@ impl Images {
         known
     }
 
+    /// Whether the last answer was yes; `None` before the first.
+    pub(super) fn serves(&self, image: &Image) -> Option<bool> {
+        match self.0.get(image)?.answer.as_ref()? {
+            Answer::Served => Some(true),
+            Answer::Refused { .. } => Some(false),
+        }
+    }
+
+    pub(super) fn serves_some(&self) -> bool {
+        self.0.values().any(|known| known.answer == Some(Answer::Served))
+    }
+
     pub(super) fn resting(&self, image: &Image, now: Timestamp) -> Option<Timestamp> {
         at_rest(self.0.get(image)?.rests_until?, now)
     }

@@ -5,7 +5,8 @@ use std::time::Duration;
 use super::moment::narrow;
 use super::{Fault, Record, Rest, Round, Run, Standing, images, smoothed};
 use crate::image::Image;
-use crate::observation::{Depth, Failure, Observation, Stage, Stages};
+use crate::observation::{Depth, Failure, Observation, Spent, Stage, Stages};
+use crate::pull::{Seen, Sign};
 use crate::ranking::Policy;
 use crate::ranking::score::reference_wait;
 use crate::reason::FailureKind;
@@ -17,6 +18,12 @@ const REST: Duration = Duration::from_secs(3600);
 const LONGEST_REST: Duration = Duration::from_secs(6 * 3600);
 /// ... and at least a minute, also when it says `Retry-After: 0`.
 const SHORTEST_REST: Duration = Duration::from_secs(60);
+/// A fall counts half after this time: whoever falls every hour is nearly at the longest quarantine within a day, and
+/// one that fell twice on a bad day is trusted as before on the next.
+const FORGIVEN: Duration = Duration::from_secs(6 * 3600);
+/// Beyond this the quarantine is at its longest whatever `decide` is.
+const MOST_FALLS: f64 = 32.0;
+const LONGEST_QUARANTINE: Duration = Duration::from_secs(6 * 3600);
 /// Rehearsals whose own figures are kept, unless the policy's `rounds` want more.
 const ROUNDS: usize = 8;
 /// Other hosts that are remembered, and for how long after a mirror last sent anybody there. A mirror that
@@ -27,6 +34,12 @@ const HOST_AGE: Duration = Duration::from_secs(24 * 3600);
 const LONGEST: f64 = 86_400.0;
 /// Speeds are kept between one byte and a terabyte per second.
 const SPEEDS: std::ops::RangeInclusive<f64> = 1.0..=1e12;
+
+/// A sample that takes so many times as long as usual, or a pull that is so many times as slow, is doubtful: three
+/// times is five deviations of an ordinary line's noise. What it costs to be wrong is one rehearsal.
+const DOUBTFUL: f64 = 3.0;
+/// Samples after which it is known what is usual.
+const USUAL: u8 = 3;
 
 /// What a failure means for the mirror.
 enum Consequence {
@@ -75,7 +88,8 @@ impl Record {
     pub fn observe(&mut self, observation: &Observation, policy: &Policy) {
         let at = observation.at;
         let failure = judged(observation, policy);
-        self.hours.add(at, observation.spent, failure.is_none());
+        self.hours.spend(at, observation.spent);
+        self.hours.count(at, failure.is_none());
         let last = match observation.depth {
             Depth::Connect => &mut self.last.connect,
             Depth::Sample => &mut self.last.sample,
@@ -84,10 +98,52 @@ impl Record {
         *last = Some(at.into());
         self.learn_what(observation, failure.as_ref(), policy);
         self.learn_figures(observation);
+        let usual = match observation.depth {
+            Depth::Connect => true,
+            Depth::Sample => self.reads_as_usual(observation, policy),
+            Depth::Rehearse => {
+                self.doubted = false;
+                true
+            }
+        };
+        let served = failure.is_none();
         match failure {
             None => self.served(observation, policy),
             Some(failure) => self.failed(observation, &failure, policy),
         }
+        // What a lesser look cannot see, it does not take back either.
+        if let Some(needed) = self.lookout() {
+            if observation.depth >= needed {
+                self.back = served && usual;
+            }
+        } else {
+            self.back = false;
+        }
+    }
+
+    /// Counts what a probe cost whose answer is not held for or against the mirror.
+    pub fn spend(&mut self, observation: &Observation) {
+        self.hours.spend(observation.at, observation.spent);
+    }
+
+    /// A probe begins that will cost at most this. Until it ends this is written down beside the record: what a process
+    /// asked that was killed before the answer was asked all the same.
+    pub fn begin(&mut self, at: Timestamp, most: Spent) {
+        self.pending = Some(super::Pending { at: at.into(), most });
+    }
+
+    /// Counts a probe that an earlier process began and did not live to see the end of, as if it had cost the most.
+    pub fn resume(&mut self) {
+        if let Some(pending) = self.pending.take() {
+            self.hours.spend(pending.at.time(), pending.most);
+            self.lately.add(pending.at.time(), pending.most.requests);
+        }
+    }
+
+    /// Counts the requests of a probe that ended now towards the minute's budget. They may all have come at its end.
+    pub fn asked(&mut self, ended: Timestamp, requests: u32) {
+        self.pending = None;
+        self.lately.add(ended, requests);
     }
 
     fn served(&mut self, observation: &Observation, policy: &Policy) {
@@ -104,7 +160,7 @@ impl Record {
         if depth == Depth::Rehearse {
             self.failed_rehearsals = 0;
             self.count_round(observation, policy);
-            self.rise(policy);
+            self.rise(at, policy);
         }
     }
 
@@ -138,11 +194,11 @@ impl Record {
                     None => usual,
                 };
                 self.rest = Some(Rest { until: (at + rest).into(), times });
-                self.fall(failure, at);
+                self.fall(failure, at, at, policy);
             }
             (Consequence::AtOnce, _) => {
                 self.reliability.add(at, depth, Some(failure.stage));
-                self.fall(failure, at);
+                self.fall(failure, at, at, policy);
             }
         }
     }
@@ -157,17 +213,11 @@ impl Record {
         let shut_out = self.turned_away >= policy.fall.max(1);
         let serves_none = self.images.coverage(&policy.images).is_some_and(|coverage| coverage.served == 0);
         if shut_out || serves_none {
-            self.fall(failure, seen.at);
+            self.fall(failure, seen.at, seen.at, policy);
         }
     }
 
     fn count_failure(&mut self, depth: Depth, failure: &Failure, at: Timestamp, policy: &Policy) {
-        let run = self.runs.at(depth);
-        let (failures, since) = match run {
-            Some(run) => (run.failures.saturating_add(1), run.since),
-            None => (1, at.into()),
-        };
-        *run = Some(Run { failures, failure: failure.clone(), since, at: at.into() });
         let limit = match self.standing {
             Standing::Live => policy.fall.max(1),
             Standing::Unprobed | Standing::Rejected => 1,
@@ -175,12 +225,93 @@ impl Record {
         if depth == Depth::Rehearse {
             self.rounds.clear();
         }
-        if failures >= limit {
-            self.fall(failure, since.time());
+        let mut fell = None;
+        // A stage that a lesser probe would have failed at counts as that probe too: a rehearsal that falls due
+        // among the re-checks of a sample must not make them begin anew.
+        for lesser in [Depth::Connect, Depth::Sample, Depth::Rehearse] {
+            if lesser == depth || (lesser < depth && sees(lesser, failure.stage)) {
+                let run = self.runs.at(lesser);
+                let (failures, since) = match run {
+                    Some(run) => (run.failures.saturating_add(1), run.since),
+                    None => (1, at.into()),
+                };
+                *run = Some(Run { failures, failure: failure.clone(), since, at: at.into() });
+                if failures >= limit {
+                    fell = Some(fell.map_or(since, |earlier: super::Moment| earlier.min(since)));
+                }
+            }
+        }
+        if let Some(since) = fell {
+            self.fall(failure, since.time(), at, policy);
         }
     }
 
-    fn fall(&mut self, failure: &Failure, since: Timestamp) {
+    /// Takes what a real pull showed: a failure is all but one of `fall`, so that one probe decides; a good pull is
+    /// a sample.
+    ///
+    /// Returns whether the mirror is to be asked again at once.
+    pub fn heard(&mut self, sign: &Sign, policy: &Policy) -> bool {
+        let at = sign.at;
+        match &sign.seen {
+            Seen::Left { failure, .. } => self.suspect(failure, at, policy),
+            Seen::Silent { quiet_ms, .. } => {
+                let detail = format!("a pull received nothing for {} s", quiet_ms / 1000);
+                let failure = Failure { kind: FailureKind::Stalled, stage: Stage::Layer, detail };
+                self.suspect(&failure, at, policy)
+            }
+            Seen::Served { bytes_per_second, .. } => {
+                let usual = self.bytes_per_second();
+                self.pulled(*bytes_per_second, at);
+                let slow = bytes_per_second.zip(usual).is_some_and(|(speed, usual)| DOUBTFUL * speed < usual);
+                slow && self.doubt(at, policy)
+            }
+            Seen::Doubtful { .. } | Seen::Absent { .. } => false,
+        }
+    }
+
+    /// Has the next rehearsal come at once, unless one has just been.
+    fn doubt(&mut self, at: Timestamp, policy: &Policy) -> bool {
+        let lately = self.last.rehearse.is_some_and(|last| at.since(last.time()) < policy.decide / 2);
+        self.doubted |= self.standing == Standing::Live && !lately;
+        self.doubted
+    }
+
+    fn suspect(&mut self, failure: &Failure, at: Timestamp, policy: &Policy) -> bool {
+        if self.standing != Standing::Live {
+            return false;
+        }
+        let depth = match failure.stage {
+            Stage::Name | Stage::Connect | Stage::Tls => Depth::Connect,
+            Stage::Layer => Depth::Sample,
+            Stage::Ping | Stage::Token | Stage::Manifest | Stage::Config => Depth::Rehearse,
+        };
+        // However often the engine stumbles, a probe has the last word.
+        let most = policy.fall.max(1) - 1;
+        let run = self.runs.at(depth);
+        let (failures, since) = run.as_ref().map_or((0, at.into()), |run| (run.failures, run.since));
+        let failures = failures.max(most);
+        *run = Some(Run { failures, failure: failure.clone(), since, at: at.into() });
+        true
+    }
+
+    fn pulled(&mut self, bytes_per_second: Option<f64>, at: Timestamp) {
+        if self.standing != Standing::Live {
+            return;
+        }
+        self.reliability.add(at, Depth::Sample, None);
+        self.runs.clear_to(Depth::Sample);
+        for last in [&mut self.last.connect, &mut self.last.sample] {
+            *last = Some(last.map_or(at.into(), |last: super::Moment| last.max(at.into())));
+        }
+        if let Some(speed) = bytes_per_second.filter(|speed| speed.is_finite() && *speed > 0.0) {
+            self.pace.add(1.0 / speed.clamp(*SPEEDS.start(), *SPEEDS.end()), smoothed::REHEARSAL);
+        }
+    }
+
+    fn fall(&mut self, failure: &Failure, since: Timestamp, at: Timestamp, policy: &Policy) {
+        if self.standing == Standing::Live {
+            self.flap(at, policy);
+        }
         let since = match &self.fallen {
             Some(fault) if fault.kind == failure.kind => fault.since,
             Some(_) | None => since.into(),
@@ -191,7 +322,22 @@ impl Record {
         self.fallen = Some(Fault { kind: failure.kind, detail: failure.detail.clone(), since });
     }
 
-    fn rise(&mut self, policy: &Policy) {
+    /// One fall is an accident. From the second within some hours on, each doubles the time for which the mirror is
+    /// not trusted again.
+    fn flap(&mut self, at: Timestamp, policy: &Policy) {
+        let before = self.flapping.as_ref().map_or(0.0, |flapping| {
+            let age = at.since(flapping.at.time()).as_secs_f64() / FORGIVEN.as_secs_f64();
+            f64::from(flapping.falls) * (-age).exp2()
+        });
+        let falls = (before + 1.0).min(MOST_FALLS);
+        let until = (falls >= 1.5).then(|| {
+            let pause = policy.decide.as_secs_f64() * (falls - 1.0).exp2();
+            (at + Duration::from_secs_f64(pause.min(LONGEST_QUARANTINE.as_secs_f64()))).into()
+        });
+        self.flapping = Some(super::Flapping { falls: narrow(falls), at: at.into(), until });
+    }
+
+    fn rise(&mut self, at: Timestamp, policy: &Policy) {
         let wanted = match self.standing {
             Standing::Live => return,
             Standing::Unprobed => 1,
@@ -199,7 +345,7 @@ impl Record {
             Standing::Rejected => 1,
         };
         self.rising = self.rising.saturating_add(1);
-        if self.rising >= wanted {
+        if self.rising >= wanted && self.quarantined(at).is_none() {
             self.standing = Standing::Live;
             self.been_live = true;
             self.rising = 0;
@@ -212,6 +358,7 @@ impl Record {
     fn learn_what(&mut self, observation: &Observation, failure: Option<&Failure>, policy: &Policy) {
         let at = observation.at;
         self.address = observation.address.or(self.address);
+        self.layer_address = observation.layer_address.or(self.layer_address);
         if observation.layer_host.is_some() {
             self.layer_host.clone_from(&observation.layer_host);
         }
@@ -267,6 +414,21 @@ impl Record {
         }
     }
 
+    /// A sample is too small to tell a speed by, and yet shows a crawl: by what the same piece usually takes.
+    fn reads_as_usual(&mut self, observation: &Observation, policy: &Policy) -> bool {
+        let Some(reading) = observation.reading.map(seconds) else { return true };
+        let known = self.reading.mean().filter(|_| self.reading.count() >= USUAL);
+        let usual = known.is_none_or(|usual| reading <= DOUBTFUL * usual);
+        if !usual {
+            self.doubt(observation.at, policy);
+        }
+        // What a rejected mirror takes is not what is usual.
+        if self.standing == Standing::Live {
+            self.reading.add(reading, smoothed::SAMPLE);
+        }
+        usual
+    }
+
     /// Keeps what this rehearsal alone measured. Rehearsals in quick succession are one: the worse of them.
     fn count_round(&mut self, observation: &Observation, policy: &Policy) {
         let Some(layer) = observation.stages.layer else { return };
@@ -290,6 +452,15 @@ impl Record {
         if self.rounds.len() > most {
             self.rounds.remove(0);
         }
+    }
+}
+
+/// Whether a probe of this depth would have failed at this stage too.
+fn sees(depth: Depth, stage: Stage) -> bool {
+    match depth {
+        Depth::Connect => stage <= Stage::Tls,
+        Depth::Sample => stage <= Stage::Tls || stage == Stage::Layer,
+        Depth::Rehearse => true,
     }
 }
 

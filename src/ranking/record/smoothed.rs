@@ -60,6 +60,11 @@ impl Smoothed {
         (self.count > 0).then_some(f64::from(self.mean))
     }
 
+    /// How many values there were, up to 255.
+    pub(super) fn count(&self) -> u8 {
+        self.count
+    }
+
     /// How far values lie from the mean, on average; zero while there is no mean.
     pub(crate) fn deviation(&self) -> f64 {
         f64::from(self.deviation)

@@ -1,5 +1,6 @@
 use super::*;
 use crate::observation::{Observation, Outcome, Spent, Stage};
+use crate::pull::{Seen, Sign};
 
 const START: Timestamp = Timestamp::from_millis(1_795_176_000_000);
 
@@ -15,7 +16,8 @@ fn minutes(count: u64) -> Duration {
     Duration::from_secs(60 * count)
 }
 
-/// `R`, `S`, `C`: a good rehearsal, sample, connection; `r:kind`, `s:kind`, `c:kind`: one that failed so.
+/// `R`, `S`, `C`: a good rehearsal, sample, connection; `r:kind`, `s:kind`, `c:kind`: one that failed so;
+/// `l:kind`: a rehearsal that failed in its layer.
 /// An image other than `a` follows in brackets: `R[b]`, `r:not_allowed[b]`.
 fn observation(word: &str, at: Timestamp) -> Observation {
     let (word, asked) = word.strip_suffix(']').and_then(|word| word.split_once('[')).unwrap_or((word, "a"));
@@ -24,6 +26,7 @@ fn observation(word: &str, at: Timestamp) -> Observation {
         "C" => (Depth::Connect, Stage::Connect),
         "S" => (Depth::Sample, Stage::Layer),
         "R" => (Depth::Rehearse, Stage::Manifest),
+        "L" => (Depth::Rehearse, Stage::Layer),
         other => panic!("no depth is called {other}"),
     };
     let mut observation = Observation::new(at, depth);
@@ -94,6 +97,12 @@ fn where_a_mirror_stands() {
     check("R r:server_error S", "live, 1 at rehearse, again rehearse");
     check("R s:stalled s:stalled R", "live");
     check("R c:unreachable c:unreachable S", "live");
+    // A rehearsal that fails where a sample would have failed is a failed sample too, and not the reverse.
+    check("R s:stalled l:stalled", "live, 2 at sample, again sample");
+    check("R s:stalled l:stalled s:stalled", "rejected (stalled)");
+    check("R s:stalled s:stalled l:stalled", "rejected (stalled)");
+    check("R l:stalled s:stalled s:stalled", "rejected (stalled)");
+    check("R s:stalled s:stalled r:server_error", "live, 2 at sample, again rehearse");
     // Failures of different depths are not added up.
     check("R c:unreachable s:connection_lost r:tls_error", "live, 1 at rehearse, again rehearse");
     // Whoever answers badly has been reached.
@@ -279,4 +288,115 @@ fn a_record_of_another_version_is_read_as_far_as_it_goes() {
     assert_eq!(read.standing(), Standing::Live);
     assert_eq!(read.rising(), 0);
     assert_eq!(serde_json::from_str::<Record>("{}").unwrap(), Record::default());
+}
+
+/// What a real pull showed of a live mirror, then these probes.
+fn after_sign(seen: Seen, script: &str) -> (Record, bool) {
+    let (mut record, at) = after("R");
+    let again = record.heard(&Sign { at: at + minutes(1), seen }, &policy());
+    for word in script.split_whitespace() {
+        record.observe(&observation(word, at + minutes(2)), &policy());
+    }
+    (record, again)
+}
+
+fn left(stage: Stage) -> Seen {
+    let failure = Failure { kind: FailureKind::ConnectionRefused, stage, detail: String::new() };
+    Seen::Left { url: "https://a.example".parse().unwrap(), failure }
+}
+
+fn silent() -> Seen {
+    Seen::Silent { url: "https://a.example".parse().unwrap(), quiet_ms: 10_000 }
+}
+
+#[test]
+fn a_failure_of_a_real_pull_is_all_but_one_of_fall() {
+    for (seen, script, expected) in [
+        (left(Stage::Connect), "", "live, 2 at connect, again connect"),
+        (left(Stage::Connect), "c:connection_refused", "rejected (connection_refused)"),
+        (left(Stage::Connect), "C", "live"),
+        (left(Stage::Manifest), "", "live, 2 at rehearse, again rehearse"),
+        (silent(), "", "live, 2 at sample, again sample"),
+        (silent(), "s:stalled", "rejected (stalled)"),
+        (silent(), "S", "live"),
+    ] {
+        let (record, again) = after_sign(seen.clone(), script);
+        assert!(again, "{seen:?} is looked at");
+        assert_eq!(standing(&record), expected, "{seen:?}, then {script}");
+    }
+}
+
+#[test]
+fn a_good_real_pull_is_a_sample() {
+    let url = "https://a.example".parse().unwrap();
+    let served = Seen::Served { url, bytes: 30 << 20, bytes_per_second: Some(2e6) };
+    let (mut record, at) = after("R s:stalled");
+    let before = record.bytes_per_second().unwrap();
+    assert!(!record.heard(&Sign { at: at + minutes(1), seen: served }, &policy()));
+    assert_eq!(standing(&record), "live");
+    assert_eq!(record.last(Depth::Sample), Some(at + minutes(1)));
+    assert_eq!(record.last(Depth::Connect), Some(at + minutes(1)));
+    assert!(record.bytes_per_second().unwrap() < before);
+}
+
+#[test]
+fn what_nobody_has_and_what_nobody_said_counts_for_nothing() {
+    for seen in [Seen::Absent { detail: String::new() }, Seen::Doubtful { detail: String::new() }] {
+        let (record, again) = after_sign(seen, "");
+        assert!(!again);
+        assert_eq!(record, after("R").0);
+    }
+}
+
+/// Live, with samples that took this many milliseconds each, ten minutes apart, and a pull at this speed at the end.
+#[track_caller]
+fn doubted_after(readings: &[u64], pull: Option<f64>, expected: bool) {
+    let (mut record, mut at) = after("R");
+    for reading in readings {
+        at = at + minutes(10);
+        let mut sample = observation("S", at);
+        sample.reading = Some(Duration::from_millis(*reading));
+        record.observe(&sample, &policy());
+    }
+    if let Some(speed) = pull {
+        at = at + minutes(10);
+        let url = "https://a.example".parse().unwrap();
+        let seen = Seen::Served { url, bytes: 30 << 20, bytes_per_second: Some(speed) };
+        assert_eq!(record.heard(&Sign { at, seen }, &policy()), expected);
+    }
+    let again = record.wants_recheck(&policy());
+    assert_eq!(again, expected.then_some(Depth::Rehearse), "{readings:?}, {pull:?}");
+    // One rehearsal settles it, whatever it says of the speed.
+    record.observe(&observation("R", at + minutes(1)), &policy());
+    assert_eq!(record.wants_recheck(&policy()), None);
+}
+
+#[test]
+fn a_sample_or_a_pull_far_slower_than_usual_is_settled_by_a_rehearsal() {
+    doubted_after(&[60, 60, 60, 60], None, false);
+    doubted_after(&[60, 60, 60, 400], None, true);
+    // Nobody knows yet what is usual; and what is always slow is usual.
+    doubted_after(&[60, 400], None, false);
+    doubted_after(&[400, 400, 400, 400], None, false);
+    // A rehearsal of `after` serves at 4 MB/s.
+    doubted_after(&[], Some(3e6), false);
+    doubted_after(&[], Some(5e4), true);
+}
+
+#[test]
+fn a_rejected_mirror_is_looked_out_for_as_far_as_it_failed() {
+    for (script, depth, back) in [
+        ("R c:connect_timeout c:connect_timeout c:connect_timeout", Some(Depth::Connect), false),
+        ("R c:connect_timeout c:connect_timeout c:connect_timeout C", Some(Depth::Connect), true),
+        ("R c:connect_timeout c:connect_timeout c:connect_timeout C r:no_answer", Some(Depth::Sample), false),
+        // That it connects says nothing of a layer that stalls.
+        ("R s:stalled s:stalled s:stalled C", Some(Depth::Sample), false),
+        ("R s:stalled s:stalled s:stalled S", Some(Depth::Sample), true),
+        // Whoever refuses is not asked the more.
+        ("R r:server_error r:server_error r:server_error", None, false),
+        ("R", None, false),
+    ] {
+        let (record, _) = after(script);
+        assert_eq!((record.lookout(), record.is_back()), (depth, back), "after {script}");
+    }
 }

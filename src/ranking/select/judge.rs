@@ -57,7 +57,7 @@ pub(super) fn judge_each<'a>(
         .map(|(Candidate { mirror, record }, backend)| Judged {
             mirror,
             record,
-            figure: Figure::of(record, policy, assumed),
+            figure: Figure::of(record, policy, assumed).seen_from(policy, &mirror.url),
             place: places.get(&mirror.url).copied(),
             backend,
             reasons: own_reasons(now, policy, mirror, record),

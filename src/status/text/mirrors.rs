@@ -171,8 +171,9 @@ fn pull(seconds: f64) -> String {
     }
 }
 
+/// Bytes per second with two digits or three.
 #[expect(clippy::cast_precision_loss, reason = "two digits are shown")]
-fn speed(bytes: u64) -> String {
+pub fn speed(bytes: u64) -> String {
     match bytes {
         ..1000 => format!("{bytes} B/s"),
         1000..1_000_000 => format!("{:.0} kB/s", bytes as f64 / 1e3),

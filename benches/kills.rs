@@ -1,0 +1,52 @@
+//! What cuts a write short, in numbers: kill -9 at random instants, edits of another program in between, power
+//! losses on ext4 and xfs. A real dockerd, the real program; one violation ends the run.
+//!
+//! `cargo bench --bench kills -- KILLS EDITS LOSSES`, 1000, 1000 and 50 of each file system unless said otherwise.
+
+#![expect(clippy::print_stdout, reason = "a bench prints its figures")]
+
+#[path = "../tests/dockerd/mod.rs"]
+#[expect(dead_code, reason = "the harness is shared by several tests, and each uses a part")]
+mod dockerd;
+#[path = "../tests/faults/invariants.rs"]
+#[expect(dead_code, reason = "what must hold is shared with the suite, and each uses a part")]
+mod invariants;
+#[path = "../tests/faults/scene.rs"]
+#[expect(dead_code, reason = "the scene is shared with the suite, and each uses a part")]
+mod scene;
+#[path = "../tests/faults/storm.rs"]
+mod storm;
+#[path = "../tests/support/mod.rs"]
+#[expect(dead_code, reason = "the fakes are shared by several tests, and each uses a part")]
+mod support;
+
+use std::time::Instant;
+
+fn main() {
+    let said: Vec<usize> = std::env::args().filter_map(|argument| argument.parse().ok()).collect();
+    let count = |place: usize, default: usize| said.get(place).copied().unwrap_or(default);
+    let (kills, edits, losses) = (count(0, 1000), count(1, 1000), count(2, 50));
+    let start = Instant::now();
+    if kills > 0 {
+        let hits = storm::kills(kills);
+        println!("{kills} kills, {hits} in the middle of a write: 0 violations, {:.0?}", start.elapsed());
+    }
+    let start = Instant::now();
+    if edits > 0 {
+        let applied = storm::edits(u64::try_from(edits).unwrap_or(u64::MAX));
+        println!(
+            "{edits} edits of another program, {applied} lists put in place: 0 lost, {:.0?}",
+            start.elapsed()
+        );
+    }
+    for kind in ["ext4", "xfs"] {
+        let start = Instant::now();
+        if losses > 0 {
+            let hits = storm::power_losses(kind, losses);
+            println!(
+                "{losses} power losses on {kind}, {hits} before the acknowledgement: 0 violations, {:.0?}",
+                start.elapsed()
+            );
+        }
+    }
+}

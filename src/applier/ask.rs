@@ -1,0 +1,188 @@
+//! The prober's side: what it knows of the engine is what the applier published, and what it wants done it asks for.
+
+use std::cell::{Cell, RefCell};
+use std::os::unix::fs::MetadataExt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use tokio::sync::Mutex;
+use tokio::time::{Instant, sleep};
+
+use super::Places;
+use super::report::{self, FILE, Report};
+use super::request::{self, FORMAT, Request};
+use crate::engine::docker;
+use crate::engine::{Applied, Facts, Problem};
+use crate::mirror::MirrorUrl;
+use crate::publish::{Durability, publish};
+use crate::reason::{ProblemKind, WarningKind};
+use crate::timestamp::Timestamp;
+
+/// Between two looks for an answer: the answer itself takes some fifty milliseconds.
+const POLL: Duration = Duration::from_millis(10);
+
+/// A request that came while the applier was just ending started nobody, and is made again; after twice as long each
+/// time, because a long apply is no reason to ask ever again.
+const AGAIN: Duration = Duration::from_millis(500);
+const AGAIN_CAP: Duration = Duration::from_secs(8);
+
+/// A reload may take half a minute, a roll-back as long again.
+const APPLY: Duration = Duration::from_secs(90);
+
+/// dockerd's `/info` may take ten seconds.
+const LOOK: Duration = Duration::from_secs(20);
+
+/// An engine that has a problem is looked at again after this, doubling up to [`WAIT_CAP`]: each look starts a process.
+const WAIT: Duration = Duration::from_secs(2);
+const WAIT_CAP: Duration = Duration::from_secs(60);
+
+/// The applier's timer publishes every hour; one that is older than that is not there.
+const STALE: Duration = Duration::from_secs(2 * 3600);
+
+/// The applier, as the prober has it.
+#[derive(Debug)]
+pub struct Applier {
+    places: Places,
+    /// Requests are made one after the other.
+    turn: Mutex<()>,
+    last: Cell<u64>,
+    /// How often in a row a problem was looked at again.
+    waited: Cell<u32>,
+    adopted: RefCell<Vec<MirrorUrl>>,
+    clock: fn() -> Timestamp,
+}
+
+impl Applier {
+    /// Nothing is asked yet. `clock` numbers the requests, over restarts too.
+    pub fn new(places: Places, clock: fn() -> Timestamp) -> Self {
+        let adopted = Report::read(&places.reports).map(|report| report.adopted).unwrap_or_default();
+        Self {
+            places,
+            turn: Mutex::new(()),
+            last: Cell::new(0),
+            waited: Cell::new(0),
+            adopted: RefCell::new(adopted),
+            clock,
+        }
+    }
+
+    /// The file that is replaced when the engine was looked at.
+    pub fn report_file(&self) -> PathBuf {
+        self.places.reports.join(FILE)
+    }
+
+    /// Where root keeps what the service must not change: the pause.
+    pub fn root_state(&self) -> PathBuf {
+        self.places.state.clone()
+    }
+
+    /// What stood in the engine's file, by what was last published.
+    pub fn adopted(&self) -> Vec<MirrorUrl> {
+        self.adopted.borrow().clone()
+    }
+
+    /// What the engine is. Asks for a look only when something speaks for one.
+    ///
+    /// # Errors
+    /// What stands in the way of knowing.
+    pub async fn facts(&self) -> Result<Facts, Problem> {
+        let report = match Report::read(&self.places.reports) {
+            Ok(report) if !self.is_out_of_date(&report) => report,
+            Ok(_) | Err(_) => self.ask(None, String::new(), LOOK).await?,
+        };
+        self.adopted.borrow_mut().clone_from(&report.adopted);
+        match (report.facts, report.problem) {
+            (Some(facts), _) => Ok(facts),
+            (None, Some(problem)) => Err(problem),
+            (None, None) => Err(self.away("it published nothing")),
+        }
+    }
+
+    /// Asks for a list by its names, chosen by the mirrors.toml that has this digest.
+    ///
+    /// # Errors
+    /// Why the engine does not have it, or that nobody answered.
+    pub async fn apply(&self, names: Vec<String>, digest: String) -> Result<Applied, Problem> {
+        let report = self.ask(Some(names), digest, APPLY).await?;
+        report.outcome.unwrap_or_else(|| Err(self.away("it answered without a word")))
+    }
+
+    fn is_out_of_date(&self, report: &Report) -> bool {
+        let age = (self.clock)().since(Timestamp::from_millis(report.at));
+        if docker::running() != report.running || age > STALE {
+            self.waited.set(0);
+            return true;
+        }
+        if let Some(facts) = &report.facts {
+            // A directory that we may not look into says nothing; the applier's unit watches the file too.
+            if report::changed(&facts.file).is_some_and(|changed| Some(changed) != report.file_changed) {
+                self.waited.set(0);
+                return true;
+            }
+        }
+        if !unsettled(report) {
+            self.waited.set(0);
+            return false;
+        }
+        let pause = WAIT.saturating_mul(1 << self.waited.get().min(10)).min(WAIT_CAP);
+        let due = age >= pause;
+        self.waited.set(self.waited.get() + u32::from(due));
+        due
+    }
+
+    async fn ask(
+        &self,
+        list: Option<Vec<String>>,
+        config: String,
+        patience: Duration,
+    ) -> Result<Report, Problem> {
+        let _turn = self.turn.lock().await;
+        let number = (self.clock)().as_millis().max(self.last.get() + 1);
+        self.last.set(number);
+        let json = serde_json::to_vec(&Request { format: FORMAT, number, config, list })
+            .expect("numbers and texts are always JSON");
+        let start = Instant::now();
+        let (mut ask_at, mut again) = (start, AGAIN);
+        let mut seen = None;
+        while start.elapsed() < patience {
+            if Instant::now() >= ask_at {
+                ask_at = Instant::now() + again;
+                again = (again * 2).min(AGAIN_CAP);
+                publish(&self.places.requests, request::FILE, &json, Durability::Cached).map_err(
+                    |error| {
+                        let path = self.places.requests.join(request::FILE);
+                        Problem::new(ProblemKind::Applier, format!("{}: {error}", path.display()))
+                    },
+                )?;
+            }
+            let metadata = std::fs::metadata(self.report_file()).ok();
+            let now = metadata.map(|metadata| (metadata.ino(), metadata.mtime(), metadata.mtime_nsec()));
+            if now.is_some() && now != seen {
+                seen = now;
+                if let Ok(report) = Report::read(&self.places.reports)
+                    && report.answered == Some(number)
+                {
+                    return Ok(report);
+                }
+            }
+            sleep(POLL).await;
+        }
+        Err(self.away(&format!("no answer within {patience:?}")))
+    }
+
+    fn away(&self, what: &str) -> Problem {
+        let path = self.report_file();
+        Problem::new(ProblemKind::Applier, format!("{}: mirrorwatch-apply: {what}", path.display()))
+    }
+}
+
+/// Whether the engine may be another one soon without anything that can be seen from here.
+fn unsettled(report: &Report) -> bool {
+    let Some(facts) = &report.facts else {
+        // One that does not run comes with a process, which is seen.
+        return !report.running.is_empty()
+            || report.problem.as_ref().is_none_or(|it| it.kind != ProblemKind::NotRunning);
+    };
+    let pending = facts.warnings.iter().any(|warning| warning.kind == WarningKind::PendingEdits);
+    facts.refusal.is_some() || pending
+}

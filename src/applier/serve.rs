@@ -1,0 +1,231 @@
+//! One run of the applier: looks at the engine, does what was asked, publishes both, and ends.
+
+use std::fs::File;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use tracing::{info, warn};
+
+use super::decide::{Decision, Known, Refusal, Rules, decide};
+use super::memory::Memory;
+use super::report::{self, Report};
+use super::{Places, request};
+use crate::assembly::{self, DOCKER};
+use crate::config;
+use crate::engine::docker::{self, Docker};
+use crate::engine::{Applied, Facts, Problem};
+use crate::mirror::MirrorUrl;
+use crate::pause::Pause;
+use crate::reason::ProblemKind;
+
+/// Requests that come while one is done are done in the same run; the rest starts another one.
+const MOST_REQUESTS: usize = 5;
+
+/// Does what there is to do.
+///
+/// # Errors
+/// English: nothing could be published. What the engine or the request is about goes into the report.
+pub async fn serve(places: &Places) -> Result<(), String> {
+    for directory in [&places.state, &places.reports] {
+        std::fs::create_dir_all(directory).map_err(|error| format!("{}: {error}", directory.display()))?;
+    }
+    let lock = File::open(&places.state).map_err(|error| format!("{}: {error}", places.state.display()))?;
+    // By hand beside the unit: the second waits for the first, which ends soon.
+    lock.lock().map_err(|error| format!("{}: lock: {error}", places.state.display()))?;
+    let now = assembly::now();
+    let memory = Memory::load(&places.state).unwrap_or_else(|error| {
+        warn!("{error}: put aside; nothing is changed for an hour");
+        Memory::begin_anew(&places.state, now)
+    });
+    let mut run = Run { places, memory, said: None };
+    let mut bytes = request::read(&places.requests);
+    for _ in 0..MOST_REQUESTS {
+        run.once(&bytes).await?;
+        // Whatever was asked meanwhile started nobody, since we were there.
+        let again = request::read(&places.requests);
+        if again == bytes {
+            break;
+        }
+        bytes = again;
+    }
+    Ok(())
+}
+
+struct Run<'a> {
+    places: &'a Places,
+    memory: Memory,
+    /// What was said last, so that it is said once.
+    said: Option<String>,
+}
+
+impl Run<'_> {
+    async fn once(&mut self, bytes: &Result<Option<Vec<u8>>, String>) -> Result<(), String> {
+        let rules = self.rules();
+        let docker = rules.as_ref().and_then(|rules| self.engine(rules));
+        let Some((rules, docker)) = rules.zip(docker) else {
+            let detail = format!("{}: there is no Docker that it speaks of", self.places.config.display());
+            return self.publish(Err(Problem::new(ProblemKind::NotRunning, detail)), None, None);
+        };
+        match docker.recover().await {
+            Ok(_) => {}
+            Err(problem) if problem.kind == ProblemKind::Locked => {}
+            Err(problem) => warn!("{problem}"),
+        }
+        let mut facts = docker.facts().await;
+        if let Ok(facts) = &facts {
+            self.adopt(&rules, facts);
+        }
+        let (answered, outcome) = match self.decision(bytes, &rules) {
+            Decision::Look(number) => (number, None),
+            Decision::Refuse(number, refusal) => {
+                self.say(format!("the request is not followed: {refusal}"));
+                (number, Some(Err(refused(&refusal))))
+            }
+            Decision::Apply(number, list) => {
+                let outcome = self.apply(&docker, &list).await;
+                facts = docker.facts().await;
+                (Some(number), Some(outcome))
+            }
+        };
+        self.publish(facts, answered, outcome)
+    }
+
+    /// What mirrors.toml allows; an invalid one leaves the last valid one in force.
+    fn rules(&mut self) -> Option<Rules> {
+        match config::load(&self.places.config) {
+            Ok(config) => self.memory.rules = Some(Rules::new(&config)),
+            Err(invalid) => self.say(format!("{invalid}; the last valid configuration stays in force")),
+        }
+        self.memory.rules.clone()
+    }
+
+    fn engine(&self, rules: &Rules) -> Option<Docker> {
+        let docker = Docker::new(rules.engine.clone(), &self.places.state);
+        rules.enabled.unwrap_or_else(|| docker.installed()).then_some(docker)
+    }
+
+    /// What stands in the engine's file that neither mirrors.toml nor we know is the user's own.
+    fn adopt(&mut self, rules: &Rules, facts: &Facts) {
+        let listed = facts.listed.as_ref().unwrap_or(&facts.mirrors);
+        let given = assembly::given(facts);
+        let known = |url: &MirrorUrl| {
+            rules.mirrors.iter().any(|mirror| mirror.url == *url)
+                || [&rules.engine.keep, &given, &self.memory.adopted].iter().any(|list| list.contains(url))
+        };
+        let strangers = assembly::strangers(listed, known);
+        if !strangers.is_empty() {
+            info!(mirrors = ?strangers.iter().map(MirrorUrl::as_str).collect::<Vec<_>>(), "adopted from the engine's list");
+            self.memory.adopted.extend(strangers);
+        }
+    }
+
+    fn decision(&mut self, bytes: &Result<Option<Vec<u8>>, String>, rules: &Rules) -> Decision {
+        let bytes = match bytes {
+            Ok(Some(bytes)) => bytes,
+            Ok(None) => return Decision::Look(None),
+            Err(why) => {
+                self.say(why.clone());
+                return Decision::Look(None);
+            }
+        };
+        let now = assembly::now();
+        let paused = Pause::read(&self.places.state).map_or_else(
+            |error| {
+                // Whoever wrote it wanted something to stop.
+                self.say(error.to_string());
+                true
+            },
+            |pause| pause.of_service(now).or_else(|| pause.of_engine(DOCKER, now)).is_some(),
+        );
+        let known = Known { rules, adopted: &self.memory.adopted, answered: self.memory.answered, paused };
+        decide(bytes, &known)
+    }
+
+    async fn apply(&mut self, docker: &Docker, list: &[MirrorUrl]) -> Result<Applied, Problem> {
+        let plan = docker.plan(list).await?;
+        if plan.change {
+            if !self.memory.take_reload(assembly::now()) {
+                let detail = format!(
+                    "{}: not written: the list was changed as often as it may be in an hour",
+                    plan.file.display()
+                );
+                return Err(Problem::new(ProblemKind::ReloadsSpent, detail));
+            }
+            // Before it is done: one that dies on the way has had its turn.
+            self.save().map_err(|cause| Problem::new(ProblemKind::Unwritable, cause))?;
+        }
+        let applied = docker.apply(list).await?;
+        if applied.changed {
+            info!(list = ?applied.mirrors, verified = applied.verified, "applied");
+        }
+        Ok(applied)
+    }
+
+    fn publish(
+        &mut self,
+        facts: Result<Facts, Problem>,
+        answered: Option<u64>,
+        outcome: Option<Result<Applied, Problem>>,
+    ) -> Result<(), String> {
+        if let Some(Err(problem)) = &outcome {
+            self.say(problem.to_string());
+        }
+        self.memory.answered = answered.or(self.memory.answered);
+        if let Err(error) = self.save() {
+            self.say(error);
+        }
+        let (facts, problem) = match facts {
+            Ok(facts) => (Some(facts), None),
+            Err(problem) => (None, Some(problem)),
+        };
+        let file = facts.as_ref().map(|facts| facts.file.clone());
+        let file = file.or_else(|| Some(self.memory.rules.as_ref()?.engine.config_file.clone()));
+        let now = assembly::now();
+        let report = Report {
+            format: request::FORMAT,
+            at: now.as_millis(),
+            facts,
+            problem,
+            running: docker::running(),
+            file_changed: file.and_then(|file| report::changed(&file)),
+            adopted: self.memory.adopted.clone(),
+            reloads_left: self.memory.reloads_left(now),
+            answered,
+            outcome,
+        };
+        let prober = std::fs::metadata(&self.places.requests).ok().map(|directory| directory.gid());
+        report.write(&self.places.reports, prober).map_err(|error| error.to_string())
+    }
+
+    fn save(&self) -> Result<(), String> {
+        save(&self.memory, &self.places.state)
+    }
+
+    fn say(&mut self, what: String) {
+        if self.said.as_ref() != Some(&what) {
+            warn!("{what}");
+            self.said = Some(what);
+        }
+    }
+}
+
+/// The memory is written only when it changed: an hourly look wears no disk.
+fn save(memory: &Memory, directory: &Path) -> Result<(), String> {
+    if Memory::load(directory).is_ok_and(|saved| saved == *memory) {
+        return Ok(());
+    }
+    memory.save(directory).map_err(|error| error.to_string())
+}
+
+fn refused(refusal: &Refusal) -> Problem {
+    let kind = match refusal {
+        // It is read again, and asked again.
+        Refusal::OtherConfig => ProblemKind::Raced,
+        Refusal::NotUnderstood(_)
+        | Refusal::Unknown(_)
+        | Refusal::TooMany(_)
+        | Refusal::Twice(_)
+        | Refusal::Paused => ProblemKind::Applier,
+    };
+    Problem::new(kind, format!("mirrorwatch-apply: the request is not followed: {refusal}"))
+}

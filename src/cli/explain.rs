@@ -1,0 +1,126 @@
+//! `mirrorwatch explain`: everything that is known of one mirror, and what it lacks.
+
+use std::time::Duration;
+
+use super::exit::{Error, Exit};
+use super::history::{Outcome, Seen, observations, switches};
+use super::out::Out;
+use super::recorded::Recorded;
+use super::{Global, note};
+use crate::assembly;
+use crate::daemon::terms::{TERMS_FACT, Terms};
+use crate::mirror::Mirror;
+use crate::ranking::record::{Record, Standing};
+use crate::ranking::score::Lead;
+use crate::status::spark::last_day;
+use crate::status::{self, ServiceState, Switch};
+use crate::store::Key;
+use crate::timestamp::Timestamp;
+
+pub mod text;
+
+/// Observations are kept for so long.
+const KEPT: Duration = Duration::from_secs(30 * 24 * 3600);
+
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
+/// So many failures, and so many switches, are shown; the history has them all.
+const LAST: usize = 5;
+
+/// Everything that is known of one mirror.
+#[derive(Clone, Debug)]
+pub struct Account {
+    /// Who.
+    pub mirror: Mirror,
+    /// How the service judged it last; `None`: it has not.
+    pub judged: Option<status::Mirror>,
+    /// How many mirrors stand in the list.
+    pub listed: usize,
+    /// What is remembered of it.
+    pub record: Record,
+    /// What mirrors are judged by.
+    pub terms: Terms,
+    /// Whom it would have to overtake next, and how far it has come with that.
+    pub before: Option<(String, Lead)>,
+    /// How many probes of the last 24 hours were served, and how many failed.
+    pub day: (usize, usize),
+    /// Bytes per second of each hour of the last day, oldest first.
+    pub spark: Vec<Option<u64>>,
+    /// Its first observation that is still kept.
+    pub known_since: Option<Timestamp>,
+    /// Its last failures, the latest first.
+    pub failures: Vec<Seen>,
+    /// The last switches that it took part in, the latest first.
+    pub switches: Vec<Switch>,
+    /// What people call the mirrors of those, by URL.
+    pub names: Vec<(String, String)>,
+}
+
+/// Prints it.
+///
+/// # Errors
+/// There is no such mirror, or what was recorded cannot be read.
+pub fn explain(global: &Global, name: &str, now: Timestamp, out: &mut Out) -> Result<Exit, Error> {
+    let recorded = Recorded::read(global, now)?;
+    let mirror = recorded.find(global, name)?.clone();
+    let account = account(&recorded, mirror, now);
+    if let Some(setback) = recorded.store.as_ref().and_then(crate::store::Store::setback) {
+        note(global, &setback.render(global.lang));
+    }
+    out.print(&text::render(&account, global.lang, out.color(), now))?;
+    Ok(Exit::Ok)
+}
+
+fn account(recorded: &Recorded, mirror: Mirror, now: Timestamp) -> Account {
+    let key = Key { upstream: mirror.upstream.clone(), url: mirror.url.clone() };
+    let store = recorded.store.as_ref();
+    let records = store.map(assembly::records).unwrap_or_default();
+    let terms: Terms = store.and_then(|store| store.fact(TERMS_FACT)).unwrap_or_default();
+    let record = records.get(&mirror.url).cloned().unwrap_or_default();
+    let listed: Vec<&status::Mirror> = recorded.status.iter().flat_map(status::Status::selected).collect();
+    let judged = recorded.status.iter().flat_map(|status| &status.mirrors).find(|one| one.url == mirror.url);
+    let against = |other: &status::Mirror| {
+        let lead = Lead::of((&record, &mirror.url), (records.get(&other.url)?, &other.url), &terms.policy());
+        Some((other.name.clone(), lead))
+    };
+    let before = match judged {
+        Some(judged) if record.standing() == Standing::Live => match judged.selected {
+            Some(place) => place.checked_sub(2).and_then(|before| against(listed.get(before)?)),
+            // The slowest member makes room; where a place is free, nobody has to.
+            None if judged.verdict == status::Verdict::Live && listed.len() >= terms.max => {
+                let all = listed.iter().filter_map(|member| against(member));
+                all.max_by(|(_, one), (_, other)| one.bar.total_cmp(&other.bar))
+            }
+            None => None,
+        },
+        Some(_) | None => None,
+    };
+    let name_of = |_: &_| Some(mirror.name.clone());
+    let seen = store.map(|store| observations(store, Some(&key), now - KEPT, name_of)).unwrap_or_default();
+    let today = || seen.iter().filter(|seen| now.since(seen.at) < DAY);
+    let served = today().filter(|seen| seen.outcome == Outcome::Served).count();
+    let failed = |seen: &&Seen| seen.outcome != Outcome::Served;
+    let of_mirror = Some((mirror.url.as_str(), &*mirror.name));
+    let switched = store.map(|store| switches(store, of_mirror, Timestamp::default())).unwrap_or_default();
+    let day = store.map(|store| store.observations(Some(&key), now - DAY)).unwrap_or_default();
+    // Nobody will ask it then.
+    let runs = recorded.status.as_ref().is_some_and(|status| status.service.state != ServiceState::Stopped);
+    let judged = judged.cloned().map(|mut judged| {
+        judged.next_probe = judged.next_probe.filter(|_| runs);
+        judged
+    });
+    Account {
+        judged,
+        listed: listed.len(),
+        before,
+        day: (served, today().count() - served),
+        spark: last_day(day.iter().map(|(_, observation)| observation), now),
+        known_since: seen.first().map(|seen| seen.at),
+        failures: seen.iter().rev().filter(failed).take(LAST).cloned().collect(),
+        switches: switched.into_iter().rev().take(LAST).collect(),
+        names: recorded.mirrors.iter().map(|one| (one.url.to_string(), one.name.clone())).collect(),
+        mirror,
+        record,
+        terms,
+    }
+}

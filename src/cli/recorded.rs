@@ -1,0 +1,95 @@
+//! What was recorded, for commands that only look: the last status and the database, whatever runs.
+
+use std::collections::BTreeMap;
+
+use super::exit::{Error, Exit};
+use super::{Global, judge, note, status};
+use crate::mirror::{Mirror, MirrorUrl};
+use crate::status::safe::line as safe;
+use crate::status::text::age;
+use crate::status::{ServiceState, Status};
+use crate::store::{SetbackKind, Store};
+use crate::text::history as say;
+use crate::timestamp::Timestamp;
+
+/// What was recorded.
+pub(super) struct Recorded {
+    /// What the service published last; `None` when none ever ran here.
+    pub(super) status: Option<Status>,
+    /// The database; `None` when there is none yet.
+    pub(super) store: Option<Store>,
+    /// The candidates: of the last status, and of mirrors.toml where it is valid and has more.
+    pub(super) mirrors: Vec<Mirror>,
+}
+
+impl Recorded {
+    /// Reads everything, and says on standard error how old it is and whether mirrors.toml is invalid.
+    ///
+    /// # Errors
+    /// Something is there and cannot be read.
+    pub(super) fn read(global: &Global, now: Timestamp) -> Result<Self, Error> {
+        let lang = global.lang;
+        let config = crate::config::load(&global.config);
+        if let status::Standing::Invalid(why) = status::standing(global) {
+            note(global, &say::going_by_record(lang, &safe(&why)));
+        }
+        let status = match status::read(global, now) {
+            Ok(status) => Some(status),
+            Err(error) if error.exit == Exit::NotPermitted => return Err(error),
+            // Nothing was published, or nothing that this version reads: the database may still know.
+            Err(_) => None,
+        };
+        match &status {
+            None => note(global, &say::never_ran(lang)),
+            Some(status) if status.service.state == ServiceState::Stopped => {
+                note(global, &say::not_running(lang, &age(lang, now.since(status.generated_at))));
+            }
+            Some(_) => {}
+        }
+        let store = match Store::open_read_only(&global.state_dir) {
+            Ok(store) => Some(store),
+            Err(setback) => match setback.kind {
+                SetbackKind::Missing => None,
+                SetbackKind::NotPermitted => {
+                    return Err(Error::new(Exit::NotPermitted, setback.render(lang)));
+                }
+                SetbackKind::Damaged
+                | SetbackKind::Foreign
+                | SetbackKind::Newer
+                | SetbackKind::ReadOnly
+                | SetbackKind::Full
+                | SetbackKind::Busy
+                | SetbackKind::Replaced
+                | SetbackKind::Unusable => return Err(Error::failed(setback.render(lang))),
+            },
+        };
+        let mut mirrors: BTreeMap<MirrorUrl, Mirror> = BTreeMap::new();
+        let known = status.iter().flat_map(|status| &status.mirrors).map(|mirror| Mirror {
+            name: mirror.name.clone(),
+            url: mirror.url.clone(),
+            upstream: mirror.upstream.clone(),
+            group: None,
+            enabled: true,
+            note: None,
+        });
+        for mirror in config.into_iter().flat_map(|config| config.mirrors).chain(known) {
+            mirrors.insert(mirror.url.clone(), mirror);
+        }
+        Ok(Self { status, store, mirrors: mirrors.into_values().collect() })
+    }
+
+    /// The mirror that was named, or whose URL was given.
+    ///
+    /// # Errors
+    /// Nobody knows it; with the name that was probably meant.
+    pub(super) fn find(&self, global: &Global, said: &str) -> Result<&Mirror, Error> {
+        let url = said.parse::<MirrorUrl>();
+        let found = self.mirrors.iter().find(|mirror| mirror.name == said || url.as_ref() == Ok(&mirror.url));
+        found.ok_or_else(|| judge::no_such_mirror(global, Exit::Failed, said, &self.mirrors))
+    }
+
+    /// What people call the mirror at this URL.
+    pub(super) fn name_of(&self, url: &MirrorUrl) -> Option<&str> {
+        self.mirrors.iter().find(|mirror| mirror.url == *url).map(|mirror| &*mirror.name)
+    }
+}

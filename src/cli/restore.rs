@@ -1,0 +1,167 @@
+//! `restore`: the engine's file as it was, by hand.
+
+use super::apply::{Uninterrupted, engine, recover, refused, warn_of};
+use super::exit::{Error, Exit};
+use super::out::Out;
+use super::{Global, note};
+use crate::applier::{self, root_state};
+use crate::assembly::{self, DOCKER, ENGINE_FACT, SELECTION_FACT};
+use crate::config;
+use crate::engine::Generation;
+use crate::engine::docker::{self, Docker};
+use crate::mirror::MirrorUrl;
+use crate::pause::{Pause, Until};
+use crate::reason::{ChangeKind, WarningKind};
+use crate::status::table::{Cell, Column, Table};
+use crate::store::{Store, Switch};
+use crate::text::{Lang, round as say};
+use crate::timestamp::Timestamp;
+
+/// Shows what can be restored.
+///
+/// # Errors
+/// What is kept cannot be read.
+pub async fn list(global: &Global, out: &mut Out) -> Result<Exit, Error> {
+    let docker = found(global)?;
+    let kept = docker.generations().await.map_err(|problem| refused(global, &problem))?;
+    if kept.is_empty() {
+        note(global, &say::nothing_kept(global.lang));
+        return Ok(Exit::Ok);
+    }
+    out.print(&table(global.lang, &kept).render(out.size().0, out.color()))?;
+    note(global, &say::how_to_restore(global.lang));
+    Ok(Exit::Ok)
+}
+
+fn table(lang: Lang, kept: &[Generation]) -> Table {
+    let column = |heading: String, right, leaves| Column { heading, right, leaves, most: None };
+    let columns = vec![
+        column(say::heading_number(lang), true, None),
+        column(say::heading_kept_at(lang), false, Some(2)),
+        column(say::heading_size(lang), true, Some(1)),
+        column(say::heading_list(lang), false, None),
+    ];
+    let row = |kept: &Generation| {
+        let list = match (&kept.mirrors, kept.size) {
+            (_, None) => say::no_file(lang),
+            (None, Some(_)) => say::no_key(lang),
+            (Some(list), Some(_)) if list.is_empty() => "[]".to_owned(),
+            (Some(list), Some(_)) => list.join("  "),
+        };
+        let cells = [
+            kept.number.to_string(),
+            kept.kept_at.map(|at| Timestamp::from(at).to_string()).unwrap_or_default(),
+            kept.size.map(|size| size.to_string()).unwrap_or_default(),
+            list,
+        ];
+        let safe = |text: String| text.chars().filter(|c| !c.is_control()).collect();
+        cells.map(|text| Cell { text: safe(text), ..Cell::default() }).to_vec()
+    };
+    Table { columns, rows: kept.iter().map(row).collect() }
+}
+
+/// The engine, even without mirrors.toml: then by what was recorded.
+fn found(global: &Global) -> Result<Docker, Error> {
+    match config::load(&global.config) {
+        Ok(config) => engine(global, &config, false),
+        Err(invalid) => {
+            note(global, &say::by_the_record(global.lang, &invalid.to_string()));
+            // Root takes no word for where to write, and how to reload, from what the service can write.
+            let recorded: Option<docker::Settings> = match applier::memory(&global.state_dir) {
+                Some(memory) => memory.rules.map(|rules| rules.engine),
+                None => Store::open(&global.state_dir, assembly::now()).0.fact(ENGINE_FACT),
+            };
+            let settings =
+                recorded.unwrap_or_else(|| assembly::docker_settings(&config::Engines::default().docker));
+            Ok(Docker::new(settings, &root_state(&global.state_dir)))
+        }
+    }
+}
+
+/// Shows the diff of what [`restore`] would write.
+///
+/// # Errors
+/// Why nothing could be put back.
+pub async fn preview(global: &Global, to: u64, out: &mut Out) -> Result<Exit, Error> {
+    let docker = found(global)?;
+    is_kept(global, &docker, to).await?;
+    let plan = docker.plan_restore(to).await.map_err(|problem| refused(global, &problem))?;
+    if plan.writes() {
+        out.print(&plan.diff())?;
+    } else {
+        note(global, &say::would_change_nothing(global.lang));
+    }
+    Ok(Exit::Ok)
+}
+
+async fn is_kept(global: &Global, docker: &Docker, to: u64) -> Result<(), Error> {
+    let kept = docker.generations().await.map_err(|problem| refused(global, &problem))?;
+    if to > 0 && !kept.iter().any(|kept| kept.number == to) {
+        return Err(Error::failed(say::not_kept(global.lang, to)).with_hint(say::see_kept(global.lang)));
+    }
+    Ok(())
+}
+
+/// Puts back what was there, and leaves the engine in peace from then on, unless `pause` is false.
+///
+/// # Errors
+/// Why it could not be put back; file and engine are as they were.
+pub async fn restore(global: &Global, to: u64, pause: bool, out: &mut Out) -> Result<Exit, Error> {
+    let (store, _) = Store::open(&global.state_dir, assembly::now());
+    let docker = found(global)?;
+    recover(global, &docker).await?;
+    is_kept(global, &docker, to).await?;
+    let now = assembly::now();
+    let _uninterrupted = Uninterrupted::begin(global)?;
+    // First the pause, so that a running service does not undo what follows.
+    let before = Pause::read(&root_state(&global.state_dir)).unwrap_or_default();
+    if pause {
+        let mut paused = before.clone();
+        paused.engines.insert(DOCKER.to_owned(), Until { until: None });
+        paused.write(&root_state(&global.state_dir)).map_err(|error| {
+            let exit = if error.not_permitted() { Exit::NotPermitted } else { Exit::Failed };
+            Error::new(exit, error.to_string())
+        })?;
+    }
+    let facts = docker.facts().await.ok();
+    let warnings = facts.iter().flat_map(|facts| &facts.warnings);
+    // Whoever restores is the administrator, and is told what the reload activates besides.
+    for warning in warnings.filter(|warning| warning.kind == WarningKind::PendingEdits) {
+        warn_of(global, warning);
+    }
+    let from = facts.map(|facts| facts.mirrors).unwrap_or_default();
+    let applied = match docker.restore(to).await {
+        Ok(applied) => applied,
+        Err(problem) => {
+            // Nothing was restored, so nothing is to be left in peace.
+            let _ = before.write(&root_state(&global.state_dir));
+            return Err(refused(global, &problem));
+        }
+    };
+    if applied.changed {
+        store.add_switch(&Switch {
+            at: now,
+            engine: DOCKER.to_owned(),
+            from,
+            to: applied.mirrors.clone(),
+            why: "restored by hand".to_owned(),
+            kind: ChangeKind::Restored,
+            subject: None,
+            reason: None,
+        });
+    }
+    store.set_fact(SELECTION_FACT, &Option::<Vec<MirrorUrl>>::None);
+    let lang = global.lang;
+    let shown = if applied.mirrors.is_empty() { say::no_mirror(lang) } else { applied.mirrors.join("  ") };
+    let line = match (applied.changed, to) {
+        (false, 0) => say::was_as_before(lang),
+        (false, _) => say::unchanged(lang, &shown),
+        (true, 0) => say::restored(lang),
+        (true, number) => say::restored_to(lang, number, &shown),
+    };
+    out.print(&format!("{line}\n"))?;
+    if pause {
+        out.print(&format!("{}\n", say::left_alone(lang)))?;
+    }
+    Ok(Exit::Ok)
+}

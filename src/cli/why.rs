@@ -1,0 +1,169 @@
+//! `mirrorwatch why`: what the last real pulls went through.
+
+use std::time::Duration;
+
+use anstyle::{AnsiColor, Style};
+use serde::Serialize;
+
+use super::exit::{Error, Exit};
+use super::out::Out;
+use super::{Global, note};
+use crate::mirror::MirrorUrl;
+use crate::observation::Failure;
+use crate::pull::{Seen, Sign};
+use crate::status::json::{Layout, to_string};
+use crate::status::safe::line as safe;
+use crate::status::table::{Cell, Column, Table};
+use crate::status::text::{age, moment};
+use crate::status::{NoticeKind, SCHEMA, ServiceState, Status};
+use crate::store::Store;
+use crate::text::{reason as phrase, why as say};
+use crate::timestamp::Timestamp;
+
+/// One sign as JSON has it.
+#[derive(Serialize)]
+struct Shown<'a> {
+    at: Timestamp,
+    /// `left`, `silent`, `served`, `doubtful`, `absent`.
+    seen: &'static str,
+    url: Option<&'a MirrorUrl>,
+    name: Option<&'a str>,
+    failure: Option<&'a Failure>,
+    quiet_ms: Option<u64>,
+    bytes: Option<u64>,
+    bytes_per_second: Option<f64>,
+    detail: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+struct Answer<'a> {
+    schema: u32,
+    since: Timestamp,
+    signs: Vec<Shown<'a>>,
+}
+
+/// Shows what was heard of real pulls, the oldest first.
+///
+/// # Errors
+///
+/// Standard output takes no more.
+pub fn why(
+    global: &Global,
+    since: Duration,
+    json: bool,
+    now: Timestamp,
+    out: &mut Out,
+) -> Result<Exit, Error> {
+    let since = now - since;
+    // A service that never ran has no database, which is one way of having heard nothing.
+    let signs = Store::open_read_only(&global.state_dir).map(|store| store.signs_since(since));
+    let signs = signs.unwrap_or_default();
+    let status = Status::read(&global.runtime_dir, &global.state_dir).ok();
+    if json {
+        let signs = signs.iter().map(|sign| shown(sign, status.as_ref())).collect();
+        out.print(&to_string(&Answer { schema: SCHEMA, since, signs }, Layout::Indented))?;
+    } else if !signs.is_empty() {
+        out.print(&table(&signs, status.as_ref(), global, now).render(out.size().0, out.color()))?;
+    }
+    for line in remarks(global, status.as_ref(), now) {
+        note(global, &line);
+    }
+    // Where nobody ever listened, that is the reason, and to look further back is no use.
+    if signs.is_empty() && status.is_some() {
+        note(global, &say::nothing(global.lang, &age(global.lang, now.since(since))));
+    }
+    Ok(if signs.is_empty() { Exit::Failed } else { Exit::Ok })
+}
+
+/// What the reader should know of how complete this is.
+fn remarks(global: &Global, status: Option<&Status>, now: Timestamp) -> Vec<String> {
+    let lang = global.lang;
+    let Some(status) = status else { return vec![say::never_ran(lang)] };
+    let deaf = status.service.notices.iter().filter(|notice| notice.kind == NoticeKind::Deaf);
+    let mut remarks: Vec<String> = deaf.map(|notice| say::deaf(lang, &safe(&notice.detail))).collect();
+    if status.service.state == ServiceState::Stopped {
+        remarks.push(say::stopped(lang, &age(lang, now.since(status.generated_at))));
+    }
+    remarks
+}
+
+fn shown<'a>(sign: &'a Sign, status: Option<&'a Status>) -> Shown<'a> {
+    let seen = match &sign.seen {
+        Seen::Left { .. } => "left",
+        Seen::Silent { .. } => "silent",
+        Seen::Served { .. } => "served",
+        Seen::Doubtful { .. } => "doubtful",
+        Seen::Absent { .. } => "absent",
+    };
+    let url = sign.seen.url();
+    let mut shown = Shown {
+        at: sign.at,
+        seen,
+        url,
+        name: url.zip(status).map(|(url, status)| status.name_of(url.as_str())),
+        failure: None,
+        quiet_ms: None,
+        bytes: None,
+        bytes_per_second: None,
+        detail: None,
+    };
+    match &sign.seen {
+        Seen::Left { failure, .. } => shown.failure = Some(failure),
+        Seen::Silent { quiet_ms, .. } => shown.quiet_ms = Some(*quiet_ms),
+        Seen::Served { bytes, bytes_per_second, .. } => {
+            (shown.bytes, shown.bytes_per_second) = (Some(*bytes), *bytes_per_second);
+        }
+        Seen::Doubtful { detail } | Seen::Absent { detail } => shown.detail = Some(detail),
+    }
+    shown
+}
+
+fn table(signs: &[Sign], status: Option<&Status>, global: &Global, now: Timestamp) -> Table {
+    let lang = global.lang;
+    let column = |heading, right, most| Column { heading, right, leaves: None, most };
+    Table {
+        columns: vec![
+            column(say::head_when(lang), false, None),
+            column(say::head_mirror(lang), false, Some(24)),
+            column(say::head_bytes(lang), true, None),
+            column(say::head_speed(lang), true, None),
+            column(say::head_what(lang), false, None),
+        ],
+        rows: signs.iter().map(|sign| row(sign, status, global, now)).collect(),
+    }
+}
+
+fn row(sign: &Sign, status: Option<&Status>, global: &Global, now: Timestamp) -> Vec<Cell> {
+    let lang = global.lang;
+    let plain = |text: String| Cell { text, style: Style::new() };
+    let name = sign.seen.url().map_or_else(
+        || "-".to_owned(),
+        |url| safe(status.map_or(url.as_str(), |status| status.name_of(url.as_str()))),
+    );
+    let (what, color) = match &sign.seen {
+        Seen::Left { failure, .. } => {
+            let why = phrase::reason(lang, failure.kind.into());
+            (say::left(lang, why, &safe(&failure.detail)), Some(AnsiColor::Red))
+        }
+        Seen::Silent { quiet_ms, .. } => (say::silent(lang, quiet_ms / 1000), Some(AnsiColor::Red)),
+        Seen::Served { .. } => (say::served(lang), Some(AnsiColor::Green)),
+        Seen::Doubtful { detail } => (say::doubtful(lang, &safe(detail)), Some(AnsiColor::Yellow)),
+        Seen::Absent { detail } => (say::absent(lang, &safe(detail)), None),
+    };
+    let (bytes, speed) = match &sign.seen {
+        Seen::Served { bytes, bytes_per_second, .. } => (Some(*bytes), *bytes_per_second),
+        Seen::Left { .. } | Seen::Silent { .. } | Seen::Doubtful { .. } | Seen::Absent { .. } => (None, None),
+    };
+    vec![
+        plain(moment(sign.at, now)),
+        plain(name),
+        plain(bytes.map_or_else(String::new, amount)),
+        plain(speed.map_or_else(String::new, |speed| format!("{:.1} MB/s", speed / 1e6))),
+        Cell { text: what, style: color.map_or_else(Style::new, AnsiColor::on_default) },
+    ]
+}
+
+#[expect(clippy::cast_precision_loss, reason = "two digits are shown")]
+fn amount(bytes: u64) -> String {
+    format!("{:.1} MB", bytes as f64 / 1e6)
+}

@@ -1,0 +1,105 @@
+//! The hand that gives the engine its list: our own, or that of the process that may.
+
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+
+use super::Places;
+use crate::applier::{self, Applier};
+use crate::assembly;
+use crate::config::Config;
+use crate::engine::docker::Docker;
+use crate::engine::{Applied, Facts, Problem};
+use crate::mirror::MirrorUrl;
+use crate::reason::ProblemKind;
+
+/// Who speaks to the engine.
+#[derive(Clone)]
+pub(super) enum Hand {
+    /// We do: started by hand, as root.
+    Here(Rc<Docker>),
+    /// The applier, and we ask it: under systemd.
+    There(Rc<Applier>),
+}
+
+/// A list, and what it is called in mirrors.toml.
+pub(super) struct Wanted {
+    pub(super) list: Vec<MirrorUrl>,
+    pub(super) names: Vec<String>,
+    /// The digest of the mirrors.toml that was used.
+    pub(super) config: String,
+}
+
+impl Hand {
+    /// Who would ask: nobody unless the daemon is unprivileged.
+    pub(super) fn applier(places: &Places) -> Option<Rc<Applier>> {
+        let between = places
+            .unprivileged
+            .then(|| applier::Places::new(&places.config, &places.state, &places.runtime))?;
+        Some(Rc::new(Applier::new(between, assembly::now)))
+    }
+
+    /// The hand for this engine; `None` when mirrors.toml leaves it out, or `auto` does not find it.
+    pub(super) fn new(config: &Config, places: &Places, applier: Option<&Rc<Applier>>) -> Option<Self> {
+        let docker = assembly::docker(config, &places.root_state())?;
+        Some(applier.map_or_else(|| Self::Here(Rc::new(docker)), |applier| Self::There(Rc::clone(applier))))
+    }
+
+    /// What the engine is. What a process of ours that died has left half done is settled first; it says itself
+    /// what it does.
+    pub(super) async fn look(&self) -> Result<Facts, Problem> {
+        match self {
+            Self::Here(docker) => {
+                match docker.recover().await {
+                    Ok(_) => {}
+                    Err(problem) if problem.kind == ProblemKind::Locked => {}
+                    Err(problem) => tracing::warn!("{problem}"),
+                }
+                docker.facts().await
+            }
+            Self::There(applier) => applier.facts().await,
+        }
+    }
+
+    /// Gives the engine a list.
+    pub(super) async fn apply(&self, wanted: Wanted) -> Result<Applied, Problem> {
+        match self {
+            Self::Here(docker) => docker.apply(&wanted.list).await,
+            Self::There(applier) => applier.apply(wanted.names, wanted.config).await,
+        }
+    }
+
+    /// Whether a word to the engine's socket reaches it, and does not start it. Who may not ask does not.
+    pub(super) fn is_awake(&self) -> bool {
+        match self {
+            Self::Here(docker) => docker.is_awake(),
+            Self::There(_) => true,
+        }
+    }
+
+    /// The engine's API, where we may ask it.
+    pub(super) fn socket(&self) -> Option<&Path> {
+        match self {
+            Self::Here(docker) => Some(docker.socket()),
+            Self::There(_) => None,
+        }
+    }
+
+    /// What stood in the engine's own file, where the applier knows it.
+    pub(super) fn adopted(&self) -> Option<Vec<MirrorUrl>> {
+        match self {
+            Self::Here(_) => None,
+            Self::There(applier) => Some(applier.adopted()),
+        }
+    }
+}
+
+impl Places {
+    /// Where root keeps the engine's old files and the pause.
+    pub(super) fn root_state(&self) -> PathBuf {
+        if self.unprivileged {
+            applier::Places::new(&self.config, &self.state, &self.runtime).state
+        } else {
+            applier::root_state(&self.state)
+        }
+    }
+}

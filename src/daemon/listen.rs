@@ -1,0 +1,220 @@
+//! The engine's own pulls in the daemon's loop: to whom is listened, and what is made of what was heard.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use tokio::sync::mpsc::Receiver;
+use tokio::time::Instant;
+use tracing::{debug, info, warn};
+
+use super::Daemon;
+use super::step::Event;
+use crate::assembly;
+use crate::engine::{Facts, LogSource};
+use crate::listen::{Aim, Ear, Heard, Listener, Log, Source};
+use crate::mirror::MirrorUrl;
+use crate::observation::ImageStore;
+use crate::pull::{Seen, Sign};
+
+/// One sign starts a probe; a pull that stumbles over the same mirror again and again does not start one each time.
+const AGAIN: Duration = Duration::from_secs(30);
+
+/// The first pause before an ear that went deaf is tried again; doubled each time.
+const RETRY: Duration = Duration::from_secs(2);
+const RETRY_CAP: Duration = Duration::from_secs(300);
+/// Whoever heard for so long starts again with the first pause.
+const STEADY: Duration = Duration::from_secs(60);
+/// An event stream ends with every restart of the engine; it is worth a word when it does not come back.
+const TRIES: u32 = 3;
+
+/// What listens, and how well.
+#[derive(Debug, Default)]
+pub(super) struct Ears {
+    listener: Option<(Source, Listener)>,
+    pub(super) heard: Option<Receiver<Heard>>,
+    deaf: BTreeMap<Ear, String>,
+    /// What has been said in the log: each once.
+    told: BTreeMap<Ear, String>,
+    begun: Option<Instant>,
+    failures: u32,
+    /// Whom signs were acted on for, and when; nobody stands for nobody in particular.
+    acted: BTreeMap<Option<MirrorUrl>, Instant>,
+}
+
+impl Ears {
+    /// What is not heard, for the status.
+    pub(super) fn notices(&self) -> impl Iterator<Item = String> {
+        self.told.iter().filter(|(ear, _)| self.deaf.contains_key(ear)).map(|(_, why)| why.clone())
+    }
+
+    fn pause(&self) -> Duration {
+        RETRY.saturating_mul(1 << self.failures.saturating_sub(1).min(10)).min(RETRY_CAP)
+    }
+
+    /// Whether another try may help: an engine that logs nowhere goes on doing so.
+    fn may_recover(&self) -> bool {
+        let log = self.listener.as_ref().is_some_and(|(source, _)| !matches!(source.log, Log::Unreadable(_)));
+        self.deaf.contains_key(&Ear::Events) || (log && self.deaf.contains_key(&Ear::Log))
+    }
+
+    /// Whether a sign is the first of its kind for a while.
+    fn is_new(&mut self, seen: &Seen, now: Instant) -> bool {
+        self.acted.retain(|_, at| now.duration_since(*at) < AGAIN);
+        match seen {
+            Seen::Left { .. } | Seen::Silent { .. } | Seen::Doubtful { .. } => {
+                let key = seen.url().cloned();
+                let new = !self.acted.contains_key(&key);
+                self.acted.entry(key).or_insert(now);
+                new
+            }
+            Seen::Served { .. } | Seen::Absent { .. } => true,
+        }
+    }
+}
+
+impl Daemon {
+    /// Listens to the engine as it is now; called whenever it was looked at and is well.
+    pub(super) fn listen(&mut self) {
+        let Some((facts, docker)) = self.facts.as_ref().zip(self.docker.as_ref()) else { return };
+        let source = source(facts, docker.socket());
+        let now = Instant::now();
+        if let Some((current, _)) = &self.ears.listener
+            && *current == source
+        {
+            let rested = self.ears.begun.is_none_or(|at| now.duration_since(at) >= self.ears.pause());
+            if !self.ears.may_recover() || !rested {
+                return;
+            }
+        } else {
+            self.ears.failures = 0;
+            self.ears.told.clear();
+        }
+        // Facts are a moment old, and dockerd may have begun to stop meanwhile.
+        if !docker.is_awake() {
+            return;
+        }
+        let (listener, heard) = Listener::start(source.clone(), self.aim());
+        self.ears.listener = Some((source, listener));
+        self.ears.heard = Some(heard);
+        self.ears.deaf.clear();
+        self.ears.begun = Some(now);
+    }
+
+    /// The engine is away: under socket activation, asking it for its events would start it.
+    pub(super) fn stop_listening(&mut self) {
+        self.ears = Ears { told: std::mem::take(&mut self.ears.told), ..Ears::default() };
+    }
+
+    /// Tells whom to listen for; costs next to nothing when it is the same.
+    pub(super) fn retarget(&self) {
+        if let Some((_, listener)) = &self.ears.listener {
+            listener.retarget(self.aim());
+        }
+    }
+
+    /// What of the engine's own pulls is not heard, for the status.
+    pub(super) fn not_heard(&self) -> Vec<String> {
+        let mut not_heard: Vec<String> = self.ears.notices().collect();
+        if self.facts.as_ref().is_some_and(is_proxied) {
+            let why = "dockerd goes out through a proxy: a pull that hangs cannot be told from the proxy's other connections";
+            not_heard.push(why.to_owned());
+        }
+        not_heard
+    }
+
+    fn aim(&self) -> Aim {
+        // Behind a proxy every connection leads to the proxy, and so did ours.
+        let proxied = self.facts.as_ref().is_some_and(is_proxied);
+        let keep = self.config.engines.docker.keep.iter();
+        let listed = keep.chain(&self.state.list).filter_map(|url| self.state.track(url));
+        let reached = listed.filter(|track| !proxied || track.mirror.url.is_loopback());
+        let address = |track: &super::step::Track| {
+            let known = [track.record.address(), track.record.layer_address()];
+            let mut known: Vec<_> = known.into_iter().flatten().collect();
+            known.dedup();
+            (!known.is_empty()).then(|| (track.mirror.url.clone(), known))
+        };
+        Aim {
+            candidates: self.state.tracks.keys().cloned().collect(),
+            addresses: reached.filter_map(address).collect(),
+        }
+    }
+
+    pub(super) fn heard(&mut self, heard: Heard) {
+        match heard {
+            Heard::Seen(seen) => self.sign(seen),
+            Heard::Deaf(ear, why) => self.deaf(ear, why),
+        }
+    }
+
+    fn sign(&mut self, seen: Seen) {
+        let new = self.ears.is_new(&seen, Instant::now());
+        let sign = Sign { at: assembly::now(), seen };
+        self.say(&sign.seen);
+        self.store.save_sign(&sign);
+        if new {
+            self.step(Event::Heard(sign));
+        }
+    }
+
+    fn say(&self, seen: &Seen) {
+        let name = |url: &MirrorUrl| {
+            self.state.track(url).map_or_else(|| url.to_string(), |track| track.mirror.name.clone())
+        };
+        match seen {
+            Seen::Left { url, failure } => {
+                info!(mirror = name(url), kind = %failure.kind, detail = failure.detail, "a pull left this mirror");
+            }
+            Seen::Silent { url, quiet_ms } => {
+                info!(mirror = name(url), quiet_ms, "a pull receives nothing from this mirror");
+            }
+            Seen::Served { url, bytes, .. } => debug!(mirror = name(url), bytes, "a pull was served"),
+            Seen::Doubtful { detail } => info!(detail, "a pull failed at a mirror that was not named"),
+            Seen::Absent { detail } => debug!(detail, "a pull asked for what is not there"),
+        }
+    }
+
+    fn deaf(&mut self, ear: Ear, why: String) {
+        let now = Instant::now();
+        if self.ears.begun.is_some_and(|at| now.duration_since(at) >= STEADY) {
+            self.ears.failures = 0;
+        }
+        self.ears.failures = self.ears.failures.saturating_add(1);
+        debug!(?ear, why, "deaf");
+        if (ear != Ear::Events || self.ears.failures >= TRIES) && self.ears.told.get(&ear) != Some(&why) {
+            warn!("{why}; this part of the engine's own pulls is not listened to, probes go on as before");
+            self.ears.told.insert(ear, why.clone());
+        }
+        self.ears.deaf.insert(ear, why);
+        if self.ears.may_recover() {
+            // A look tells whether the engine is still there; if so it is listened to anew.
+            self.look_at = self.look_at.min(now + self.ears.pause());
+        }
+        self.publish_at.get_or_insert(now + super::PUBLISH);
+    }
+}
+
+fn source(facts: &Facts, socket: Option<&std::path::Path>) -> Source {
+    let log = match &facts.log {
+        LogSource::Journal { unit } => Log::Journal { unit: unit.clone() },
+        LogSource::File(path) => Log::File(path.clone()),
+        LogSource::Unreadable(why) => Log::Unreadable(why.clone()),
+    };
+    // ENGINES: no keep-alive up to 29.3 with the classic store. Counting 29 as one that keeps connections costs a
+    // silence of a second pull beside one that ends.
+    let major: Option<u32> = facts.version.split('.').next().and_then(|major| major.parse().ok());
+    let keeps_connections = facts.store == ImageStore::Containerd || major.is_none_or(|major| major >= 29);
+    Source { pid: facts.pid, socket: socket.map(ToOwned::to_owned), log, keeps_connections }
+}
+
+fn is_proxied(facts: &Facts) -> bool {
+    facts.proxies.http.is_some() || facts.proxies.https.is_some()
+}
+
+/// The next that is heard; never when nobody listens.
+pub(super) async fn next(heard: &mut Option<Receiver<Heard>>) -> Option<Heard> {
+    match heard {
+        Some(receiver) => receiver.recv().await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,55 @@
+//! One service for one state directory.
+
+use std::fs::File;
+use std::io;
+use std::path::Path;
+
+use rustix::fs::{FlockOperation, flock};
+
+use super::{Places, StartError};
+
+/// Its name.
+const LOCK: &str = "run.lock";
+
+/// Makes the directories and takes the lock, in the runtime directory where the state directory takes no file: the
+/// service lives without its memory, and what is wrong with the disk, the store says.
+pub(super) fn of_service(places: &Places) -> Result<File, StartError> {
+    let made = |directory: &Path| {
+        let made = std::fs::create_dir_all(directory);
+        made.map_err(|error| StartError::Directory(directory.to_owned(), error))
+    };
+    made(&places.runtime)?;
+    match made(&places.state).and_then(|()| lock(&places.state)) {
+        Err(StartError::Directory(_, error)) if takes_no_file(&error) => lock(&places.runtime),
+        lock => lock,
+    }
+}
+
+/// Whether a service runs with this state directory.
+pub fn is_running(state: &Path) -> bool {
+    // Not made where it is missing: root's would then be in the way of the service's own user.
+    let Ok(file) = File::open(state.join(LOCK)) else { return false };
+    flock(&file, FlockOperation::NonBlockingLockShared).is_err()
+}
+
+/// Whether a file system is read-only, or full: nobody's rights would help.
+fn takes_no_file(error: &io::Error) -> bool {
+    use io::ErrorKind::{QuotaExceeded, ReadOnlyFilesystem, StorageFull};
+    matches!(error.kind(), ReadOnlyFilesystem | StorageFull | QuotaExceeded)
+}
+
+/// The lock goes with the process, however it ends.
+fn lock(directory: &Path) -> Result<File, StartError> {
+    let path = directory.join(LOCK);
+    let file = match std::fs::OpenOptions::new().create(true).append(true).open(&path) {
+        // One that is there can be locked all the same.
+        Err(error) if takes_no_file(&error) => File::open(&path).map_err(|_| error),
+        file => file,
+    };
+    let file = file.map_err(|error| StartError::Directory(path.clone(), error))?;
+    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(file),
+        Err(rustix::io::Errno::WOULDBLOCK) => Err(StartError::Running(path)),
+        Err(error) => Err(StartError::Directory(path, error.into())),
+    }
+}

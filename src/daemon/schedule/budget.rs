@@ -1,0 +1,232 @@
+//! How much a mirror may be asked, and when it may be asked again.
+//!
+//! What is spent is counted by the mirror's record, which survives restarts. A probe is allowed when the worst that
+//! it can cost still fits, so that no budget is ever passed and not only not passed for long.
+
+use std::time::Duration;
+
+use crate::image::Image;
+use crate::observation::{Depth, Spent};
+use crate::ranking::record::{Record, SpentToday};
+use crate::timestamp::Timestamp;
+
+use super::Pace;
+
+/// How much one mirror may be asked, and all together. `[budget]` of mirrors.toml, divided by `share`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Allowance {
+    /// HTTP requests in any 60 seconds.
+    pub requests_per_minute: u32,
+    /// HTTP requests in 24 hours.
+    pub requests_per_day: u32,
+    /// Refusals in 48 hours.
+    pub refusals_per_2_days: u32,
+    /// Bytes in 24 hours.
+    pub bytes_per_day: u64,
+    /// Bytes in 24 hours of all mirrors together.
+    pub total_bytes_per_day: u64,
+    /// Reloads of the engine in 24 hours.
+    pub reloads_per_day: u32,
+}
+
+/// What a probe is for: the less it matters, the earlier the budget ends for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Purpose {
+    /// To find out whether a mirror that failed serves.
+    Needed,
+    /// To see whether one that stands in the list serves.
+    Watch,
+    /// The usual rehearsal.
+    Usual,
+    /// One of the rehearsals close together of a mirror that may change the list.
+    Deciding,
+}
+
+/// What all mirrors have cost together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Together {
+    /// Bytes of the last 24 hours, with those that the rehearsals under way may still cost.
+    pub bytes: u64,
+    /// How many mirrors cost a whole rehearsal each time.
+    pub whole: usize,
+}
+
+/// The most that a rehearsal costs: the prober itself makes no more requests ([`crate::probe`]), reads at most one
+/// mebibyte of a layer and some kibibytes of manifests, and is refused by HEAD and GET of the same manifest.
+pub(in super::super) const REHEARSAL: Spent =
+    Spent { requests: 10, refusals: 2, bytes: (1 << 20) + (64 << 10) };
+/// The most that a sample of a known layer costs: a new token, a redirect to itself, the layer.
+const SAMPLE: Spent = Spent { requests: 3, refusals: 1, bytes: 40 << 10 };
+
+/// Refusals are counted over so long.
+const TWO_DAYS: Duration = Duration::from_secs(48 * 3600);
+/// The percentage of a day's requests and bytes at which samples and usual rehearsals end: what remains is for the
+/// re-checks of a mirror that has begun to fail.
+const WATCH: u32 = 92;
+/// The share of a day's budget from which on the pauses between samples get longer ...
+const SPARING: f64 = 0.75;
+/// ... by so much for the whole of it: a mirror that wants a token for each sample gets one in twelve minutes.
+const SPARINGLY: f64 = 4.0;
+
+const DAY: Duration = Duration::from_secs(24 * 3600);
+/// The budgets of a day are counted by the hour: an hour later the oldest has been forgotten.
+const HOUR: Duration = Duration::from_secs(3600);
+
+impl Allowance {
+    /// The part of one among `share` hosts behind one address; at least what a few rehearsals need.
+    pub fn part(self, share: u32) -> Self {
+        let share = share.max(1);
+        Self {
+            requests_per_minute: (self.requests_per_minute / share).max(REHEARSAL.requests),
+            requests_per_day: (self.requests_per_day / share).max(4 * REHEARSAL.requests),
+            refusals_per_2_days: (self.refusals_per_2_days / share).max(REHEARSAL.refusals),
+            bytes_per_day: (self.bytes_per_day / u64::from(share)).max(4 * REHEARSAL.bytes),
+            total_bytes_per_day: (self.total_bytes_per_day / u64::from(share)).max(REHEARSAL.bytes),
+            reloads_per_day: self.reloads_per_day,
+        }
+    }
+
+    /// The usual pause between two rehearsals of one mirror, long enough for all of them to fit into the total.
+    pub(super) fn stretched(&self, rehearse: Duration, together: Together) -> Duration {
+        // A quarter of the total is for samples, re-checks and decisions.
+        let usual = self.total_bytes_per_day / 4 * 3;
+        let whole = u64::try_from(together.whole).unwrap_or(u64::MAX);
+        let seconds = whole.saturating_mul(REHEARSAL.bytes).saturating_mul(DAY.as_secs()) / usual.max(1);
+        rehearse.max(Duration::from_secs(seconds))
+    }
+
+    /// The usual pause between two samples, long enough for a day of them to fit into half of the budget.
+    fn sampled(&self, sample: Duration) -> Duration {
+        let many = u64::from(self.requests_per_day / 2).min(self.bytes_per_day / 2 / SAMPLE.bytes);
+        sample.max(DAY / u32::try_from(many).unwrap_or(u32::MAX).max(1))
+    }
+
+    /// The pause between two samples, longer as the budget of the day runs out, so that it lasts for the day.
+    pub(super) fn spared(&self, sample: Duration, spent: SpentToday) -> Duration {
+        let sample = self.sampled(sample);
+        #[expect(clippy::cast_precision_loss, reason = "shares of some mebibytes")]
+        let bytes = spent.bytes_today as f64 / self.bytes_per_day.max(1) as f64;
+        let requests = f64::from(spent.requests_today) / f64::from(self.requests_per_day.max(1));
+        sample.mul_f64(1.0 + SPARINGLY * (bytes.max(requests) - SPARING).clamp(0.0, 1.0))
+    }
+
+    /// The budget of a day that ends for this purpose: (requests, bytes). `known` is how far back it is counted.
+    fn ends(&self, purpose: Purpose, selected: bool, pace: &Pace, known: Duration) -> (u32, u64) {
+        // A member's samples see a stall: no rehearsal may use up what those will need that the day still lacks. Once
+        // a whole day is counted, each new sample takes the place of an old one.
+        let lacking = if selected { DAY.saturating_sub(known) } else { Duration::ZERO };
+        let samples =
+            u32::try_from(lacking.as_secs() / self.sampled(pace.sample).as_secs().max(1)).unwrap_or(u32::MAX);
+        let (requests, bytes) = (self.requests_per_day, self.bytes_per_day);
+        let rest = (
+            requests - samples.min(requests / 2),
+            bytes - (u64::from(samples) * SAMPLE.bytes).min(bytes / 4),
+        );
+        let watch = (requests.saturating_mul(WATCH) / 100, bytes / 100 * u64::from(WATCH));
+        match purpose {
+            Purpose::Needed => (requests, bytes),
+            // Without the re-checks' part a leader could begin to fail and nobody be allowed to prove it.
+            Purpose::Watch => watch,
+            Purpose::Usual if selected => (rest.0.min(watch.0), rest.1.min(watch.1)),
+            // Of 400 requests and 24 MiB, 120 and 13: as much as a rehearsal every two hours takes.
+            Purpose::Usual => (requests / 10 * 3, bytes / 24 * 13),
+            Purpose::Deciding => (rest.0 / 10 * 9, rest.1 / 10 * 9),
+        }
+    }
+}
+
+/// Who asks to be asked.
+pub(super) struct Request<'a> {
+    pub(super) allowance: &'a Allowance,
+    pub(super) pace: &'a Pace,
+    pub(super) record: &'a Record,
+    /// What went of the record's budget, as of now.
+    pub(super) spent: SpentToday,
+    pub(super) selected: bool,
+    pub(super) depth: Depth,
+    pub(super) purpose: Purpose,
+    /// A sample may have to become a rehearsal, because nobody knows a layer yet.
+    pub(super) layer_unknown: bool,
+    pub(super) together: Together,
+}
+
+/// The most that a probe of this depth can cost; a sample of an unknown layer has to become a rehearsal.
+pub(super) fn most(depth: Depth, layer_unknown: bool) -> Spent {
+    match depth {
+        Depth::Connect => Spent::default(),
+        Depth::Sample if !layer_unknown => SAMPLE,
+        Depth::Sample | Depth::Rehearse => REHEARSAL,
+    }
+}
+
+impl Request<'_> {
+    fn cost(&self) -> Spent {
+        most(self.depth, self.layer_unknown)
+    }
+
+    /// The first time from `at` on at which the budget has room for it.
+    pub(super) fn allowed(&self, at: Timestamp, now: Timestamp) -> Timestamp {
+        let at = at.max(self.after_the_minute(at)).max(self.after_refusals(now).unwrap_or(at));
+        if self.fits_the_day(now) { at } else { at.max(now + HOUR) }
+    }
+
+    /// Once half of the refusals are spent, what is left is spread over the two days: a mirror that refuses everything
+    /// today is to be found again soon after it has come to its senses, and not when the first refusal is forgotten.
+    fn after_refusals(&self, now: Timestamp) -> Option<Timestamp> {
+        let limit = self.allowance.refusals_per_2_days;
+        if self.purpose == Purpose::Needed || self.spent.refusals_2_days < limit.div_ceil(2) {
+            return None;
+        }
+        let last = self.record.last(Depth::Rehearse).filter(|at| *at <= now)?;
+        Some(last + TWO_DAYS.saturating_mul(REHEARSAL.refusals) / limit.max(1))
+    }
+
+    fn after_the_minute(&self, at: Timestamp) -> Timestamp {
+        let limit = self.allowance.requests_per_minute;
+        let mut left = self.cost().requests;
+        // From the newest: what still fits beside the new one may stay; what does not must be a minute old.
+        for (leaves, requests) in self.record.asked_lately(at).rev() {
+            left = left.saturating_add(requests);
+            if left > limit {
+                return leaves;
+            }
+        }
+        at
+    }
+
+    fn fits_the_day(&self, now: Timestamp) -> bool {
+        let (cost, spent) = (self.cost(), self.spent);
+        let (requests, bytes) = {
+            let known = self.record.counted_since(now).map_or(Duration::ZERO, |since| now.since(since));
+            self.allowance.ends(self.purpose, self.selected, self.pace, known)
+        };
+        spent.requests_today.saturating_add(cost.requests) <= requests
+            && spent.bytes_today.saturating_add(cost.bytes) <= bytes
+            && has_refusals_left(self.allowance, spent, cost.refusals)
+            && self.together.bytes.saturating_add(cost.bytes) <= self.allowance.total_bytes_per_day
+    }
+
+    /// Whether this image may be asked for. One that may well be refused must leave room for the failures that matter.
+    pub(super) fn may_ask_for(&self, image: &Image) -> bool {
+        // The first refusals tell what kind of mirror it is; half of the budget is enough for that.
+        self.record.serves(image) == Some(true)
+            || !self.record.serves_some()
+            || has_refusals_left(
+                self.allowance,
+                self.spent,
+                REHEARSAL.refusals + self.allowance.refusals_per_2_days / 2,
+            )
+    }
+}
+
+fn has_refusals_left(allowance: &Allowance, spent: SpentToday, cost: u32) -> bool {
+    spent.refusals_2_days.saturating_add(cost) <= allowance.refusals_per_2_days
+}
+
+/// Whether the usual rehearsal of this mirror has to wait for its budget.
+pub fn over_budget(allowance: &Allowance, record: &Record, now: Timestamp) -> bool {
+    let spent = record.spent(now);
+    spent.requests_today.saturating_add(REHEARSAL.requests) > allowance.requests_per_day
+        || spent.bytes_today.saturating_add(REHEARSAL.bytes) > allowance.bytes_per_day
+        || !has_refusals_left(allowance, spent, REHEARSAL.refusals)
+}

@@ -1,0 +1,214 @@
+//! What was seen: whom it is held against, and when it is held against nobody.
+
+use super::{Action, Shift, State, Track};
+use crate::daemon::network::{self, Proof, STARVED};
+use crate::mirror::MirrorUrl;
+use crate::observation::{Depth, Observation};
+use crate::pull::{Seen, Sign};
+use crate::ranking::record::Standing;
+use crate::reason::FailureKind;
+use crate::timestamp::Timestamp;
+
+/// Others that are asked whether a failure is ours: so many that one is likely to answer, so few that nobody minds.
+const ENOUGH: usize = 8;
+
+/// Whether a failure is a fault of the mirror, and not an answer about an image or a limit.
+fn is_its_own(kind: FailureKind) -> bool {
+    !matches!(kind, FailureKind::NotAllowed | FailureKind::NotFound | FailureKind::RateLimited)
+}
+
+impl State {
+    pub(super) fn observed(
+        &mut self,
+        url: &MirrorUrl,
+        observation: &Observation,
+        now: Timestamp,
+        actions: &mut Vec<Action>,
+    ) {
+        // A mirror that was removed while it was asked.
+        let Some(track) = self.track_mut(url) else { return };
+        let void = std::mem::take(&mut track.void);
+        track.in_flight = None;
+        track.last_asked = Some(now);
+        if !void {
+            track.control = None;
+            track.fresh = None;
+            track.at_once = false;
+        }
+        if observation.depth == Depth::Rehearse && observation.failure().is_none() {
+            track.known_image.clone_from(&observation.image);
+        }
+        self.account(url, observation, now);
+        if void {
+            self.forgive(url, observation, actions);
+        } else if let Some(proof) = network::proves(url, observation) {
+            self.answered(url, proof, now, actions);
+            self.record(url, observation, actions);
+        } else if observation.starved >= STARVED {
+            self.network.starved(observation.starved, now);
+            self.forgive(url, observation, actions);
+        } else if self.network.is_down() {
+            self.forgive(url, observation, actions);
+        } else if self.somebody_else_answers(url, observation) {
+            self.record(url, observation, actions);
+        } else {
+            self.network.suspect(url.clone(), observation.clone());
+            self.ask_others(url, network::refuted_by(observation));
+        }
+        self.conclude(now, actions);
+    }
+
+    fn conclude(&mut self, now: Timestamp, actions: &mut Vec<Action>) {
+        let waiting = self.all_tracks().any(|track| track.control.is_some());
+        for (url, observation) in self.network.conclude(waiting, now) {
+            self.forgive(&url, &observation, actions);
+        }
+    }
+
+    /// Somebody answered: what was held against others stands, and an outage is over.
+    fn answered(&mut self, url: &MirrorUrl, proof: Proof, now: Timestamp, actions: &mut Vec<Action>) {
+        if let Some(track) = self.track_mut(url) {
+            track.last_packets = Some(now);
+            track.last_genuine = if proof >= Proof::Genuine { Some(now) } else { track.last_genuine };
+        }
+        let was_down = self.network.is_down();
+        for (suspect, observation) in self.network.cleared(proof) {
+            self.record(&suspect, &observation, actions);
+        }
+        if was_down && !self.network.is_down() {
+            self.look_again(Depth::Sample);
+        }
+    }
+
+    pub(super) fn record(&mut self, url: &MirrorUrl, observation: &Observation, actions: &mut Vec<Action>) {
+        let policy = self.settings.policy.clone();
+        if let Some(track) = self.track_mut(url) {
+            if std::mem::take(&mut track.doubted)
+                && let Some(failure) = observation.failure().filter(|failure| is_its_own(failure.kind))
+            {
+                // A pull that failed somewhere and a probe that fails here are two witnesses of one thing.
+                let seen = Seen::Left { url: url.clone(), failure: failure.clone() };
+                track.record.heard(&Sign { at: observation.at, seen }, &policy);
+            }
+            track.record.observe(observation, &policy);
+            actions.push(Action::Save(url.clone()));
+        }
+    }
+
+    /// Holds a probe neither for nor against the mirror; what it cost is counted all the same.
+    fn forgive(&mut self, url: &MirrorUrl, observation: &Observation, actions: &mut Vec<Action>) {
+        if let Some(track) = self.track_mut(url) {
+            track.record.spend(observation);
+            actions.push(Action::Save(url.clone()));
+        }
+    }
+
+    /// Counts the requests of a probe towards the minute's budget.
+    pub(super) fn account(&mut self, url: &MirrorUrl, observation: &Observation, ended: Timestamp) {
+        if let Some(track) = self.track_mut(url) {
+            track.record.asked(ended, observation.spent.requests);
+        }
+    }
+
+    pub(super) fn heard(&mut self, sign: &Sign, actions: &mut Vec<Action>) {
+        let policy = self.settings.policy.clone();
+        let Some(url) = sign.seen.url() else {
+            if matches!(sign.seen, Seen::Doubtful { .. }) {
+                self.doubt();
+            }
+            return;
+        };
+        let Some(track) = self.track_mut(url) else { return };
+        track.at_once |= track.record.heard(sign, &policy);
+        if matches!(sign.seen, Seen::Served { .. }) {
+            track.last_packets = Some(sign.at);
+            track.last_genuine = Some(sign.at);
+        }
+        actions.push(Action::Save(url.clone()));
+    }
+
+    /// Whether another mirror proved, since shortly before this probe, that the failure is the mirror's own.
+    fn somebody_else_answers(&self, url: &MirrorUrl, observation: &Observation) -> bool {
+        let earliest = observation.at - self.settings.pace.confirm;
+        let wanted = network::refuted_by(observation);
+        let proved = |track: &Track| match wanted {
+            Proof::Packets => track.last_packets,
+            Proof::Genuine => track.last_genuine,
+        };
+        self.all_tracks()
+            .any(|other| other.mirror.url != *url && proved(other).is_some_and(|at| at >= earliest))
+    }
+
+    /// Asks a few others at once: the selected, the upstream, then the live, then anybody.
+    fn ask_others(&mut self, suspect: &MirrorUrl, wanted: Proof) {
+        let list = self.list.clone();
+        let mut others: Vec<(u8, MirrorUrl)> = self
+            .all_tracks()
+            .filter(|track| track.mirror.takes_part() && track.mirror.url != *suspect)
+            .map(|track| {
+                let rank = if list.contains(&track.mirror.url) {
+                    0
+                } else if self.settings.upstream.as_ref() == Some(&track.mirror.url) {
+                    1
+                } else if track.record.standing() == Standing::Live {
+                    2
+                } else {
+                    3
+                };
+                (rank, track.mirror.url.clone())
+            })
+            .collect();
+        others.sort();
+        for (_, url) in others.into_iter().take(ENOUGH) {
+            let suspected = self.network.suspects(&url);
+            if let Some(track) = self.track_mut(&url)
+                && !suspected
+            {
+                track.control = track.control.max(Some(network::asks(wanted, &url)));
+            }
+        }
+    }
+
+    /// A pull left a mirror of the list and nobody said which. Nobody is blamed for that; the head, which every pull
+    /// tries first, is rehearsed, and the others are sampled.
+    fn doubt(&mut self) {
+        for (place, url) in self.list.clone().iter().enumerate() {
+            if let Some(track) = self.tracks.get_mut(url) {
+                track.fresh = track.fresh.max(Some(if place == 0 { Depth::Rehearse } else { Depth::Sample }));
+                track.doubted = true;
+            }
+        }
+    }
+
+    /// What is selected is looked at afresh.
+    fn look_again(&mut self, depth: Depth) {
+        for url in self.list.clone() {
+            if let Some(track) = self.tracks.get_mut(&url) {
+                track.fresh = Some(depth);
+            }
+        }
+    }
+
+    /// What is under way and what was held says nothing any more; everybody is looked at afresh, once.
+    pub(super) fn ground_shifted(&mut self, shift: Shift, now: Timestamp, actions: &mut Vec<Action>) {
+        for (url, observation) in self.network.forget() {
+            self.forgive(&url, &observation, actions);
+        }
+        // A cable that is loose shifts the ground many times; whoever was rehearsed within `decide` need not be again.
+        let decide = self.settings.pace.decide;
+        let lately = self.shifted.is_some_and(|at| at <= now && now.since(at) < decide);
+        self.shifted = Some(now);
+        let list = self.list.clone();
+        for track in self.tracks.values_mut().chain(&mut self.upstream) {
+            track.control = None;
+            track.void = track.in_flight.is_some();
+            // Who answered through another network has proved nothing about this one.
+            (track.last_packets, track.last_genuine) = (None, None);
+            let depth = match shift {
+                Shift::Route | Shift::Woke if !lately => Some(Depth::Rehearse),
+                Shift::Route | Shift::Woke => list.contains(&track.mirror.url).then_some(Depth::Sample),
+            };
+            track.fresh = track.fresh.max(depth);
+        }
+    }
+}

@@ -1,0 +1,248 @@
+//! What the engine is given: the list, and whether this is the time to write it.
+
+use std::time::Duration;
+
+use super::{Action, EngineView, Proof, State, is_unjudged};
+use crate::mirror::MirrorUrl;
+use crate::ranking::record::Standing;
+use crate::ranking::select::{Candidate, Change, Current, Entry, Selection, Upstream, select};
+use crate::ranking::verdict::Verdict;
+use crate::reason::{ChangeKind, ProblemKind};
+use crate::timestamp::Timestamp;
+
+/// So often in [`CONTEST_MEMORY`] a list that somebody else changed is put right.
+const CONTESTS: usize = 3;
+const CONTEST_MEMORY: Duration = Duration::from_secs(3600);
+
+/// A failed apply that wrote nothing is tried again after this; doubling up to [`RETRY_CAP`].
+const RETRY: Duration = Duration::from_secs(30);
+/// An engine that refuses its list for hours is asked once an hour.
+const RETRY_CAP: Duration = Duration::from_secs(3600);
+
+/// The reloads of an engine are counted over a day.
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
+impl State {
+    pub(super) fn engine_seen(&mut self, view: EngineView) {
+        let was_away = matches!(
+            self.engine,
+            EngineView::Problem(
+                ProblemKind::NotRunning
+                    | ProblemKind::GivenUp
+                    | ProblemKind::NoAnswer
+                    | ProblemKind::PendingEdits
+            )
+        );
+        if let EngineView::Lists(listed) = &view {
+            if was_away {
+                self.retry = None;
+            }
+            if !self.owned && self.list.is_empty() {
+                // What stood there before us is the list to improve on, and to keep when nothing is better.
+                self.list = listed.iter().filter_map(|entry| entry.parse().ok()).collect();
+                self.list.retain(|url| !self.settings.keep.contains(url));
+            }
+        }
+        // Between the write and the proof the engine's list is neither here nor there.
+        if self.applying.is_none() {
+            self.engine = view;
+        }
+    }
+
+    pub(super) fn applied(
+        &mut self,
+        list: Vec<MirrorUrl>,
+        outcome: Result<Proof, ProblemKind>,
+        now: Timestamp,
+    ) {
+        let change = self.applying.take();
+        self.count_reloads(&outcome, now);
+        match outcome {
+            Ok(proof) => {
+                if change.is_some_and(|change| change.faster) {
+                    self.treatment.last_faster = Some(now);
+                }
+                self.retry = match proof {
+                    Proof::Listed => {
+                        self.engine = EngineView::Lists(self.wanted(&list));
+                        None
+                    }
+                    // The next look at the engine shows it; asking again before would only be noise.
+                    Proof::Awaited => Some((now + RETRY_CAP, 0)),
+                };
+                for gone in self.list.iter().filter(|url| !list.contains(url)) {
+                    if let Some(track) = self.tracks.get_mut(gone) {
+                        track.left = Some(now);
+                    }
+                }
+                self.list = list;
+                self.owned = true;
+            }
+            Err(kind) => {
+                let failed = self.retry.map_or(1, |(_, failed)| failed.saturating_add(1));
+                let pause = RETRY.saturating_mul(1 << (failed - 1).min(10)).min(RETRY_CAP);
+                // An engine that is away comes back with an event, and a race is over at once.
+                let pause = match kind {
+                    ProblemKind::Raced | ProblemKind::Locked => Duration::from_secs(1),
+                    ProblemKind::NotRunning
+                    | ProblemKind::GivenUp
+                    | ProblemKind::NoAnswer
+                    | ProblemKind::NotPermitted
+                    | ProblemKind::BrokenFile
+                    | ProblemKind::Unreadable
+                    | ProblemKind::Unwritable
+                    | ProblemKind::FlagConflict
+                    | ProblemKind::AuthorizationPlugins
+                    | ProblemKind::ReloadBug
+                    | ProblemKind::FlagsReset
+                    | ProblemKind::Overridden
+                    | ProblemKind::ValidationFailed
+                    | ProblemKind::ReloadFailed
+                    | ProblemKind::NotTaken
+                    | ProblemKind::RollbackFailed
+                    | ProblemKind::PendingEdits
+                    | ProblemKind::Contested
+                    | ProblemKind::ReloadsSpent
+                    | ProblemKind::Applier => pause,
+                };
+                self.retry = Some((now + pause, failed));
+                self.engine = EngineView::Problem(kind);
+            }
+        }
+    }
+
+    pub(super) fn decide(&mut self, now: Timestamp, actions: &mut Vec<Action>) {
+        let selection = self.select(now);
+        if self.first_round && !self.tracks.is_empty() && !self.network.is_down() && !self.round_is_open() {
+            self.first_round = false;
+        }
+        self.act(selection, actions, now);
+        self.mark_deciding(now);
+    }
+
+    fn select(&self, now: Timestamp) -> Selection {
+        let candidates: Vec<Candidate<'_>> = self
+            .tracks
+            .values()
+            .map(|track| Candidate { mirror: &track.mirror, record: &track.record })
+            .collect();
+        let upstream =
+            self.upstream.as_ref().map_or(Upstream::NotCompared, |track| Upstream::Record(&track.record));
+        let current = Current {
+            list: &self.list,
+            last_faster: self.treatment.last_faster,
+            provisional: self.provisional,
+        };
+        select(now, &self.settings.policy, &candidates, upstream, &current)
+    }
+
+    fn act(&mut self, selection: Selection, actions: &mut Vec<Action>, now: Timestamp) {
+        let wanted = selection.list.clone();
+        let change = selection.change.clone();
+        let somebody_lives = selection.entries.iter().any(|entry| entry.selected.is_some());
+        self.selection = Some(selection);
+        if self.network.is_down() || self.paused.is_some() || self.applying.is_some() {
+            return;
+        }
+        // A list that waits for somebody else's reload has not failed: another one may follow it at once.
+        if self.retry.is_some_and(|(at, failed)| at > now && (failed > 0 || change.is_none())) {
+            return;
+        }
+        // A member without a record, as after the database was lost, is rehearsed before it is judged.
+        if self.list.iter().filter_map(|url| self.tracks.get(url)).any(is_unjudged) {
+            return;
+        }
+        // While the first round is open a short list would be filled one by one: wait until it is full.
+        if self.first_round && wanted.len() < self.settings.policy.max {
+            return;
+        }
+        let differs = match &self.engine {
+            EngineView::Unknown | EngineView::Problem(ProblemKind::NotRunning | ProblemKind::GivenUp) => {
+                return;
+            }
+            // What is not ours is left alone until there is something better.
+            EngineView::Lists(listed) => self.owned && *listed != self.wanted(&wanted),
+            // Some problems pass: a file is mended, a lock is released.
+            EngineView::Problem(_) => self.retry.is_some(),
+        };
+        let first = !self.first_round && !self.owned && somebody_lives;
+        // Whatever comes of it, this was the one decision that is free of `hold` and `rounds`.
+        self.provisional = self.first_round;
+        if !differs && change.is_none() && !first {
+            return;
+        }
+        if self.spares_reloads(now) && !self.is_urgent(&wanted) {
+            return;
+        }
+        let kind = if self.owned { ChangeKind::EngineDiffered } else { ChangeKind::First };
+        if change.is_none() && self.owned && matches!(self.engine, EngineView::Lists(_)) {
+            if self.contested(now) {
+                return;
+            }
+            self.contests.push(now);
+        }
+        let change = change.unwrap_or(Change {
+            kind,
+            subject: None,
+            reason: None,
+            detail: String::new(),
+            faster: false,
+        });
+        self.applying = Some(change.clone());
+        actions.push(Action::Apply { list: wanted, change });
+    }
+
+    /// Whether somebody who takes part has not been rehearsed yet.
+    fn round_is_open(&self) -> bool {
+        self.all_tracks().any(is_unjudged)
+    }
+
+    /// Marks the mirrors whose next rehearsals may change the list, and what they should be asked for.
+    fn mark_deciding(&mut self, now: Timestamp) {
+        let Some(selection) = &self.selection else { return };
+        for entry in &selection.entries {
+            if let Some(track) = self.tracks.get_mut(&entry.url) {
+                let rises = track.record.standing() == Standing::Rejected
+                    && (track.record.rising() > 0 || track.record.is_back())
+                    && track.record.quarantined(now).is_none();
+                track.deciding = entry.contends || rises;
+                track.ask_for.clone_from(&entry.ask_for);
+            }
+        }
+    }
+
+    fn count_reloads(&mut self, outcome: &Result<Proof, ProblemKind>, now: Timestamp) {
+        self.treatment.reloads.retain(|at| *at <= now && now.since(*at) < DAY);
+        let reloads = match outcome {
+            Ok(_) => 1,
+            // There, and back again.
+            Err(ProblemKind::NotTaken | ProblemKind::ReloadFailed | ProblemKind::RollbackFailed) => 2,
+            Err(_) => 0,
+        };
+        self.treatment.reloads.extend(std::iter::repeat_n(now, reloads));
+    }
+
+    /// Whether the engine was reloaded as often in a day as it may be.
+    pub fn spares_reloads(&self, now: Timestamp) -> bool {
+        let lately = self.treatment.reloads.iter().filter(|at| **at <= now && now.since(**at) < DAY);
+        let allowed = usize::try_from(self.settings.allowance.reloads_per_day).unwrap_or(usize::MAX);
+        lately.count() >= allowed
+    }
+
+    /// Whether this list may always be applied: nothing is in place yet, or what leads the engine's list is dead or lies.
+    fn is_urgent(&self, wanted: &[MirrorUrl]) -> bool {
+        let Some(head) = self.list.first() else { return true };
+        let dead = self.tracks.get(head).is_none_or(|track| track.record.standing() != Standing::Live);
+        let lies = self.selection.as_ref().is_some_and(|selection| {
+            let rejected = |entry: &Entry| entry.url == *head && entry.verdict == Verdict::Rejected;
+            selection.entries.iter().any(rejected)
+        });
+        (dead || lies) && wanted.first() != Some(head)
+    }
+
+    /// Whether another program keeps rewriting the list: then we stop doing the same.
+    pub fn contested(&self, now: Timestamp) -> bool {
+        let lately = self.contests.iter().filter(|at| now.since(**at) < CONTEST_MEMORY);
+        lately.count() >= CONTESTS
+    }
+}

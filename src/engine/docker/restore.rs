@@ -1,0 +1,115 @@
+//! The way back: to what stood in the file before the first write, or before one of the last ten.
+
+use std::time::Duration;
+
+use super::edit::{self, Document};
+use super::log::Mark;
+use super::reload::Way;
+use super::transact::{Outcome, Transaction};
+use super::{Docker, Live, broken, normal, read, settled};
+use crate::engine::{Applied, Generation, Plan, Problem};
+use crate::file::Snapshot;
+use crate::reason::ProblemKind;
+
+impl Docker {
+    /// Everything that can be restored: what stood there before the first write in front, then from old to new.
+    ///
+    /// # Errors
+    /// What is kept cannot be read.
+    pub async fn generations(&self) -> Result<Vec<Generation>, Problem> {
+        // An engine that is away still has a past.
+        let file = self.look().await.map_or_else(|_| self.settings.config_file.clone(), |live| live.file);
+        let kept = self.backups.kept(&file)?;
+        Ok(kept
+            .into_iter()
+            .map(|kept| Generation {
+                number: kept.number,
+                kept_at: kept.at,
+                size: kept.bytes.as_ref().map(Vec::len),
+                mirrors: Document::parse(kept.bytes.as_deref()).ok().and_then(|document| document.listed()),
+            })
+            .collect())
+    }
+
+    /// What [`Self::restore`] would do.
+    ///
+    /// # Errors
+    /// Why it would do nothing.
+    pub async fn plan_restore(&self, number: u64) -> Result<Plan, Problem> {
+        let live = self.look().await?;
+        let snapshot = settled(&live.file).await?;
+        self.restoration(&live, &snapshot, number)
+    }
+
+    /// Puts back what stood in the file before write `number` of ours, 0 and 1 being the first: its bytes, if
+    /// since then only our value has changed, else our value alone. What was kept is kept on.
+    ///
+    /// Must be awaited to its end, as [`Self::apply`].
+    ///
+    /// # Errors
+    /// As [`Self::apply`]; and that number is not kept.
+    pub async fn restore(&self, number: u64) -> Result<Applied, Problem> {
+        let _lock = self.backups.lock()?;
+        self.reconcile().await?;
+        let live = self.look().await?;
+        let snapshot = settled(&live.file).await?;
+        let plan = self.restoration(&live, &snapshot, number)?;
+        if !plan.change {
+            return Ok(Applied { changed: false, mirrors: plan.mirrors, verified: true, acknowledged: None });
+        }
+        let lacks_key = |bytes| Document::parse(bytes).is_ok_and(|document| document.listed().is_none());
+        if let Some(after) = plan.after.as_deref().filter(|after| !lacks_key(Some(after))) {
+            let outcome = self.carry_out(&live, &snapshot, after, &plan.mirrors).await?;
+            return self.applied(true, plan.mirrors, outcome).await;
+        }
+        // A reload of a file without the key changes nothing, so an empty list is applied first; then the key
+        // can go, and dockerd need not be told.
+        let document = Document::parse(snapshot.bytes()).map_err(|error| broken(&live.file, &error))?;
+        let outcome = if live.info.mirrors().is_empty() {
+            Outcome::Proven(Duration::ZERO)
+        } else {
+            self.carry_out(&live, &snapshot, &document.with(&[]), &[]).await?
+        };
+        self.finish(&live, plan.after.as_deref()).await?;
+        self.applied(true, plan.mirrors, outcome).await
+    }
+
+    /// Takes the key, or the file, out from under an empty list.
+    async fn finish(&self, live: &Live, after: Option<&[u8]>) -> Result<(), Problem> {
+        let emptied = read(&live.file)?;
+        let transaction = Transaction {
+            api: &self.api,
+            backups: &self.backups,
+            file: &live.file,
+            way: &Way::Nobody,
+            mark: Mark::Nowhere,
+            before: &emptied,
+            was: &[],
+        };
+        transaction.run_quietly(after).await
+    }
+
+    /// Edits of others that wait for a reload do not stand in the way: whoever restores is the administrator.
+    fn restoration(&self, live: &Live, snapshot: &Snapshot, number: u64) -> Result<Plan, Problem> {
+        let before = snapshot.bytes().map(<[u8]>::to_vec);
+        let Some(kept) = self.backups.generation(&live.file, number)? else {
+            if number > 0 {
+                let path = self.backups.generation_path(&live.file, number);
+                let detail = format!("{}: not kept any more, or never was", path.display());
+                return Err(Problem::new(ProblemKind::Unreadable, detail));
+            }
+            let (file, mirrors) = (live.file.clone(), live.info.mirrors());
+            return Ok(Plan { file, after: before.clone(), before, mirrors, change: false });
+        };
+        let document = Document::parse(snapshot.bytes()).map_err(|error| broken(&live.file, &error))?;
+        if let Some(problem) = live.scene(&document).refusal() {
+            return Err(problem);
+        }
+        let original = kept.as_deref();
+        let listed = Document::parse(original).map_err(|error| broken(&live.file, &error))?.listed();
+        let mirrors = normal(&listed.unwrap_or_default());
+        let after = edit::put_back(snapshot.bytes(), original).map_err(|error| broken(&live.file, &error))?;
+        let change = before != after || live.info.mirrors() != mirrors;
+        Ok(Plan { file: live.file.clone(), before, after, mirrors, change })
+    }
+}

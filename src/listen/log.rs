@@ -1,0 +1,165 @@
+//! dockerd's log as it grows: the journal through `journalctl`, or the file that it writes to.
+
+use std::fs::File;
+use std::io::{self, Seek, SeekFrom};
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+
+use rustix::fs::inotify;
+use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt, BufReader};
+use tokio::net::unix::pipe::Receiver;
+use tokio::process::Command;
+use tokio::sync::mpsc::Sender;
+use tokio::time::sleep;
+
+use super::{Log, line};
+
+/// A line longer than this is cut; what would follow says no more.
+const LINE_BYTES: usize = 16 << 10;
+
+/// What is read of a file at once.
+const PIECE: usize = 32 << 10;
+
+/// After something was read, the rest of what is being written is waited for: a dockerd that debugs logs a
+/// hundred lines a second, and each would wake us.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// Sends every line that may be of interest, and says why when there are no more.
+pub(super) async fn follow(log: Log, lines: Sender<String>) -> String {
+    match log {
+        Log::File(path) => match file(&path, &lines).await {
+            Ok(()) => String::new(),
+            Err(error) => format!("{}: read: {error}", path.display()),
+        },
+        Log::Journal { unit } => match journal(&unit, &lines).await {
+            Ok(why) => why,
+            Err(error) => format!("journalctl: {error}"),
+        },
+        Log::Unreadable(why) => why,
+    }
+}
+
+/// The file that is open now is followed, whatever becomes of its name: dockerd goes on writing into it too.
+async fn file(path: &Path, lines: &Sender<String>) -> io::Result<()> {
+    let mut file = File::open(path)?;
+    let mut from = file.seek(SeekFrom::End(0))?;
+    let changes = Changes::of(path)?;
+    let mut line = Vec::new();
+    let mut piece = vec![0; PIECE];
+    loop {
+        // Emptied in place, as logrotate's copytruncate does.
+        if file.metadata()?.len() < from {
+            from = 0;
+            line.clear();
+        }
+        let read = file.read_at(&mut piece, from)?;
+        if read == 0 {
+            changes.next().await?;
+            continue;
+        }
+        from += u64::try_from(read).unwrap_or(0);
+        for part in piece[..read].split_inclusive(|byte| *byte == b'\n') {
+            if line.len() + part.len() <= LINE_BYTES {
+                line.extend_from_slice(part);
+            }
+            if part.ends_with(b"\n") {
+                if deliver(&line, lines).await.is_err() {
+                    return Ok(());
+                }
+                line.clear();
+            }
+        }
+        if read < PIECE {
+            sleep(PAUSE).await;
+        }
+    }
+}
+
+/// Tells when a file was written to, without looking at it again and again.
+struct Changes {
+    /// To tokio an inotify is a pipe: it becomes readable, and what is read is thrown away.
+    inotify: Receiver,
+}
+
+impl Changes {
+    fn of(path: &Path) -> io::Result<Self> {
+        let inotify = inotify::init(inotify::CreateFlags::NONBLOCK | inotify::CreateFlags::CLOEXEC)?;
+        inotify::add_watch(&inotify, path, inotify::WatchFlags::MODIFY)?;
+        Ok(Self { inotify: Receiver::from_owned_fd_unchecked(inotify)? })
+    }
+
+    async fn next(&self) -> io::Result<()> {
+        let mut events = [0; 4096];
+        loop {
+            self.inotify.readable().await?;
+            match self.inotify.try_read(&mut events) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                done => return done.map(drop),
+            }
+        }
+    }
+}
+
+/// `journalctl --follow`, which knows the journal's format, its rotation and its namespaces; it ends with us.
+async fn journal(unit: &str, lines: &Sender<String>) -> io::Result<String> {
+    let mut command = Command::new("journalctl");
+    // Containers may log into the journal through dockerd, in its name; only what came from its own standard
+    // error is its own word.
+    command.args(["--quiet", "--follow", "--output=cat", "_TRANSPORT=stdout"]);
+    // It takes a moment to begin, and a pull may come in that.
+    command.args(["--no-tail", "--since=-2s"]);
+    // Without this only what has the boot id of /proc counts, and where that is hidden (a machine in a container, with
+    // ProtectKernelTunables) it is another's.
+    command.arg("--merge");
+    command.arg(format!("_SYSTEMD_UNIT={unit}"));
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+    let mut child = command.spawn()?;
+    let mut output = BufReader::new(child.stdout.take().ok_or(io::ErrorKind::BrokenPipe)?);
+    let mut complaints = child.stderr.take().ok_or(io::ErrorKind::BrokenPipe)?;
+    let mut line = Vec::new();
+    while read_line(&mut output, &mut line).await? {
+        if deliver(&line, lines).await.is_err() {
+            return Ok(String::new());
+        }
+    }
+    let mut why = Vec::new();
+    // It has ended, so there is an end to this too; only its first words are wanted.
+    (&mut complaints).take(1 << 10).read_to_end(&mut why).await?;
+    let why = String::from_utf8_lossy(&why);
+    let status = child.wait().await?;
+    let first = why.lines().next().unwrap_or_default();
+    Ok(format!("journalctl: {}", if first.is_empty() { status.to_string() } else { line::safe(first) }))
+}
+
+/// The next line, cut where it is too long; false at the end.
+async fn read_line(input: &mut (impl AsyncBufRead + Unpin), line: &mut Vec<u8>) -> io::Result<bool> {
+    line.clear();
+    let mut some = false;
+    loop {
+        let bytes = input.fill_buf().await?;
+        if bytes.is_empty() {
+            return Ok(some);
+        }
+        some = true;
+        let end = bytes.iter().position(|byte| *byte == b'\n');
+        let part = &bytes[..end.unwrap_or(bytes.len())];
+        if line.len() + part.len() <= LINE_BYTES {
+            line.extend_from_slice(part);
+        }
+        let used = end.map_or(bytes.len(), |end| end + 1);
+        input.consume(used);
+        if end.is_some() {
+            return Ok(true);
+        }
+    }
+}
+
+/// Passes a line on if it can be of interest; an error when nobody listens any more.
+async fn deliver(bytes: &[u8], lines: &Sender<String>) -> Result<(), ()> {
+    if !line::may_matter(bytes) {
+        return if lines.is_closed() { Err(()) } else { Ok(()) };
+    }
+    lines.send(String::from_utf8_lossy(bytes).into_owned()).await.map_err(|_| ())
+}

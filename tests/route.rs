@@ -1,0 +1,60 @@
+//! A change of this host's way to the world is seen at once, in a network namespace of its own.
+
+use std::process::Command;
+use std::time::Duration;
+
+use mirrorwatch::route::{Changed, watch};
+use tokio::time::timeout;
+
+/// Set in the copy of this test that runs in the namespace.
+const INSIDE: &str = "MIRRORWATCH_TEST_NAMESPACE";
+
+#[test]
+fn another_address_and_another_gateway_are_seen_and_a_container_s_link_is_not() {
+    if std::env::var_os(INSIDE).is_none() {
+        let name = "another_address_and_another_gateway_are_seen_and_a_container_s_link_is_not";
+        let inner = Command::new("unshare")
+            .args(["--net", "--"])
+            .arg(std::env::current_exe().unwrap())
+            .args(["--exact", name, "--nocapture"])
+            .env(INSIDE, "1")
+            .output()
+            .expect("unshare (util-linux) makes the namespace");
+        let said = String::from_utf8_lossy(&inner.stdout) + String::from_utf8_lossy(&inner.stderr);
+        assert!(inner.status.success(), "as root, for a network namespace:\n{said}");
+        return;
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(inside());
+}
+
+fn ip(arguments: &str) {
+    let status = Command::new("ip").args(arguments.split(' ')).status().expect("ip (iproute2) is installed");
+    assert!(status.success(), "ip {arguments}");
+}
+
+async fn inside() {
+    ip("link set lo up");
+    ip("link add world type veth peer name gateway");
+    let (_watch, mut changes) = watch();
+    let within = Duration::from_secs(5);
+
+    ip("link set gateway up");
+    ip("link set world up");
+    ip("addr add 10.9.0.2/24 dev world");
+    ip("route add default via 10.9.0.1");
+    assert_eq!(timeout(within, changes.recv()).await, Ok(Some(Changed)), "a first default route");
+    // The link-local IPv6 addresses of the pair come up a little later, and are no change of the way.
+    ip("link add container type veth peer name inside");
+    ip("link set container up");
+    ip("addr add 172.17.0.1/16 dev container");
+    assert!(timeout(Duration::from_secs(3), changes.recv()).await.is_err(), "a container's link");
+
+    ip("route replace default via 10.9.0.254");
+    assert_eq!(timeout(within, changes.recv()).await, Ok(Some(Changed)), "another gateway");
+    ip("addr add 10.9.0.3/32 dev world");
+    ip("route replace default via 10.9.0.254 src 10.9.0.3");
+    assert_eq!(timeout(within, changes.recv()).await, Ok(Some(Changed)), "another address");
+    ip("link set world down");
+    assert_eq!(timeout(within, changes.recv()).await, Ok(Some(Changed)), "the cable is out");
+}

@@ -1,0 +1,233 @@
+//! The boundary between the process that talks to strangers and the one that writes: what crosses it, and what never
+//! does.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+#[path = "dockerd/mod.rs"]
+#[expect(dead_code, reason = "the harness is shared by several tests, and each uses a part")]
+mod dockerd;
+#[path = "split/frames.rs"]
+mod frames;
+
+use std::ffi::OsStr;
+use std::os::unix::fs::MetadataExt;
+use std::path::PathBuf;
+use std::process::{Command, Output};
+
+use dockerd::Dockerd;
+use frames::Boundary;
+use mirrorwatch::file;
+use proptest::prelude::*;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+/// A short run of `cargo bench --bench frames`.
+#[test]
+fn no_url_outside_mirrors_toml_and_no_reload_above_the_limit_whatever_is_asked() {
+    let mut boundary = Boundary::new(7);
+    for _ in 0..100_000 {
+        boundary.play();
+    }
+    let tally = &boundary.tally;
+    // Each way was taken often, or this would show nothing.
+    for count in [tally.refused, tally.looks, tally.applied, tally.reloads, tally.over_the_limit] {
+        assert!(count > 100, "{tally:?}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn any_bytes_at_all_come_to_nothing_or_to_what_is_allowed(frames in prop::collection::vec(any::<Vec<u8>>(), 1..20)) {
+        let mut boundary = Boundary::new(1);
+        for frame in frames {
+            boundary.take(&frame);
+        }
+    }
+
+    #[test]
+    fn any_names_at_all_come_to_nothing_or_to_what_is_allowed(
+        names in prop::collection::vec(prop_oneof!["[a-zA-Z0-9./:\u{4e00}-\u{4eff}]{0,40}", Just("DaoCloud".to_owned()), Just("https://own".to_owned())], 0..6),
+        number in any::<u64>(),
+    ) {
+        let frame = serde_json::json!({"format": 1, "number": number, "config": frames::DIGEST, "list": names});
+        Boundary::new(2).take(frame.to_string().as_bytes());
+    }
+}
+
+#[test]
+fn a_request_may_name_what_takes_part_and_what_stood_in_the_engines_file() {
+    use frames::decided;
+    use mirrorwatch::applier::{Decision, Refusal};
+    let asked = |names: &[&str]| {
+        decided(&serde_json::json!({"format": 1, "number": 9, "config": frames::DIGEST, "list": names}))
+    };
+    let given = |urls: &[&str]| Decision::Apply(9, urls.iter().map(|url| url.parse().unwrap()).collect());
+    let refused = |refusal| Decision::Refuse(Some(9), refusal);
+    assert_eq!(
+        asked(&["last", "DaoCloud"]),
+        given(&["http://10.0.0.7:5000", "https://docker.m.daocloud.io"])
+    );
+    assert_eq!(asked(&[]), given(&[]));
+    assert_eq!(asked(&["adopted.example"]), given(&["https://adopted.example"]));
+    // Its host is the name of another.
+    assert_eq!(asked(&["https://own", "own"]), given(&["https://own", "https://mirror.example:8443"]));
+    for name in ["off", "off.example", "https://docker.m.daocloud.io", "nobody", "", "daocloud"] {
+        assert_eq!(asked(&[name]), refused(Refusal::Unknown(name.to_owned())), "{name}");
+    }
+    assert_eq!(asked(&["own", "own"]), refused(Refusal::Twice("own".to_owned())));
+    assert_eq!(asked(&["own", "last", "DaoCloud", "南京大学"]), refused(Refusal::TooMany(4)));
+}
+
+#[test]
+fn what_is_not_a_request_of_this_version_and_this_mirrors_toml_is_not_followed() {
+    use frames::decided_bytes;
+    use mirrorwatch::applier::{Decision, Refusal};
+    let good = format!("{{\"format\":1,\"number\":9,\"config\":\"{}\",\"list\":[\"own\"]}}", frames::DIGEST);
+    assert!(matches!(decided_bytes(good.as_bytes()), Decision::Apply(9, _)));
+    let odd = |bytes: &str| {
+        assert!(
+            matches!(decided_bytes(bytes.as_bytes()), Decision::Refuse(None, Refusal::NotUnderstood(_))),
+            "{bytes}"
+        )
+    };
+    odd(&good.replace("\"format\":1", "\"format\":2"));
+    odd(&good.replace('}', ",\"hosts\":[]}"));
+    odd(&good.replace('}', ",\"list\":[\"own\"]}"));
+    odd(&good.replace("9", "-9"));
+    odd(&format!("{good}{good}"));
+    odd(&good[1..]);
+    odd("");
+    odd(&format!("{good}{}", " ".repeat(70_000)));
+    let other = good.replace(frames::DIGEST, "00");
+    assert_eq!(decided_bytes(other.as_bytes()), Decision::Refuse(Some(9), Refusal::OtherConfig));
+}
+
+/// A dockerd, mirrors.toml, and the directories of the two.
+struct World {
+    dockerd: Dockerd,
+    place: TempDir,
+}
+
+impl World {
+    fn new(daemon_json: &str) -> Self {
+        let world = Self { dockerd: Dockerd::start(daemon_json), place: tempfile::tempdir().unwrap() };
+        for directory in ["etc", "state", "run"] {
+            std::fs::create_dir(world.at(directory)).unwrap();
+        }
+        world.configure("");
+        world
+    }
+
+    fn at(&self, name: &str) -> PathBuf {
+        self.place.path().join(name)
+    }
+
+    fn configure(&self, more: &str) {
+        let text = format!(
+            "[engine.docker]\nconfig_file = {:?}\nsocket = {:?}\nreload = \"signal\"\n\n\
+             [[mirror]]\nname = \"A\"\nurl = \"https://a.example\"\n\n[[mirror]]\nname = \"B\"\nurl = \"https://b.example\"\n{more}",
+            self.dockerd.file(),
+            self.dockerd.at("sock"),
+        );
+        file::replace(&self.at("etc/mirrors.toml"), text.as_bytes(), None).unwrap();
+    }
+
+    fn digest(&self) -> String {
+        mirrorwatch::config::load(&self.at("etc/mirrors.toml")).unwrap().digest
+    }
+
+    /// What the applier answers to these names.
+    fn ask(&self, number: u64, config: &str, names: &[&str]) -> Value {
+        let request = json!({"format": 1, "number": number, "config": config, "list": names});
+        file::replace(&self.at("run/request.json"), request.to_string().as_bytes(), None).unwrap();
+        self.apply_request()
+    }
+
+    fn apply_request(&self) -> Value {
+        let output = self.mirrorwatch(&["apply-request"]);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        serde_json::from_slice(&std::fs::read(self.at("run-apply/engine.json")).unwrap()).unwrap()
+    }
+
+    fn mirrorwatch(&self, arguments: &[&str]) -> Output {
+        let [config, state, run] = ["etc/mirrors.toml", "state", "run"].map(|name| self.at(name));
+        Command::new(env!("CARGO_BIN_EXE_mirrorwatch"))
+            .args([OsStr::new("--config"), config.as_os_str(), OsStr::new("--state-dir"), state.as_os_str()])
+            .args([OsStr::new("--runtime-dir"), run.as_os_str()])
+            .args(arguments)
+            .output()
+            .unwrap()
+    }
+}
+
+#[test]
+fn the_applier_goes_by_what_it_knows_itself() {
+    let own = "https://own.example/";
+    let world = World::new(&format!("{{\"registry-mirrors\": [\"{own}\"], \"debug\": false}}"));
+    let digest = world.digest();
+    let report = world.apply_request();
+    assert_eq!((&report["adopted"], &report["outcome"]), (&json!(["https://own.example"]), &Value::Null));
+
+    // What stood there may come back, and keep its place among the others.
+    let report = world.ask(1, &digest, &["B", "own.example"]);
+    assert_eq!(report["outcome"]["Ok"]["verified"], json!(true), "{report}");
+    assert_eq!(world.dockerd.mirrors(), ["https://b.example/", own]);
+    // The same request is answered once: nothing is done again that somebody has changed since.
+    let left = report["reloads_left"].clone();
+    assert_eq!(world.ask(1, &digest, &["A"])["outcome"], Value::Null);
+    assert_eq!(world.ask(2, &digest, &["B", "own.example"])["reloads_left"], left, "no change costs nothing");
+
+    // An edit that the prober has not read yet; and one that is invalid leaves the last valid one in force.
+    world.configure("\n[[mirror]]\nname = \"C\"\nurl = \"https://c.example\"\n");
+    assert_eq!(world.ask(3, &digest, &["A"])["outcome"]["Err"]["kind"], "raced");
+    let digest = world.digest();
+    assert_eq!(world.ask(4, &digest, &["C"])["outcome"]["Ok"]["verified"], json!(true));
+    world.configure("\n[[mirror]]\nname = \"D\"\nurl = \"no url\"\n");
+    assert_eq!(world.ask(5, &digest, &["A", "C"])["outcome"]["Ok"]["verified"], json!(true));
+    assert_eq!(world.ask(6, &digest, &["D"])["outcome"]["Err"]["kind"], "applier");
+    assert_eq!(world.dockerd.mirrors(), ["https://a.example/", "https://c.example/"]);
+    world.configure("");
+}
+
+#[test]
+fn a_pause_and_a_restore_of_roots_hold_whatever_is_asked() {
+    let before = "{\"debug\": false,\n \"labels\": []}";
+    let world = World::new(before);
+    // The service's own user, as systemd sets it up.
+    for directory in ["state", "run"] {
+        std::os::unix::fs::chown(world.at(directory), Some(65534), Some(65534)).unwrap();
+    }
+    let digest = world.digest();
+    assert_eq!(world.ask(1, &digest, &["A"])["outcome"]["Ok"]["verified"], json!(true));
+    assert!(world.mirrorwatch(&["pause"]).status.success());
+    assert!(world.at("state-apply/pause.json").exists() && !world.at("state/pause.json").exists());
+    let report = world.ask(2, &digest, &["B"]);
+    assert_eq!(report["outcome"]["Err"]["kind"], "applier", "{report}");
+    assert!(world.mirrorwatch(&["resume"]).status.success());
+
+    let output = world.mirrorwatch(&["restore"]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(world.dockerd.text().as_deref(), Some(before), "byte for byte, from what the applier kept");
+    assert_eq!(
+        world.ask(3, &digest, &["B"])["outcome"]["Err"]["kind"],
+        "applier",
+        "it leaves the engine in peace"
+    );
+    assert!(world.dockerd.mirrors().is_empty());
+    // Nothing in the service's directories is root's, and so nothing is in its way.
+    for entry in std::fs::read_dir(world.at("state")).unwrap() {
+        let path = entry.unwrap().path();
+        assert_eq!(std::fs::metadata(&path).unwrap().uid(), 65534, "{}", path.display());
+    }
+}
+
+#[test]
+fn root_follows_no_link_in_the_services_directory() {
+    let world = World::new("{}");
+    std::os::unix::fs::chown(world.at("state"), Some(65534), Some(65534)).unwrap();
+    let target = world.at("etc/shadow");
+    std::os::unix::fs::symlink(&target, world.at("state/state.db")).unwrap();
+    file::replace(&target, b"", None).unwrap();
+    drop(world.mirrorwatch(&["probe", "--depth", "connect"]));
+    assert_eq!(std::fs::read(&target).unwrap(), b"", "an empty file is one that a database is begun in");
+}

@@ -1,0 +1,322 @@
+//! Good manners: what every kind of mirror is asked in days, counted by the mirrors.
+
+use std::time::Duration;
+
+use mirrorwatch::daemon::step::Event;
+use mirrorwatch::image::Image;
+use mirrorwatch::mirror::MirrorUrl;
+use mirrorwatch::observation::{Depth, Spent};
+use mirrorwatch::ranking::record::Record;
+use mirrorwatch::reason::ChangeKind;
+use mirrorwatch::timestamp::Timestamp;
+
+use super::world::{Asked, MB, Mood, UPSTREAM, World, healthy, mirror, settings, url};
+
+const MINUTE: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_secs(3600);
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
+/// The worst that any window of this length saw. A request may have come at any moment of its probe.
+fn worst(asked: &[Asked], window: Duration) -> Spent {
+    let mut worst = Spent::default();
+    for (index, first) in asked.iter().enumerate() {
+        let within = asked[index..].iter().take_while(|one| one.from.since(first.to) < window);
+        let sum = within.fold(Spent::default(), |sum, one| Spent {
+            requests: sum.requests + one.spent.requests,
+            refusals: sum.refusals + one.spent.refusals,
+            bytes: sum.bytes + one.spent.bytes,
+        });
+        worst.requests = worst.requests.max(sum.requests);
+        worst.refusals = worst.refusals.max(sum.refusals);
+        worst.bytes = worst.bytes.max(sum.bytes);
+    }
+    worst
+}
+
+/// Every kind of mirror, as PRODUCT names them.
+fn every_kind() -> Vec<(&'static str, Mood)> {
+    let serves = |speed: f64| Mood::Serves(speed * MB);
+    vec![
+        ("leader", serves(20.0)),
+        ("second", serves(8.0)),
+        ("third", serves(3.0)),
+        // Near the third, so that the two contend without end.
+        ("rival", serves(3.2)),
+        ("slow", serves(0.5)),
+        ("dead", Mood::Dead),
+        ("blackhole", Mood::Hangs),
+        ("allowlist", Mood::Allows(9.0 * MB, &["library/busybox:latest", "library/redis:7"])),
+        ("nothing", Mood::Allows(9.0 * MB, &[])),
+        ("limits", Mood::Limits(None)),
+        ("limits-a-minute", Mood::Limits(Some(MINUTE))),
+        ("limits-a-day", Mood::Limits(Some(DAY))),
+        ("errors", Mood::Errors),
+        ("stalls", Mood::Stalls),
+        ("flaps-2m", Mood::Flaps(2 * MINUTE, 30.0 * MB)),
+        ("flaps-30m", Mood::Flaps(30 * MINUTE, 30.0 * MB)),
+        ("flaps-5h", Mood::Flaps(5 * HOUR, 30.0 * MB)),
+    ]
+}
+
+/// The images of a host that has twenty.
+fn twenty_images() -> Vec<Image> {
+    let others = (0..18).map(|number| format!("team/app{number}:1"));
+    let known = ["library/busybox:latest".to_owned(), "library/redis:7".to_owned()];
+    known.into_iter().chain(others).map(|image| image.parse().unwrap()).collect()
+}
+
+fn busy_host(mirrors: &[(&'static str, Mood)]) -> World {
+    let mut world = World::with(mirrors, Some(Mood::Serves(0.3 * MB)));
+    let mut changed = settings(true);
+    changed.policy.images = twenty_images();
+    let candidates = mirrors.iter().map(|(name, _)| (mirror(name), Record::default())).collect();
+    world.tell(Event::Configured { settings: Box::new(changed), candidates });
+    world
+}
+
+#[track_caller]
+pub(super) fn check(name: &MirrorUrl, asked: &[Asked]) -> (Spent, Spent, Spent) {
+    let (minute, day, two_days) = (worst(asked, MINUTE), worst(asked, DAY), worst(asked, 2 * DAY));
+    assert!(minute.requests <= 10, "{name}: {} requests in a minute", minute.requests);
+    assert!(day.requests <= 400, "{name}: {} requests in a day", day.requests);
+    assert!(day.bytes <= 24 << 20, "{name}: {} bytes in a day", day.bytes);
+    assert!(two_days.refusals <= 10, "{name}: {} refusals in two days", two_days.refusals);
+    (minute, day, two_days)
+}
+
+#[test]
+fn in_48_hours_no_mirror_of_any_kind_gets_more_than_its_budget() {
+    let mut world = busy_host(&every_kind());
+    // A restart forgets nothing: crashes, an upgrade, a loop of crashes.
+    for hours in [1, 6, 11, 1, 5, 24] {
+        world.run(hours * HOUR);
+        world.restart();
+        world.run(MINUTE);
+        world.restart();
+    }
+    let mut total = 0;
+    println!("{:>28} {:>7} {:>7} {:>9} {:>9}", "", "/minute", "/day", "refused", "MiB/day");
+    for (url, asked) in &world.asked {
+        let (minute, day, two_days) = check(url, asked);
+        total +=
+            asked.iter().filter(|one| one.from >= world.now - DAY).map(|one| one.spent.bytes).sum::<u64>();
+        println!(
+            "{:>28} {:>7} {:>7} {:>9} {:>9.1}",
+            url.host(),
+            minute.requests,
+            day.requests,
+            two_days.refusals,
+            f64::from(u32::try_from(day.bytes >> 10).unwrap()) / 1024.0
+        );
+    }
+    assert!(total <= 256 << 20, "{total} bytes of all in the last day");
+    assert_eq!(world.list()[0], "leader");
+    for never in ["nothing", "limits", "limits-a-minute", "limits-a-day", "errors", "stalls", "dead"] {
+        assert!(!world.list().contains(&never), "{:?}", world.list());
+    }
+    let contested = world.applies.len();
+    assert!(contested <= 2 * 12, "{contested} reloads in two days: {:?}", world.applies);
+}
+
+#[test]
+fn a_mirror_that_is_never_chosen_is_asked_a_third_of_what_a_chosen_one_is() {
+    let mut world = busy_host(&healthy());
+    world.run(2 * DAY);
+    assert_eq!(world.list(), ["a", "b", "c"]);
+    let last = check(&url("d"), &world.asked[&url("d")]).1;
+    assert!(last.requests <= 120 && last.bytes <= 13 << 20, "{last:?}");
+    let first = check(&url("a"), &world.asked[&url("a")]).1;
+    assert!(first.requests > 144, "a chosen one is sampled: {first:?}");
+}
+
+#[test]
+fn the_bytes_of_all_together_stay_within_the_total() {
+    let names: Vec<String> = (1..=40).map(|number| format!("m{number}")).collect();
+    let mirrors: Vec<(&str, Mood)> = (1_u32..)
+        .zip(&names)
+        .map(|(number, name)| (name.as_str(), Mood::Serves(f64::from(number) * MB)))
+        .collect();
+    let mut world = World::new(&mirrors);
+    let mut tight = settings(false);
+    tight.allowance.total_bytes_per_day = 100 << 20;
+    let candidates = mirrors.iter().map(|(name, _)| (mirror(name), Record::default())).collect();
+    world.tell(Event::Configured { settings: Box::new(tight), candidates });
+    world.run(2 * DAY);
+    let mut all: Vec<Asked> = world.asked.values().flatten().copied().collect();
+    all.sort_by_key(|one| one.from);
+    let day = worst(&all, DAY);
+    assert!(day.bytes <= 100 << 20, "{} MiB", day.bytes >> 20);
+    // Nobody starves: forty mirrors share the total.
+    for name in &names {
+        let rehearsals =
+            world.probes[&url(name)].iter().filter(|(_, depth)| *depth == Depth::Rehearse).count();
+        assert!(rehearsals >= 3, "{name}: {rehearsals}");
+    }
+}
+
+#[test]
+fn hosts_that_share_an_address_share_the_budget() {
+    let mut world = World::new(&every_kind());
+    let mut shared = settings(false);
+    shared.allowance = shared.allowance.part(4);
+    let candidates = every_kind().iter().map(|(name, _)| (mirror(name), Record::default())).collect();
+    // What the first seconds cost was asked by a host that thought itself alone.
+    world.asked.clear();
+    world.tell(Event::Configured { settings: Box::new(shared), candidates });
+    world.run(2 * DAY);
+    for (url, asked) in &world.asked {
+        let (day, two_days) = (worst(asked, DAY), worst(asked, 2 * DAY));
+        assert!(day.requests <= 100 && day.bytes <= 6 << 20, "{url}: {day:?}");
+        assert!(two_days.refusals <= 2, "{url}: {two_days:?}");
+    }
+}
+
+#[test]
+fn a_rate_limit_is_obeyed_to_the_second_and_for_a_day_at_most() {
+    for (asks, rests) in [(5 * MINUTE, 5 * MINUTE), (7 * HOUR, 7 * HOUR)] {
+        let mut world = World::new(&[healthy()[0], ("limits", Mood::Limits(Some(asks)))]);
+        world.run(DAY);
+        let asked: Vec<Timestamp> = world.asked[&url("limits")]
+            .iter()
+            .filter(|one| one.spent.requests > 0)
+            .map(|one| one.from)
+            .collect();
+        assert!(asked.len() >= 2, "{asked:?}");
+        assert!(asked[1].since(asked[0]) >= rests, "{asked:?}");
+    }
+}
+
+#[test]
+fn a_403_is_never_checked_again_and_the_image_rests_an_hour_doubling_to_six() {
+    let mut world = World::new(&[healthy()[0], ("nothing", Mood::Allows(MB, &[]))]);
+    world.run(2 * DAY);
+    let asked: Vec<Timestamp> = world.asked[&url("nothing")]
+        .iter()
+        .filter(|one| one.spent.requests > 0)
+        .map(|one| one.from)
+        .collect();
+    let pauses: Vec<u64> = asked.windows(2).map(|pair| pair[1].since(pair[0]).as_secs() / 3600).collect();
+    assert!(pauses.iter().all(|hours| *hours >= 1), "{pauses:?}");
+    assert!(pauses.windows(2).filter(|pair| pair[1] < pair[0] && pair[0] < 6).count() <= 1, "{pauses:?}");
+}
+
+#[test]
+fn a_mirror_that_keeps_failing_is_rehearsed_with_growing_pauses_up_to_six_hours() {
+    let mut world = World::new(&[healthy()[0], ("stalls", Mood::Stalls)]);
+    world.run(4 * DAY);
+    let asked: Vec<Timestamp> = world.probes[&url("stalls")]
+        .iter()
+        .filter(|(_, depth)| *depth == Depth::Rehearse)
+        .map(|(at, _)| *at)
+        .collect();
+    let pauses: Vec<Duration> = asked.windows(2).map(|pair| pair[1].since(pair[0])).collect();
+    assert!(
+        pauses[..3].iter().all(|pause| *pause <= 2 * HOUR),
+        "the first three at the usual pace: {pauses:?}"
+    );
+    assert!(pauses.iter().all(|pause| *pause <= 6 * HOUR + MINUTE), "{pauses:?}");
+    assert!(*pauses.last().unwrap() > 5 * HOUR, "{pauses:?}");
+}
+
+#[test]
+fn a_mirror_that_comes_and_goes_is_trusted_later_each_time() {
+    for half in [5, 60] {
+        let mut world = World::new(&[
+            ("flaps", Mood::Flaps(half * MINUTE, 40.0 * MB)),
+            healthy()[1],
+            healthy()[2],
+            healthy()[3],
+        ]);
+        world.run(2 * DAY);
+        let switches = |from: Timestamp, to: Timestamp| {
+            world.applies.iter().filter(|(at, ..)| *at > from && *at <= to).count()
+        };
+        // The first list and its revision are not the flapper's doing.
+        let start = world.now - 2 * DAY + MINUTE;
+        for hour in 0..47 {
+            let from = start + HOUR * hour;
+            assert!(switches(from, from + HOUR) <= 2, "{half} minutes, hour {hour}: {:?}", world.applies);
+        }
+        let (first, second) = (switches(start, start + DAY), switches(start + DAY, world.now));
+        println!("flaps every {half} min: {first} switches on the first day, {second} on the second");
+        assert!(first <= 12 && second <= 6, "{half} minutes: {:?}", world.applies);
+    }
+}
+
+#[test]
+fn at_most_so_many_reloads_a_day_but_a_dead_head_always_passes() {
+    let mut world = World::new(&healthy());
+    let mut few = settings(false);
+    few.allowance.reloads_per_day = 2;
+    few.policy.hold = Duration::ZERO;
+    few.policy.rounds = 1;
+    let candidates: Vec<_> = healthy().iter().map(|(name, _)| (mirror(name), Record::default())).collect();
+    world.tell(Event::Configured { settings: Box::new(few), candidates });
+    // Every hour another order: only two reloads a day are made for it.
+    for hour in 0..20 {
+        for (place, name) in (0_u32..).zip(["a", "b", "c", "d"]) {
+            let speed = 1 << ((hour + place) % 4);
+            world.set(name, Mood::Serves(f64::from(speed) * MB));
+        }
+        world.run(HOUR);
+    }
+    assert_eq!(world.applies.len(), 2, "{:?}", world.applies);
+    let head = world.list()[0].to_owned();
+    world.set(&head, Mood::Dead);
+    world.until("another head", |world| world.list()[0] != head);
+    assert_eq!(world.applies.last().unwrap().2, ChangeKind::MemberRejected);
+    assert_eq!(world.applies.len(), 3);
+    assert!(world.state.spares_reloads(world.now));
+}
+
+#[test]
+fn a_restart_with_a_list_begins_gently_and_changes_nothing_until_something_better_is_measured() {
+    let mut world = World::with(&healthy(), Some(Mood::Serves(0.3 * MB)));
+    world.run(3 * HOUR);
+    let (list, applies) = (world.state.list.clone(), world.applies.len());
+    world.probes.clear();
+    let began = world.now;
+    world.restart();
+    assert!(world.probes.values().flatten().count() <= 1, "nobody is asked at once: {:?}", world.probes);
+    world.run(MINUTE);
+    let first = world.probes.values().filter_map(|probes| probes.first()).map(|(at, _)| at.since(began));
+    let first: Vec<Duration> = first.collect();
+    assert!(first.len() >= 3 && first.iter().all(|after| *after <= MINUTE), "{first:?}");
+    world.run(5 * HOUR);
+    assert_eq!((&world.state.list, world.applies.len()), (&list, applies));
+}
+
+#[test]
+fn ten_thousand_hosts_that_start_together_do_not_ask_together() {
+    use std::collections::BTreeMap;
+    // One mirror's view: the connects and rehearsals of a thousand hosts, each a world of its own.
+    let mut seconds: BTreeMap<u64, u32> = BTreeMap::new();
+    let hosts = 300_u64;
+    for host in 0..hosts {
+        let mut world = World::new(&healthy()[..2]);
+        world.state.settings.seed = host.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        world.probes.clear();
+        world.run(30 * MINUTE);
+        let start = world.now - 30 * MINUTE;
+        for (at, _) in &world.probes[&url("a")] {
+            *seconds.entry(at.since(start).as_secs()).or_default() += 1;
+        }
+    }
+    let late: Vec<u32> = (600..1800).map(|second| seconds.get(&second).copied().unwrap_or(0)).collect();
+    let mean = f64::from(late.iter().sum::<u32>()) / 1200.0;
+    let most = *late.iter().max().unwrap();
+    println!("of {hosts} hosts {mean:.1} ask in a second, at most {most}");
+    assert!(f64::from(most) <= 4.0 * mean.max(4.0), "{most} in one second, {mean} on average");
+}
+
+#[test]
+fn what_was_asked_of_the_upstream_is_remembered_too() {
+    let mut world = World::with(&healthy(), Some(Mood::Serves(0.3 * MB)));
+    world.run(12 * HOUR);
+    let before = world.state.upstream.as_ref().unwrap().record.spent(world.now);
+    world.restart();
+    let after = world.state.upstream.as_ref().unwrap().record.spent(world.now);
+    assert!(before.requests_today > 0);
+    assert_eq!(before, after);
+    check(&url(UPSTREAM), &world.asked[&url(UPSTREAM)]);
+}

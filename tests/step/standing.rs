@@ -1,0 +1,330 @@
+//! Who leads, who leaves and who comes back.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use mirrorwatch::daemon::step::{EngineView, Event, Proof};
+use mirrorwatch::mirror::Mirror;
+use mirrorwatch::observation::{Depth, Observation};
+use mirrorwatch::ranking::record::{Record, Standing};
+use mirrorwatch::reason::{ChangeKind, ProblemKind};
+
+use super::world::{MB, Mood, UPSTREAM, World, healthy, mirror, settings, url};
+
+#[test]
+fn the_first_list_is_in_place_before_the_slowest_time_out() {
+    let mut world = World::new(&[healthy()[0], healthy()[1], healthy()[2], ("hangs", Mood::Hangs)]);
+    let first = world.until("the first list", |world| !world.list().is_empty());
+    assert!(first < Duration::from_secs(1), "{first:?}");
+    world.run(Duration::from_secs(60));
+    assert_eq!(world.list(), ["a", "b", "c"]);
+    assert_eq!(world.applies[0].2, ChangeKind::First);
+    assert!(!world.state.first_round);
+}
+
+#[test]
+fn the_round_s_end_revises_the_first_list_once_free_of_hold_and_rounds() {
+    let mut world = World::new(&[healthy()[1], healthy()[2], healthy()[3], ("late", Mood::Hangs)]);
+    world.until("the first list", |world| !world.list().is_empty());
+    assert_eq!(world.list(), ["b", "c", "d"]);
+    // What hung while the others answered turns out to be the best; nobody waits an hour for it.
+    let rehearsed = Duration::from_secs(9);
+    world.run(rehearsed);
+    let mut served = Observation::new(world.now, Depth::Rehearse);
+    served.bytes_per_second = Some(50.0 * MB);
+    served.stages.layer = Some(Duration::from_millis(10));
+    served.stages.manifest = Some(Duration::from_millis(20));
+    world.tell(Event::Observed { url: url("late"), observation: Box::new(served) });
+    world.run(Duration::from_secs(1));
+    assert_eq!(world.list(), ["late", "b", "c"]);
+    assert_eq!(world.applies.len(), 2);
+}
+
+#[test]
+fn a_leader_that_dies_leaves_within_one_connect_interval_and_the_re_checks() {
+    let mut world = World::new(&healthy());
+    world.run(Duration::from_secs(3600));
+    world.set("a", Mood::Dead);
+    let gone = world.until("a list without it", |world| world.list() == ["b", "c", "d"]);
+    assert!(gone <= Duration::from_secs(60 + 2 * 2 + 1), "{gone:?}");
+    assert_eq!(world.applies.last().unwrap().2, ChangeKind::MemberRejected);
+}
+
+#[test]
+fn a_leader_that_stalls_in_a_layer_leaves_within_one_sample_interval_and_the_re_checks() {
+    let mut world = World::new(&healthy());
+    world.run(Duration::from_secs(3600));
+    world.set("a", Mood::Stalls);
+    let gone = world.until("a list without it", |world| world.list() == ["b", "c", "d"]);
+    assert!(gone <= Duration::from_secs(600 + 3 * 5 + 2 * 2 + 1), "{gone:?}");
+}
+
+#[test]
+fn whenever_a_leader_begins_to_stall_it_leaves_within_one_sample_interval_and_the_re_checks() {
+    // A schedule on which rehearsals fall due among the re-checks of samples.
+    let mut quick = settings(false);
+    quick.pace.connect = Duration::from_secs(10);
+    quick.pace.sample = Duration::from_secs(20);
+    quick.pace.rehearse = Duration::from_secs(40);
+    quick.pace.decide = Duration::from_secs(10);
+    quick.policy.decide = Duration::from_secs(10);
+    let allowance = &mut quick.allowance;
+    (allowance.requests_per_minute, allowance.requests_per_day) = (10_000, 10_000_000);
+    (allowance.bytes_per_day, allowance.total_bytes_per_day) = (1 << 50, 1 << 50);
+    for tenths in 0..80 {
+        let mut world = World::new(&healthy());
+        let candidates = healthy().map(|(name, _)| (mirror(name), Record::default()));
+        world.tell(Event::Configured { settings: Box::new(quick.clone()), candidates: candidates.into() });
+        world.run(Duration::from_secs(600) + Duration::from_millis(500) * tenths);
+        world.set("a", Mood::Stalls);
+        let gone = world.until("a list without it", |world| world.list() == ["b", "c", "d"]);
+        // Three stalls of five seconds, two pauses, and the apply.
+        let since: Vec<_> = world.probes[&url("a")]
+            .iter()
+            .filter(|(at, _)| *at + gone + Duration::from_secs(30) > world.now)
+            .map(|(at, depth)| (world.now.since(*at), *depth))
+            .collect();
+        assert!(gone <= Duration::from_secs(20 + 3 * 5 + 2 * 2 + 1), "{tenths}: {gone:?} {since:?}");
+    }
+}
+
+#[test]
+fn a_leader_that_recovers_comes_back_after_rise_and_margin_and_not_sooner() {
+    let mut world = World::new(&healthy());
+    world.run(Duration::from_secs(3600));
+    world.set("a", Mood::Dead);
+    world.until("a list without it", |world| !world.list().contains(&"a"));
+    world.set("a", Mood::Serves(20.0 * MB));
+    let from = world.now;
+    let back = world.until("its return to the lead", |world| world.list() == ["a", "b", "c"]);
+    // The re-checks within seconds were one bad moment: no growing pauses for them.
+    assert!(back < Duration::from_secs(3 * 3600), "{back:?}");
+    let good: Vec<_> = world.probes[&url("a")]
+        .iter()
+        .filter(|(at, depth)| *at > from && *depth == Depth::Rehearse)
+        .collect();
+    assert!(good.len() >= 3, "`rise` and `rounds` are rehearsals: {good:?}");
+    assert!(
+        good.windows(2).all(|pair| pair[1].0.since(pair[0].0) >= Duration::from_secs(9 * 60)),
+        "{good:?}"
+    );
+}
+
+#[test]
+fn when_everybody_fails_together_nobody_is_blamed_and_nothing_is_changed() {
+    let mut world = World::with(&healthy(), Some(Mood::Serves(0.2 * MB)));
+    world.run(Duration::from_secs(3600));
+    let (before, applies) = (world.list().join(" "), world.applies.len());
+    for name in ["a", "b", "c", "d", UPSTREAM] {
+        world.set(name, Mood::Dead);
+    }
+    let seen = world.until("the outage", |world| world.state.network.is_down());
+    assert!(seen <= Duration::from_secs(62), "{seen:?}");
+    world.run(Duration::from_secs(3600));
+    assert!(["a", "b", "c", "d"].iter().all(|name| world.standing(name) == Standing::Live));
+    for (name, mood) in healthy() {
+        world.set(name, mood);
+    }
+    let over = world.until("its end", |world| !world.state.network.is_down());
+    assert!(over <= Duration::from_secs(10), "{over:?}");
+    world.run(Duration::from_secs(600));
+    assert_eq!((world.list().join(" "), world.applies.len()), (before, applies));
+}
+
+#[test]
+fn nothing_live_while_the_upstream_answers_makes_the_list_empty() {
+    let mut world = World::with(&healthy(), Some(Mood::Serves(0.2 * MB)));
+    world.run(Duration::from_secs(3600));
+    for (name, _) in healthy() {
+        world.set(name, Mood::Dead);
+    }
+    world.until("an empty list", |world| world.list().is_empty());
+    assert_eq!(world.applies.last().unwrap().2, ChangeKind::NothingLive);
+}
+
+#[test]
+fn a_mirror_slower_than_the_upstream_is_of_no_use() {
+    let mut world = World::with(&healthy(), Some(Mood::Serves(2.0 * MB)));
+    world.run(Duration::from_secs(60));
+    assert_eq!(world.list(), ["a", "b", "c"]);
+    let mut world = World::with(&healthy()[2..], Some(Mood::Serves(2.0 * MB)));
+    world.run(Duration::from_secs(60));
+    assert_eq!(world.list(), ["c"]);
+}
+
+#[test]
+fn paused_it_goes_on_probing_and_writes_nothing() {
+    let mut world = World::new(&healthy());
+    world.run(Duration::from_secs(60));
+    let applies = world.applies.len();
+    let end = world.now + Duration::from_secs(7200);
+    world.tell(Event::Paused(Some(Some(end))));
+    world.set("a", Mood::Dead);
+    world.run(Duration::from_secs(3600));
+    assert_eq!(world.standing("a"), Standing::Rejected);
+    assert_eq!(world.applies.len(), applies);
+    world.until("the end of the pause", |world| world.list() == ["b", "c", "d"]);
+    assert!(world.now >= end);
+}
+
+#[test]
+fn an_engine_that_is_away_gets_its_list_when_it_is_there() {
+    let mut world = World::new(&healthy());
+    world.tell(Event::Engine(EngineView::Problem(ProblemKind::NotRunning)));
+    world.run(Duration::from_secs(3600));
+    assert!(world.applies.is_empty());
+    world.tell(Event::Engine(EngineView::Lists(Vec::new())));
+    world.run(Duration::from_secs(1));
+    assert_eq!(world.list(), ["a", "b", "c"]);
+}
+
+#[test]
+fn an_engine_that_refuses_is_asked_again_with_growing_pauses() {
+    let mut world = World::new(&healthy());
+    world.engine = Err(ProblemKind::NotTaken);
+    world.run(Duration::from_secs(24 * 3600));
+    assert!(world.applies.len() > 5 && world.applies.len() < 40, "{}", world.applies.len());
+    world.engine = Ok(Proof::Listed);
+    world.until("the list", |world| world.list() == ["a", "b", "c"]);
+}
+
+#[test]
+fn what_the_engine_listed_before_stays_until_there_is_something_better() {
+    let mut world = World::new(&[("a", Mood::Dead), ("b", Mood::Dead)]);
+    world.tell(Event::Engine(EngineView::Lists(vec!["https://c.example".to_owned()])));
+    world.run(Duration::from_secs(24 * 3600));
+    assert!(world.applies.is_empty(), "{:?}", world.applies);
+}
+
+#[test]
+fn a_list_that_somebody_else_changed_is_put_right() {
+    let mut world = World::new(&healthy());
+    world.run(Duration::from_secs(3600));
+    world.tell(Event::Engine(EngineView::Lists(vec!["https://elsewhere.example".to_owned()])));
+    assert_eq!(world.applies.last().unwrap().2, ChangeKind::EngineDiffered);
+}
+
+#[test]
+fn it_gives_way_for_an_hour_to_a_program_that_keeps_rewriting_the_list() {
+    let mut world = World::new(&healthy());
+    world.run(Duration::from_secs(3600));
+    for _ in 0..10 {
+        world.tell(Event::Engine(EngineView::Lists(vec!["https://elsewhere.example".to_owned()])));
+        world.run(Duration::from_secs(60));
+    }
+    let contests = world.applies.iter().filter(|(_, _, kind)| *kind == ChangeKind::EngineDiffered).count();
+    assert_eq!(contests, 3);
+    assert!(world.state.contested(world.now));
+    world.run(Duration::from_secs(3600));
+    assert!(!world.state.contested(world.now));
+}
+
+#[test]
+fn a_list_whose_reload_is_left_to_others_is_written_once_and_is_not_in_place_yet() {
+    let mut world = World::new(&healthy());
+    world.engine = Ok(Proof::Awaited);
+    world.run(Duration::from_secs(600));
+    assert_eq!(world.applies.len(), 1, "{:?}", world.applies);
+    assert!(!world.state.in_place());
+    let listed = world.state.wanted(&world.state.list);
+    world.tell(Event::Engine(EngineView::Lists(listed)));
+    assert!(world.state.in_place());
+}
+
+#[test]
+fn a_mirror_of_another_registry_is_never_asked_and_never_listed() {
+    let mut world = World::new(&healthy());
+    let other = Mirror { upstream: "quay.io".to_owned(), ..mirror("quay") };
+    world.set("quay", Mood::Serves(99.0 * MB));
+    let mut candidates: Vec<_> = ["a", "b"].map(|name| (mirror(name), Record::default())).into();
+    candidates.push((other, Record::default()));
+    world.tell(Event::Configured { settings: Box::new(settings(false)), candidates });
+    world.run(Duration::from_secs(3600));
+    assert_eq!(world.list(), ["a", "b"]);
+    assert!(!world.probes.contains_key(&url("quay")));
+}
+
+#[test]
+fn every_image_has_its_turn_in_the_rehearsals() {
+    let mut world = World::new(&healthy());
+    let images: Vec<_> = ["a/one", "a/two", "a/three"].map(|image| image.parse().unwrap()).into();
+    let mut changed = settings(false);
+    changed.policy.images.clone_from(&images);
+    let candidates = healthy().map(|(name, _)| (mirror(name), Record::default()));
+    world.tell(Event::Configured { settings: Box::new(changed), candidates: candidates.into() });
+    world.run(Duration::from_secs(8 * 3600));
+    for track in world.state.tracks.values() {
+        let coverage = track.record.coverage(&images).unwrap();
+        assert_eq!((coverage.served, coverage.of), (3, 3), "{}", track.mirror.name);
+    }
+}
+
+#[test]
+fn a_candidate_that_is_taken_out_leaves_the_list() {
+    let mut world = World::new(&healthy());
+    world.run(Duration::from_secs(3600));
+    let candidates = ["b", "c", "d"].map(|name| (mirror(name), Record::default()));
+    let settings = Box::new(settings(false));
+    world.tell(Event::Configured { settings, candidates: candidates.into() });
+    world.run(Duration::from_secs(1));
+    assert_eq!(world.list(), ["b", "c", "d"]);
+    assert_eq!(world.standing("d"), Standing::Live, "the others keep their records");
+}
+
+#[test]
+fn a_sample_that_has_to_become_a_rehearsal_is_not_asked_for_again_at_once() {
+    let mut world = World::new(&healthy());
+    world.samples_become_rehearsals = true;
+    world.run(Duration::from_secs(3600));
+    for (url, probes) in &world.probes {
+        let crowded =
+            probes.windows(2).filter(|pair| pair[1].0.since(pair[0].0) < Duration::from_secs(1)).count();
+        assert_eq!(crowded, 0, "{url}: {probes:?}");
+    }
+    assert!(world.probes[&url("a")].len() < 80, "{:?}", world.probes[&url("a")]);
+}
+
+#[test]
+fn equal_mirrors_never_swap_and_a_day_stays_within_the_budget() {
+    let names = ["a", "b", "c", "d", "e", "f"];
+    let equal: Vec<(&str, Mood)> = names.iter().map(|name| (*name, Mood::Serves(5.0 * MB))).collect();
+    let mut world = World::new(&equal);
+    world.run(Duration::from_secs(24 * 3600));
+    assert_eq!(world.applies.len(), 1, "{:?}", world.applies);
+    let selected = world.state.list.clone();
+    for (url, track) in &world.state.tracks {
+        let spent = track.record.spent(world.now);
+        let (requests, mebibytes) = if selected.contains(url) { (400, 24) } else { (120, 13) };
+        assert!(spent.requests_today <= requests, "{url}: {spent:?}");
+        assert!(spent.bytes_today <= mebibytes << 20, "{url}: {spent:?}");
+    }
+}
+
+#[test]
+fn of_mirrors_that_are_nearly_as_good_not_every_host_takes_the_same_and_a_better_one_leads_everywhere() {
+    let equal = ["e1", "e2", "e3", "e4", "e5", "e6"];
+    let mut seconds: BTreeMap<String, u32> = BTreeMap::new();
+    for host in 1..=120_u64 {
+        let mut mirrors = vec![("best", Mood::Serves(20.0 * MB))];
+        mirrors.extend(equal.iter().map(|name| (*name, Mood::Serves(8.0 * MB))));
+        let mut world = World::new(&[]);
+        for (name, mood) in &mirrors {
+            world.set(name, *mood);
+        }
+        let mut own = settings(false);
+        own.policy.spread = Some(host.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        let candidates = mirrors.iter().map(|(name, _)| (mirror(name), Record::default())).collect();
+        world.tell(Event::Configured { settings: Box::new(own), candidates });
+        world.run(Duration::from_secs(60));
+        assert_eq!(world.list()[0], "best");
+        *seconds.entry(world.list()[1].to_owned()).or_default() += 1;
+        if host <= 6 {
+            let applies = world.applies.len();
+            world.run(Duration::from_secs(3 * 3600));
+            assert_eq!(world.applies.len(), applies, "and no host changes its mind: {:?}", world.applies);
+        }
+    }
+    println!("{seconds:?}");
+    // Twenty each, by chance (a standard deviation of four) some more or fewer.
+    assert!(seconds.len() == 6 && seconds.values().all(|count| (6..=40).contains(count)), "{seconds:?}");
+}

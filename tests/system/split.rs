@@ -1,0 +1,167 @@
+//! The two processes: who they are, and what the one can make the other do.
+
+use serde_json::{Value, json};
+
+use super::scene::{ODD, Scene, suites};
+
+/// What a prober that was taken over can write; run as its user.
+fn forge(scene: &Scene, bytes: &[u8]) {
+    scene.put("/tmp/forged", bytes, "644");
+    scene.succeeds(
+        "runuser -u mirrorwatch -- sh -c 'cp /tmp/forged /run/mirrorwatch/new && mv -f /run/mirrorwatch/new /run/mirrorwatch/request.json'",
+    );
+}
+
+/// Waits until the applier has run once more.
+fn wait_for_the_applier(scene: &Scene, act: impl FnOnce()) -> Value {
+    let runs = || scene.property("mirrorwatch-apply", "ExecMainExitTimestampMonotonic");
+    let before = runs();
+    act();
+    scene.wait("the applier", || runs() != before && state(scene) == "inactive");
+    serde_json::from_slice(&scene.get("/run/mirrorwatch-apply/engine.json").unwrap()).unwrap()
+}
+
+fn state(scene: &Scene) -> String {
+    scene.property("mirrorwatch-apply", "ActiveState")
+}
+
+fn request(scene: &Scene) -> Value {
+    serde_json::from_slice(&scene.get("/run/mirrorwatch/request.json").unwrap()).unwrap()
+}
+
+#[test]
+fn who_talks_to_strangers_is_nobody_and_who_writes_has_no_capability_and_does_not_stay() {
+    for suite in suites() {
+        let scene = Scene::new(&suite, ODD);
+        let proxy = "http://user:secret@127.0.0.1:9";
+        let conf = format!("[Service]\nEnvironment=\"HTTPS_PROXY={proxy}\"\n");
+        scene.put("/etc/systemd/system/docker.service.d/proxy.conf", conf.as_bytes(), "644");
+        scene.succeeds("systemctl daemon-reload && systemctl restart docker");
+        scene.succeeds("systemctl enable --now mirrorwatch");
+        scene.wait_for_full_list();
+        scene.wait("a healthy status", || scene.status_code() == Some(0));
+
+        let report = "/run/mirrorwatch-apply/engine.json";
+        let told = scene.succeeds(&format!("runuser -u mirrorwatch -- cat {report}"));
+        let told: Value = serde_json::from_str(&told).unwrap();
+        assert_eq!(
+            told["facts"]["proxies"]["https"], proxy,
+            "{suite}: by systemd, since the process tells nothing"
+        );
+        assert!(!scene.run(&format!("runuser -u nobody -- cat {report}")).status.success(), "{suite}");
+
+        let pid = scene.property("mirrorwatch", "MainPID");
+        let id = scene.succeeds("id -u mirrorwatch");
+        assert_ne!(id, "0");
+        let status = scene.succeeds(&format!("cat /proc/{pid}/status"));
+        let none = "0000000000000000";
+        let users = format!("Uid:\t{id}\t{id}\t{id}\t{id}");
+        let none_of_all =
+            ["CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"].map(|set| format!("{set}:\t{none}"));
+        for line in [users, "NoNewPrivs:\t1".to_owned()].into_iter().chain(none_of_all) {
+            assert!(status.lines().any(|it| it == line), "{suite}: {line}: {status}");
+        }
+        for forbidden in [
+            "docker info",
+            "touch /etc/docker/x",
+            "touch /run/mirrorwatch-apply/x",
+            "ls /var/lib/mirrorwatch-apply/engines/docker",
+        ] {
+            let output = scene.run(&format!("runuser -u mirrorwatch -- {forbidden}"));
+            assert!(!output.status.success(), "{suite}: {forbidden}");
+        }
+        assert_eq!(state(&scene), "inactive", "{suite}: it is not resident");
+        assert_eq!(scene.succeeds("pgrep -x mirrorwatch"), pid, "{suite}: and nothing else of ours is");
+        for (unit, most) in [("mirrorwatch", 15), ("mirrorwatch-apply", 12)] {
+            let said = scene
+                .succeeds(&format!("systemd-analyze security --no-pager --threshold={most} {unit}.service"));
+            println!("{suite}: {}", said.lines().last().unwrap_or_default());
+        }
+
+        // Commands of root leave nothing behind that the service could not write.
+        scene.succeeds("mirrorwatch apply && mirrorwatch pause && mirrorwatch resume && mirrorwatch probe");
+        scene.succeeds("mirrorwatch restore && mirrorwatch resume");
+        let foreign = scene.succeeds("find /var/lib/mirrorwatch /run/mirrorwatch ! -user mirrorwatch");
+        assert_eq!(foreign, "", "{suite}");
+        scene.wait_for_full_list();
+        scene.wait("a healthy status", || scene.status_code() == Some(0));
+        scene.assert_nothing_was_forbidden();
+    }
+}
+
+#[test]
+fn a_prober_that_was_taken_over_can_only_reorder_and_leave_out_and_not_without_end() {
+    for suite in suites() {
+        let scene = Scene::new(&suite, ODD);
+        let lives = scene.lives();
+        scene.succeeds("systemctl enable --now mirrorwatch");
+        let list = scene.wait_for_full_list();
+        scene.wait("a healthy status", || scene.status_code() == Some(0));
+        scene.succeeds("systemctl stop mirrorwatch");
+        assert_eq!(
+            scene.property("mirrorwatch-apply.path", "ActiveState"),
+            "inactive",
+            "{suite}: it ends with it"
+        );
+        scene.succeeds("systemctl start mirrorwatch-apply.path");
+        let (file, reloads, digest) =
+            (scene.daemon_json(), scene.reloads(), request(&scene)["config"].clone());
+        let wanted = |number: u64, names: Value| json!({"format": 1, "number": number, "config": digest, "list": names});
+
+        let evil = "https://evil.example";
+        let mut key = wanted(101, json!(["m5001"]));
+        key["registry-mirrors"] = json!([evil]);
+        let mut other = wanted(102, json!(["m5001"]));
+        other["config"] = json!("00");
+        let forged = [
+            wanted(103, json!(["m5001", evil])),
+            wanted(104, json!(["http://127.0.0.1:5001"])),
+            wanted(105, json!(["m5001", "m5001"])),
+            wanted(106, json!(["m5001", "m5002", "m5003", "m5001"])),
+            wanted(107, json!({"hosts": ["tcp://0.0.0.0:2375"]})),
+            key,
+            other,
+        ];
+        let forged = forged.iter().map(|value| value.to_string().into_bytes());
+        for bytes in forged.chain([vec![b'A'; 1 << 20], vec![0; 1 << 20], Vec::new()]) {
+            wait_for_the_applier(&scene, || forge(&scene, &bytes));
+        }
+        for way in ["ln -s /etc/shadow", "mkfifo", "ln -s /etc/mirrorwatch/mirrors.toml", "mkdir"] {
+            wait_for_the_applier(&scene, || {
+                scene.succeeds(&format!(
+                    "cd /run/mirrorwatch && rm -rf request.json && runuser -u mirrorwatch -- {way} request.json"
+                ));
+            });
+            scene.succeeds("rm -rf /run/mirrorwatch/request.json");
+        }
+        assert_eq!(
+            (scene.daemon_json(), scene.reloads()),
+            (file, reloads),
+            "{suite}: nothing of all that did anything"
+        );
+        let journal = scene.journal("mirrorwatch-apply");
+        assert!(!journal.contains("evil.example\"]") && !journal.contains("root:"), "{suite}: {journal}");
+
+        // What it may: another order, so often.
+        let name = |port: &u16| json!(format!("m{port}"));
+        let mut names: Vec<Value> = list.iter().map(name).collect();
+        for turn in 0..26 {
+            names.reverse();
+            let asked = wanted(1000 + turn, json!(names));
+            let report = wait_for_the_applier(&scene, || forge(&scene, asked.to_string().as_bytes()));
+            assert_eq!(report["answered"], json!(1000 + turn), "{suite}");
+            if turn == 0 {
+                let reversed: Vec<u16> = list.iter().rev().copied().collect();
+                assert_eq!(scene.list(), reversed, "{suite}: {report}");
+            }
+        }
+        let report = scene.get("/run/mirrorwatch-apply/engine.json").unwrap();
+        let report: Value = serde_json::from_slice(&report).unwrap();
+        assert_eq!(report["reloads_left"], 0, "{suite}");
+        assert_eq!(report["outcome"]["Err"]["kind"], "reloads_spent", "{suite}: {report}");
+        assert_eq!(scene.reloads(), 20, "{suite}: the first list and what was asked for since");
+        // By hand always acts.
+        scene.succeeds("mirrorwatch restore");
+        assert_eq!((scene.daemon_json(), scene.lives()), (ODD.to_owned(), lives), "{suite}");
+    }
+}
