@@ -93,7 +93,8 @@ fn the_applier_is_root_without_a_capability_or_a_network_and_does_not_stay() {
         assert_eq!(values(&unit(APPLIER), key), [""; 0], "{key}");
     }
     for starter in STARTERS {
-        assert_values(starter, &[("Unit", APPLIER), ("PartOf", PROBER)]);
+        // They are restarted as often as the prober is, and twice by an upgrade.
+        assert_values(starter, &[("Unit", APPLIER), ("PartOf", PROBER), ("StartLimitIntervalSec", "0")]);
     }
     let watched = ["/run/mirrorwatch/request.json", "/etc/docker/daemon.json"];
     assert_eq!(values(&unit(STARTERS[0]), "PathChanged"), watched);

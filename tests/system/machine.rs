@@ -160,9 +160,9 @@ impl Machine {
         let start = Instant::now();
         while !done() {
             if start.elapsed() > PATIENCE {
-                let logs =
-                    ["mirrorwatch", "mirrorwatch-apply", "docker"].map(|unit| self.journal(unit)).join("\n");
-                panic!("{self:?}: waited in vain for {what}\n{logs}");
+                let logs = ["'mirrorwatch*'", "docker"].map(|unit| self.journal(unit)).join("\n");
+                let units = self.succeeds("systemctl list-units --all --no-pager 'mirrorwatch*'");
+                panic!("{self:?}: waited in vain for {what}\n{logs}\n{units}");
             }
             sleep(Duration::from_millis(50));
         }

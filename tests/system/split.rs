@@ -165,3 +165,19 @@ fn a_prober_that_was_taken_over_can_only_reorder_and_leave_out_and_not_without_e
         assert_eq!((scene.daemon_json(), scene.lives()), (ODD.to_owned(), lives), "{suite}");
     }
 }
+
+#[test]
+fn however_often_the_service_is_restarted_what_it_asks_is_answered() {
+    for suite in suites() {
+        let scene = Scene::new(&suite, ODD);
+        scene.succeeds("systemctl enable --now mirrorwatch");
+        scene.wait_for_full_list();
+        // systemd's default gives a unit up after five starts in ten seconds.
+        scene.succeeds("for turn in 1 2 3 4 5 6 7 8 9 10 11 12; do systemctl restart mirrorwatch; done");
+        for starter in ["mirrorwatch-apply.path", "mirrorwatch-apply.timer"] {
+            assert_eq!(scene.property(starter, "ActiveState"), "active", "{suite}: {starter}");
+        }
+        let (leader, took) = scene.kill_the_leader();
+        println!("{suite}: after twelve restarts {leader} dies: switched after {took:?}");
+    }
+}
