@@ -5,7 +5,8 @@
 //! - `log`: dockerd logs every fail-over; [`mod@line`] understands the lines
 //! - [`kernel`]: the kernel's figures of dockerd's connections to the selected mirrors; [`tally`] says what they
 //!   come to: who brought how much, and who has fallen silent
-//! - `pulls`: the engine's event that a pull has ended well
+//! - `pulls`: the engine's event that a pull has ended well; where we may not ask the engine ourselves, [`tally`] says
+//!   when it is worth asking whoever may
 //!
 //! Nothing is sent to a mirror, and nothing is decided here: what was heard goes to the daemon as [`Heard`].
 //!
@@ -52,13 +53,22 @@ pub enum Log {
     Unreadable(String),
 }
 
+/// Who says that a pull has ended well.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Pulls {
+    /// The engine, at this socket.
+    Events(PathBuf),
+    /// Whoever listens to us, by [`Listener::pulled`] after [`Heard::Settled`]: we may not ask the engine.
+    Told,
+}
+
 /// One running engine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Source {
     /// Its process, where it is known: then only its own connections count.
     pub pid: Option<i32>,
-    /// Its API; `None` where we may not ask it: then a pull that ended well goes unnoticed.
-    pub socket: Option<PathBuf>,
+    /// Who says that a pull has ended well.
+    pub pulls: Pulls,
     /// Its log.
     pub log: Log,
     /// Whether it keeps connections open for the next request: the containerd store, and dockerd from 29 on.
@@ -90,6 +100,8 @@ pub enum Ear {
 pub enum Heard {
     /// A sign of a mirror.
     Seen(Seen),
+    /// A pull may have ended: something came, and nothing more comes. Only with [`Pulls::Told`].
+    Settled,
     /// This ear hears nothing any more, and why.
     Deaf(Ear, String),
 }
@@ -104,6 +116,8 @@ const IN_VAIN: Duration = Duration::from_secs(30);
 const IN_A_ROW: u32 = 10;
 /// How often the engine's connections are looked at while there are any.
 const CLOSELY: Duration = Duration::from_secs(1);
+/// How often it is asked at most whether a pull has ended: each time starts a process.
+const ASKED: Duration = Duration::from_secs(10);
 /// More is said in a moment than is worth keeping: a log may repeat itself a thousand times.
 const WAITING: usize = 256;
 
@@ -111,6 +125,7 @@ const WAITING: usize = 256;
 #[derive(Debug)]
 pub struct Listener {
     aim: watch::Sender<Aim>,
+    pulled: mpsc::Sender<()>,
     /// Ended with it, `journalctl` too.
     _tasks: JoinSet<()>,
 }
@@ -129,17 +144,23 @@ impl Listener {
             // Nobody left to tell is nobody left to listen for.
             drop(deaf.send(Heard::Deaf(Ear::Log, why)).await);
         });
-        let (socket, deaf) = (source.socket.clone(), heard.clone());
-        if let Some(socket) = socket {
+        let (events, deaf) = (pulled.clone(), heard.clone());
+        if let Pulls::Events(socket) = source.pulls.clone() {
             tasks.spawn(async move {
-                let why = pulls::follow(&socket, pulled).await;
+                let why = pulls::follow(&socket, events).await;
                 drop(deaf.send(Heard::Deaf(Ear::Events, why)).await);
             });
         }
-        let listening =
-            Listening { source, aim: aimed, heard, tally: Tally::default(), owned: BTreeMap::new() };
+        let tally = Tally::new(source.keeps_connections);
+        let listening = Listening { source, aim: aimed, heard, tally, owned: BTreeMap::new() };
         tasks.spawn(listening.run(said, ended));
-        (Self { aim, _tasks: tasks }, receiver)
+        (Self { aim, pulled, _tasks: tasks }, receiver)
+    }
+
+    /// A pull has ended well: for [`Pulls::Told`].
+    pub fn pulled(&self) {
+        // One that finds no room will be told with those that wait.
+        let _ = self.pulled.try_send(());
     }
 
     /// The list, or an address in it, has changed.
@@ -171,12 +192,15 @@ struct Watch {
     counted: Option<usize>,
     /// Until when the walks of the past would have lasted at one every [`IN_VAIN`].
     paid: Instant,
+    /// When it was last asked whether a pull has ended.
+    asked: Option<Instant>,
 }
 
 impl Listening {
     async fn run(mut self, mut lines: mpsc::Receiver<String>, mut pulls: mpsc::Receiver<()>) {
         let begun = Instant::now();
-        let mut watch = Watch { kernel: None, begun, next: begun, walked: None, counted: None, paid: begun };
+        let mut watch =
+            Watch { kernel: None, begun, next: begun, walked: None, counted: None, paid: begun, asked: None };
         match Kernel::open() {
             Ok(kernel) => watch.kernel = Some(kernel),
             Err(error) => self.deaf(format!("sock_diag: {error}")).await,
@@ -211,13 +235,14 @@ impl Listening {
             Seen::Doubtful { .. } => self.tally.failed(None),
             Seen::Silent { .. } | Seen::Served { .. } | Seen::Absent { .. } => {}
         }
+        self.tally.rests(seen.url());
         self.tell(seen).await;
     }
 
     async fn pulled(&mut self, watch: &mut Watch) {
         let now = Instant::now();
         self.walk(watch, now).await;
-        let served = self.tally.pulled(now.duration_since(watch.begun), self.source.keeps_connections);
+        let served = self.tally.pulled(now.duration_since(watch.begun));
         for seen in served {
             self.tell(seen).await;
         }
@@ -244,7 +269,22 @@ impl Listening {
         } else {
             self.walk(watch, now).await;
         }
-        watch.next = now + if self.tally.is_idle() { GLANCE } else { CLOSELY };
+        let settles = self.settle(watch, now).await;
+        watch.next = now + if self.tally.is_idle() { GLANCE.min(settles) } else { CLOSELY };
+    }
+
+    /// Says that a pull may have ended; after how long it may be worth saying next.
+    async fn settle(&mut self, watch: &mut Watch, now: Instant) -> Duration {
+        if self.source.pulls != Pulls::Told {
+            return Duration::MAX;
+        }
+        let rests = watch.asked.map_or(Duration::ZERO, |at| (at + ASKED).saturating_duration_since(now));
+        if rests.is_zero() && self.tally.settles(now.duration_since(watch.begun)) {
+            watch.asked = Some(now);
+            drop(self.heard.send(Heard::Settled).await);
+        }
+        let due = self.tally.settles_at().map(|at| (watch.begun + at).saturating_duration_since(now));
+        due.map_or(Duration::MAX, |due| due.max(rests).max(CLOSELY))
     }
 
     async fn walk(&mut self, watch: &mut Watch, now: Instant) {

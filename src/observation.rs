@@ -157,6 +157,10 @@ pub struct Observation {
     /// The address that the layer came from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub layer_address: Option<SocketAddr>,
+    /// All the addresses of the mirror's own host and of the one that served the layer: the engine may have been
+    /// connected to any. Not kept.
+    #[serde(skip)]
+    pub addresses: BTreeSet<SocketAddr>,
     /// The host that served the layer.
     pub layer_host: Option<String>,
     /// Other hosts that it sent pings, tokens or layers to.
@@ -190,6 +194,7 @@ impl Observation {
             reading: None,
             address: None,
             layer_address: None,
+            addresses: BTreeSet::new(),
             layer_host: None,
             sent_to: BTreeSet::new(),
             digest: None,

@@ -25,7 +25,7 @@ use dockerd::Dockerd;
 use front::{Front, RealRegistry};
 use mirrorwatch::file;
 use mirrorwatch::listen::kernel::Kernel;
-use mirrorwatch::listen::{Aim, Ear, Heard, Listener, Log, Source};
+use mirrorwatch::listen::{Aim, Ear, Heard, Listener, Log, Pulls, Source};
 use mirrorwatch::mirror::MirrorUrl;
 use mirrorwatch::pull::Seen;
 use mirrorwatch::status::{NoticeKind, Status};
@@ -112,7 +112,7 @@ impl Scene {
         };
         let source = Source {
             pid,
-            socket: Some(directory.path().join("sock")),
+            pulls: Pulls::Events(directory.path().join("sock")),
             log: Log::File(log.clone()),
             keeps_connections: false,
         };
@@ -128,7 +128,7 @@ impl Scene {
             let next = async { tokio::time::timeout(left, self.heard.recv()).await };
             match self.runtime.block_on(next).ok()?? {
                 Heard::Seen(seen) => return Some(seen),
-                Heard::Deaf(Ear::Events, _) => {}
+                Heard::Deaf(Ear::Events, _) | Heard::Settled => {}
                 deaf @ Heard::Deaf(..) => panic!("{deaf:?}"),
             }
         }

@@ -109,6 +109,67 @@ fn under_its_unit_it_hears_in_the_journal_which_mirror_a_pull_left() {
     }
 }
 
+/// Brings what a mirror serves at some 200 kB a second, since a pull that takes that long cannot be missed; and once
+/// there is a file of that name, no more than 100 kB over one connection.
+const LINE: &str = r#"
+use IO::Socket::INET; $SIG{CHLD} = 'IGNORE';
+my $listener = IO::Socket::INET->new(LocalAddr => '127.0.0.1:5101', Listen => 64, ReuseAddr => 1) or die $!;
+while (1) {
+  my $client = $listener->accept or next;
+  next if fork;
+  my $mirror = IO::Socket::INET->new('127.0.0.1:5001') or exit;
+  if (fork) {
+    my $came = 0;
+    while (my $some = sysread $mirror, my $bytes, 4096) {
+      sleep 3600 if ($came += $some) > 100_000 and -e '/run/stall';
+      syswrite $client, $bytes; select undef, undef, undef, 0.02;
+    }
+    shutdown $client, 1;
+  } else { while (sysread $client, my $bytes, 4096) { syswrite $mirror, $bytes } shutdown $mirror, 1 }
+  exit;
+}
+"#;
+
+#[test]
+fn under_its_unit_a_good_pull_refreshes_the_record_and_one_that_hangs_has_its_mirror_replaced() {
+    for suite in suites() {
+        // containerd's store keeps its connections open, and they say nothing while they wait for the next request.
+        let daemon_json = if suite == "bookworm" { ODD.to_owned() } else { containerd_store(ODD) };
+        pulls_are_heard(&suite, &daemon_json);
+    }
+}
+
+fn pulls_are_heard(suite: &str, daemon_json: &str) {
+    let scene = Scene::new(suite, daemon_json);
+    scene.put("/root/line.pl", LINE.as_bytes(), "644");
+    scene.succeeds("systemd-run --quiet --unit=line perl /root/line.pl");
+    let settings = format!("{PATIENT}\n[[mirror]]\nname = \"slow\"\nurl = \"http://127.0.0.1:5101\"\n");
+    scene.put("/etc/mirrorwatch/mirrors.toml", settings.as_bytes(), "644");
+    scene.succeeds("systemctl enable --now mirrorwatch");
+    scene.wait("the list", || scene.list() == [5101]);
+    scene.wait("a healthy status", || scene.status_code() == Some(0));
+    let mirror = || scene.status()["mirrors"][0].clone();
+    let before = mirror();
+    scene.pull();
+    let took = scene.wait("the pull to be heard", || mirror()["last_probe"] != before["last_probe"]);
+    println!("{suite}: a good pull was heard {took:?} after its end");
+    let told = scene.succeeds("mirrorwatch why");
+    assert!(told.contains("served") && !told.contains("no byte"), "{suite}: {told}");
+    assert_eq!(mirror()["budget"], before["budget"], "{suite}: without a probe");
+
+    let settings = format!("{settings}\n[[mirror]]\nname = \"m5002\"\nurl = \"http://127.0.0.1:5002\"\n");
+    scene.put("/etc/mirrorwatch/mirrors.toml", settings.as_bytes(), "644");
+    scene.wait("the second mirror", || scene.list() == [5101, 5002]);
+    let told = scene.succeeds("mirrorwatch why");
+    assert!(!told.contains("no byte"), "{suite}: what stays open after a pull is no hang: {told}");
+    scene.succeeds("touch /run/stall && systemd-run --quiet docker pull busybox:latest");
+    let took = scene.wait("the switch", || scene.list() == [5002]);
+    println!("{suite}: a pull hangs: switched {took:?} after it began");
+    let told = scene.succeeds("mirrorwatch why");
+    assert!(told.contains("no byte for 1"), "{suite}: {told}");
+    scene.assert_nothing_was_forbidden();
+}
+
 /// What every dockerd refuses, and our own validator need not know.
 const UNKNOWN: &str = "{\"no-such-option\": true, \"max-concurrent-downloads\": 4}";
 

@@ -49,6 +49,9 @@ pub struct Applier {
     /// How often in a row a problem was looked at again.
     waited: Cell<u32>,
     adopted: RefCell<Vec<MirrorUrl>>,
+    pulled: Cell<Option<Timestamp>>,
+    /// What was published is to be looked at afresh, whatever its age.
+    doubted: Cell<bool>,
     clock: fn() -> Timestamp,
 }
 
@@ -62,6 +65,8 @@ impl Applier {
             last: Cell::new(0),
             waited: Cell::new(0),
             adopted: RefCell::new(adopted),
+            pulled: Cell::new(None),
+            doubted: Cell::new(false),
             clock,
         }
     }
@@ -81,16 +86,27 @@ impl Applier {
         self.adopted.borrow().clone()
     }
 
+    /// When the last pull ended well that the engine knows of, by what was last published.
+    pub fn pulled(&self) -> Option<Timestamp> {
+        self.pulled.get()
+    }
+
+    /// The next look is to be a fresh one: a pull may have ended, which cannot be seen from here.
+    pub fn doubt(&self) {
+        self.doubted.set(true);
+    }
+
     /// What the engine is. Asks for a look only when something speaks for one.
     ///
     /// # Errors
     /// What stands in the way of knowing.
     pub async fn facts(&self) -> Result<Facts, Problem> {
         let report = match Report::read(&self.places.reports) {
-            Ok(report) if !self.is_out_of_date(&report) => report,
+            Ok(report) if !self.doubted.take() && !self.is_out_of_date(&report) => report,
             Ok(_) | Err(_) => self.ask(None, String::new(), LOOK).await?,
         };
         self.adopted.borrow_mut().clone_from(&report.adopted);
+        self.pulled.set(report.pulled.map(Timestamp::from_millis));
         match (report.facts, report.problem) {
             (Some(facts), _) => Ok(facts),
             (None, Some(problem)) => Err(problem),

@@ -32,6 +32,8 @@ pub struct Report {
     pub(super) running: Vec<(i32, u64)>,
     /// When the engine's file had last changed then, in seconds and nanoseconds; `None`: there was none.
     pub(super) file_changed: Option<(i64, i64)>,
+    /// When an image was last pulled, in milliseconds since 1970; `None`: not lately.
+    pub(super) pulled: Option<u64>,
     /// URLs that stood in the engine's file and that mirrors.toml does not know.
     pub(super) adopted: Vec<MirrorUrl>,
     /// How many changes are left in this hour.
@@ -127,6 +129,7 @@ mod tests {
             problem: None,
             running: vec![(7, 8)],
             file_changed: None,
+            pulled: None,
             adopted: Vec::new(),
             reloads_left: 1,
             answered: Some(3),

@@ -17,6 +17,7 @@ use crate::engine::{Applied, Facts, Problem};
 use crate::mirror::MirrorUrl;
 use crate::pause::Pause;
 use crate::reason::ProblemKind;
+use crate::timestamp::Timestamp;
 
 /// Requests that come while one is done are done in the same run; the rest starts another one.
 const MOST_REQUESTS: usize = 5;
@@ -64,7 +65,7 @@ impl Run<'_> {
         let docker = rules.as_ref().and_then(|rules| self.engine(rules));
         let Some((rules, docker)) = rules.zip(docker) else {
             let detail = format!("{}: there is no Docker that it speaks of", self.places.config.display());
-            return self.publish(Err(Problem::new(ProblemKind::NotRunning, detail)), None, None);
+            return self.publish(Err(Problem::new(ProblemKind::NotRunning, detail)), None, None, None);
         };
         match docker.recover().await {
             Ok(_) => {}
@@ -87,7 +88,9 @@ impl Run<'_> {
                 (Some(number), Some(outcome))
             }
         };
-        self.publish(facts, answered, outcome)
+        // Only of an engine that is there: with socket activation the question would start one.
+        let pulled = if facts.is_ok() { docker.last_pull(assembly::now()).await } else { None };
+        self.publish(facts, pulled, answered, outcome)
     }
 
     /// What mirrors.toml allows; an invalid one leaves the last valid one in force.
@@ -164,6 +167,7 @@ impl Run<'_> {
     fn publish(
         &mut self,
         facts: Result<Facts, Problem>,
+        pulled: Option<Timestamp>,
         answered: Option<u64>,
         outcome: Option<Result<Applied, Problem>>,
     ) -> Result<(), String> {
@@ -188,6 +192,7 @@ impl Run<'_> {
             problem,
             running: docker::running(),
             file_changed: file.and_then(|file| report::changed(&file)),
+            pulled: pulled.map(Timestamp::as_millis),
             adopted: self.memory.adopted.clone(),
             reloads_left: self.memory.reloads_left(now),
             answered,

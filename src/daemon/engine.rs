@@ -81,6 +81,7 @@ impl Daemon {
                 self.watch();
                 self.configured();
                 self.listen();
+                self.pulled();
                 match refusal {
                     Some(problem) => {
                         if told.as_ref() != Some(&problem) && self.problem.as_ref() != Some(&problem) {

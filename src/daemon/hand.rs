@@ -1,6 +1,6 @@
 //! The hand that gives the engine its list: our own, or that of the process that may.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::rc::Rc;
 
 use super::Places;
@@ -9,8 +9,10 @@ use crate::assembly;
 use crate::config::Config;
 use crate::engine::docker::Docker;
 use crate::engine::{Applied, Facts, Problem};
+use crate::listen::Pulls;
 use crate::mirror::MirrorUrl;
 use crate::reason::ProblemKind;
+use crate::timestamp::Timestamp;
 
 /// Who speaks to the engine.
 #[derive(Clone)]
@@ -76,11 +78,27 @@ impl Hand {
         }
     }
 
-    /// The engine's API, where we may ask it.
-    pub(super) fn socket(&self) -> Option<&Path> {
+    /// Who says that a pull has ended well.
+    pub(super) fn pulls(&self) -> Pulls {
         match self {
-            Self::Here(docker) => Some(docker.socket()),
-            Self::There(_) => None,
+            Self::Here(docker) => Pulls::Events(docker.socket().to_owned()),
+            Self::There(_) => Pulls::Told,
+        }
+    }
+
+    /// When the last pull ended well, where we are told.
+    pub(super) fn pulled(&self) -> Option<Timestamp> {
+        match self {
+            Self::Here(_) => None,
+            Self::There(applier) => applier.pulled(),
+        }
+    }
+
+    /// The next look is to be a fresh one.
+    pub(super) fn doubt(&self) {
+        match self {
+            Self::Here(_) => {}
+            Self::There(applier) => applier.doubt(),
         }
     }
 

@@ -11,10 +11,11 @@ use super::Daemon;
 use super::step::Event;
 use crate::assembly;
 use crate::engine::{Facts, LogSource};
-use crate::listen::{Aim, Ear, Heard, Listener, Log, Source};
+use crate::listen::{Aim, Ear, Heard, Listener, Log, Pulls, Source};
 use crate::mirror::MirrorUrl;
 use crate::observation::ImageStore;
 use crate::pull::{Seen, Sign};
+use crate::timestamp::Timestamp;
 
 /// One sign starts a probe; a pull that stumbles over the same mirror again and again does not start one each time.
 const AGAIN: Duration = Duration::from_secs(30);
@@ -39,6 +40,8 @@ pub(super) struct Ears {
     failures: u32,
     /// Whom signs were acted on for, and when; nobody stands for nobody in particular.
     acted: BTreeMap<Option<MirrorUrl>, Instant>,
+    /// The last pull that is known to have ended well, or when we began to listen.
+    pulled: Timestamp,
 }
 
 impl Ears {
@@ -76,7 +79,7 @@ impl Daemon {
     /// Listens to the engine as it is now; called whenever it was looked at and is well.
     pub(super) fn listen(&mut self) {
         let Some((facts, docker)) = self.facts.as_ref().zip(self.docker.as_ref()) else { return };
-        let source = source(facts, docker.socket());
+        let source = source(facts, docker.pulls());
         let now = Instant::now();
         if let Some((current, _)) = &self.ears.listener
             && *current == source
@@ -98,6 +101,20 @@ impl Daemon {
         self.ears.heard = Some(heard);
         self.ears.deaf.clear();
         self.ears.begun = Some(now);
+        self.ears.pulled = assembly::now();
+    }
+
+    /// Passes on that a pull has ended well, where the engine does not tell us itself.
+    pub(super) fn pulled(&mut self) {
+        let Some(at) = self.docker.as_ref().and_then(super::Hand::pulled) else { return };
+        // A clock that was set back is no reason to hear nothing until it gets there again.
+        let known = self.ears.pulled.min(assembly::now());
+        self.ears.pulled = known.max(at);
+        if at > known
+            && let Some((_, listener)) = &self.ears.listener
+        {
+            listener.pulled();
+        }
     }
 
     /// The engine is away: under socket activation, asking it for its events would start it.
@@ -129,9 +146,7 @@ impl Daemon {
         let listed = keep.chain(&self.state.list).filter_map(|url| self.state.track(url));
         let reached = listed.filter(|track| !proxied || track.mirror.url.is_loopback());
         let address = |track: &super::step::Track| {
-            let known = [track.record.address(), track.record.layer_address()];
-            let mut known: Vec<_> = known.into_iter().flatten().collect();
-            known.dedup();
+            let known = track.addresses();
             (!known.is_empty()).then(|| (track.mirror.url.clone(), known))
         };
         Aim {
@@ -143,6 +158,12 @@ impl Daemon {
     pub(super) fn heard(&mut self, heard: Heard) {
         match heard {
             Heard::Seen(seen) => self.sign(seen),
+            Heard::Settled => {
+                if let Some(docker) = &self.docker {
+                    docker.doubt();
+                    self.look_at = Instant::now();
+                }
+            }
             Heard::Deaf(ear, why) => self.deaf(ear, why),
         }
     }
@@ -194,7 +215,7 @@ impl Daemon {
     }
 }
 
-fn source(facts: &Facts, socket: Option<&std::path::Path>) -> Source {
+fn source(facts: &Facts, pulls: Pulls) -> Source {
     let log = match &facts.log {
         LogSource::Journal { unit } => Log::Journal { unit: unit.clone() },
         LogSource::File(path) => Log::File(path.clone()),
@@ -204,7 +225,7 @@ fn source(facts: &Facts, socket: Option<&std::path::Path>) -> Source {
     // silence of a second pull beside one that ends.
     let major: Option<u32> = facts.version.split('.').next().and_then(|major| major.parse().ok());
     let keeps_connections = facts.store == ImageStore::Containerd || major.is_none_or(|major| major >= 29);
-    Source { pid: facts.pid, socket: socket.map(ToOwned::to_owned), log, keeps_connections }
+    Source { pid: facts.pid, pulls, log, keeps_connections }
 }
 
 fn is_proxied(facts: &Facts) -> bool {

@@ -25,6 +25,9 @@ use super::schedule::{self, Allowance, Circumstances, Pace, Together};
 
 mod evidence;
 mod list;
+mod track;
+
+pub use track::Track;
 
 /// What does not change between two edits of mirrors.toml.
 #[derive(Clone, Debug)]
@@ -41,79 +44,6 @@ pub struct Settings {
     pub upstream: Option<MirrorUrl>,
     /// Differs from host to host, so that a fleet does not ask at the same moment.
     pub seed: u64,
-}
-
-/// One mirror, or the upstream, in the daemon's eyes.
-#[derive(Clone, Debug)]
-pub struct Track {
-    /// Who.
-    pub mirror: Mirror,
-    /// What is remembered.
-    pub record: Record,
-    /// The depth of the probe under way.
-    pub in_flight: Option<Depth>,
-    /// Counts probes: rotates layers and offsets.
-    pub turn: u64,
-    /// Counts rehearsals: rotates images, which the many connects between them must not skip.
-    pub rehearsals: u64,
-    /// When it last proved that packets travel ...
-    pub last_packets: Option<Timestamp>,
-    /// ... and that they reach whom they are meant for.
-    pub last_genuine: Option<Timestamp>,
-    /// Asked at once and so far, to tell another's failure from ours.
-    pub control: Option<Depth>,
-    /// Worth a rehearsal soon: its next one may change the list.
-    pub deciding: bool,
-    /// The image by which it would be acquitted.
-    pub ask_for: Option<Image>,
-    /// Asked by an event to be looked at now, and how far.
-    pub fresh: Option<Depth>,
-    /// The ground shifted while it was being asked: what it answers is worth nothing.
-    pub void: bool,
-    /// An image whose layers the prober knows, for samples.
-    pub known_image: Option<Image>,
-    /// A real pull failed there: the re-check waits for nothing.
-    pub at_once: bool,
-    /// A real pull failed at a mirror of the list, and it may have been this one: its next probe tells.
-    pub doubted: bool,
-    /// When its last probe ended, recorded or not.
-    pub last_asked: Option<Timestamp>,
-    /// When it last left the list.
-    pub left: Option<Timestamp>,
-}
-
-/// For so long a mirror that left the list is looked out for.
-const LATELY: Duration = Duration::from_secs(24 * 3600);
-
-impl Track {
-    /// A mirror with what is remembered of it.
-    pub fn new(mirror: Mirror, mut record: Record) -> Self {
-        record.resume();
-        Self {
-            mirror,
-            record,
-            in_flight: None,
-            turn: 0,
-            rehearsals: 0,
-            last_packets: None,
-            last_genuine: None,
-            control: None,
-            deciding: false,
-            ask_for: None,
-            fresh: None,
-            void: false,
-            known_image: None,
-            at_once: false,
-            doubted: false,
-            last_asked: None,
-            left: None,
-        }
-    }
-
-    /// Whether it stood in the list not long ago: it would again, if it could.
-    pub fn left_lately(&self, now: Timestamp) -> bool {
-        self.left.is_some_and(|left| now.since(left) < LATELY)
-    }
 }
 
 /// What is remembered of earlier runs beside the records of the candidates.

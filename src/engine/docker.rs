@@ -32,6 +32,7 @@ use crate::file::{self, Snapshot};
 use crate::mirror::MirrorUrl;
 use crate::observation::ImageStore;
 use crate::reason::{ProblemKind, WarningKind};
+use crate::timestamp::Timestamp;
 
 use api::{Api, Info};
 use backup::Backups;
@@ -48,6 +49,9 @@ const SETTLE: Duration = Duration::from_millis(500);
 
 /// How often a change starts again when somebody else wrote the file in between.
 const ATTEMPTS: usize = 3;
+
+/// A pull that ended longer ago than this is no news.
+const LATELY: Duration = Duration::from_secs(600);
 
 /// Where dockerd is and how it is reloaded.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -146,6 +150,11 @@ impl Docker {
             version: live.info.server_version,
             file: live.file,
         })
+    }
+
+    /// When an image was last pulled, or found to be up to date; `None`: not lately, or dockerd does not say.
+    pub async fn last_pull(&self, now: Timestamp) -> Option<Timestamp> {
+        self.api.last_pull(now - LATELY, now).await
     }
 
     /// What [`Self::apply`] would do.

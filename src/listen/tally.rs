@@ -20,11 +20,16 @@ const LEAST: u64 = 32 << 10;
 const MEASURED: (u64, Duration) = (256 << 10, Duration::from_millis(500));
 
 /// Bytes that came longer ago belong to another pull, one that was broken off.
-const FORGOTTEN: Duration = Duration::from_secs(120);
+pub const FORGOTTEN: Duration = Duration::from_secs(120);
+
+/// So long after the last byte a pull may have ended; it may also unpack for minutes, so this is doubled each time
+/// that it had not.
+const SETTLED: Duration = Duration::from_secs(2);
 
 /// What is known of a connection.
 #[derive(Clone, Debug)]
 struct Known {
+    url: MirrorUrl,
     /// Where it stood when it was first seen.
     first: (Duration, u64),
     received: u64,
@@ -40,6 +45,8 @@ struct Known {
 struct Load {
     bytes: u64,
     moved: Duration,
+    /// How often it was said since then that a pull may have ended.
+    settled: u32,
     /// The bytes and the speed of the connection that was measured best.
     speed: Option<(u64, f64)>,
 }
@@ -47,42 +54,30 @@ struct Load {
 /// What the connections of a pull come to.
 #[derive(Debug, Default)]
 pub struct Tally {
+    /// Whether the engine keeps connections open for the next request.
+    keeps_connections: bool,
     known: BTreeMap<u64, Known>,
     loads: BTreeMap<MirrorUrl, Load>,
     suspected: BTreeMap<MirrorUrl, Duration>,
 }
 
 impl Tally {
+    /// Of an engine that has no connection yet, and may keep those that it makes for the next request.
+    pub fn new(keeps_connections: bool) -> Self {
+        Self { keeps_connections, ..Self::default() }
+    }
+
     /// Takes the engine's connections as they are `now` (since any fixed moment).
     pub fn look(&mut self, now: Duration, open: &[(MirrorUrl, Connection)]) -> Vec<Seen> {
         self.known.retain(|cookie, _| open.iter().any(|(_, connection)| connection.cookie == *cookie));
         self.suspected.retain(|_, at| now.saturating_sub(*at) < AGAIN);
+        for (url, connection) in open {
+            self.follow(now, url, connection);
+        }
         let mut silent = Vec::new();
         for (url, connection) in open {
-            let moved = if connection.opening { now } else { now.saturating_sub(connection.quiet) };
-            let new = !self.known.contains_key(&connection.cookie);
-            let known = self.known.entry(connection.cookie).or_insert_with(|| Known {
-                first: (now, connection.received),
-                received: 0,
-                moved,
-                suspected: false,
-                idle: false,
-            });
-            let came = connection.received.saturating_sub(known.received);
-            if came > 0 {
-                known.received = connection.received;
-                known.idle = false;
-                let load = self.loads.entry(url.clone()).or_default();
-                load.bytes = load.bytes.saturating_add(came);
-            }
-            // Whoever is being called is silent since the call began, as far as we saw.
-            if !connection.opening || new {
-                known.moved = moved;
-            }
-            let load = self.loads.entry(url.clone()).or_default();
-            load.moved = load.moved.max(known.moved);
-            load.measure(known);
-            let quiet = now.saturating_sub(known.moved);
+            let quiet = now.saturating_sub(self.moved(url, connection.cookie));
+            let Some(known) = self.known.get_mut(&connection.cookie) else { continue };
             // Bytes that wait to be read are the engine's delay.
             if quiet < SILENCE || known.suspected || known.idle || connection.unread > 0 {
                 continue;
@@ -101,11 +96,48 @@ impl Tally {
         silent
     }
 
-    /// A pull ended well: what its mirrors brought. What an engine that keeps connections for the next request
-    /// (`keeps`) has open now is idle, until something comes.
-    pub fn pulled(&mut self, now: Duration, keeps: bool) -> Vec<Seen> {
+    /// When the last byte came that speaks for this connection. Where connections are kept, one that waits for the next
+    /// request is silent while another brings the layer: there a byte on any speaks for all.
+    fn moved(&self, url: &MirrorUrl, cookie: u64) -> Duration {
+        let speaks = |(other, known): &(&u64, &Known)| {
+            **other == cookie || (self.keeps_connections && known.url == *url)
+        };
+        self.known.iter().filter(speaks).map(|(_, known)| known.moved).max().unwrap_or_default()
+    }
+
+    fn follow(&mut self, now: Duration, url: &MirrorUrl, connection: &Connection) {
+        let moved = if connection.opening { now } else { now.saturating_sub(connection.quiet) };
+        let new = !self.known.contains_key(&connection.cookie);
+        let known = self.known.entry(connection.cookie).or_insert_with(|| Known {
+            url: url.clone(),
+            first: (now, connection.received),
+            received: 0,
+            moved,
+            suspected: false,
+            idle: false,
+        });
+        let load = self.loads.entry(url.clone()).or_default();
+        let came = connection.received.saturating_sub(known.received);
+        if came > 0 {
+            known.received = connection.received;
+            known.idle = false;
+            load.bytes = load.bytes.saturating_add(came);
+        }
+        // Whoever is being called is silent since the call began, as far as we saw.
+        if !connection.opening || new {
+            known.moved = moved;
+        }
+        if known.moved > load.moved {
+            (load.moved, load.settled) = (known.moved, 0);
+        }
+        load.measure(known);
+    }
+
+    /// A pull ended well: what its mirrors brought. What an engine that keeps connections for the next request has open
+    /// now is idle, until something comes.
+    pub fn pulled(&mut self, now: Duration) -> Vec<Seen> {
         for known in self.known.values_mut() {
-            known.idle |= keeps;
+            known.idle |= self.keeps_connections;
             known.first = (now, known.received);
         }
         let loads = std::mem::take(&mut self.loads).into_iter();
@@ -130,6 +162,38 @@ impl Tally {
         }
     }
 
+    /// The engine was answered: what one that keeps connections has open to this mirror, or to whomever it did not name,
+    /// is idle until something comes.
+    pub fn rests(&mut self, url: Option<&MirrorUrl>) {
+        for known in self.known.values_mut().filter(|known| url.is_none_or(|url| known.url == *url)) {
+            known.idle |= self.keeps_connections;
+        }
+    }
+
+    /// Whether a pull may have ended, which is worth asking the engine; said again after growing pauses. To an engine
+    /// that keeps connections the end of the smallest pull matters: what is open then is idle.
+    pub fn settles(&mut self, now: Duration) -> bool {
+        let least = self.least();
+        let mut settles = false;
+        for load in self.loads.values_mut().filter(|load| load.bytes >= least) {
+            if load.settles_at().is_some_and(|at| at <= now) {
+                load.settled += 1;
+                settles = true;
+            }
+        }
+        settles
+    }
+
+    /// When [`Self::settles`] says so next.
+    pub fn settles_at(&self) -> Option<Duration> {
+        let count = self.loads.values().filter(|load| load.bytes >= self.least());
+        count.filter_map(Load::settles_at).min()
+    }
+
+    fn least(&self) -> u64 {
+        if self.keeps_connections { 1 } else { LEAST }
+    }
+
     /// Whether the engine has a connection open.
     pub fn is_idle(&self) -> bool {
         self.known.is_empty()
@@ -137,6 +201,11 @@ impl Tally {
 }
 
 impl Load {
+    fn settles_at(&self) -> Option<Duration> {
+        let pause = SETTLED.saturating_mul(1 << self.settled.min(10));
+        (pause < FORGOTTEN).then(|| self.moved + pause)
+    }
+
     fn measure(&mut self, known: &Known) {
         let (since, before) = known.first;
         let (bytes, took) = (known.received.saturating_sub(before), known.moved.saturating_sub(since));
@@ -167,6 +236,11 @@ mod tests {
         let connection =
             Connection { cookie, remote, opening: false, inode: 1, unread: 0, received, quiet: at(quiet) };
         (url(name), connection)
+    }
+
+    /// Of an engine that keeps its connections.
+    fn keeping() -> Tally {
+        Tally::new(true)
     }
 
     fn silent(name: &str, seconds: u64) -> Seen {
@@ -205,17 +279,60 @@ mod tests {
 
     #[test]
     fn what_is_kept_open_after_a_good_pull_is_idle_and_not_silent() {
-        let mut tally = Tally::default();
+        let mut tally = keeping();
         tally.look(at(1), &[open("a", 1, 500_000, 0)]);
-        tally.pulled(at(2), true);
+        tally.pulled(at(2));
         assert_eq!(tally.look(at(30), &[open("a", 1, 500_000, 29)]), []);
         assert_eq!(tally.look(at(40), &[open("a", 1, 600_000, 0)]), [], "the next pull");
         assert_eq!(tally.look(at(51), &[open("a", 1, 600_000, 11)]), [silent("a", 11)]);
         // An engine that closes each connection has no idle ones: what is open then is another pull's.
         let mut tally = Tally::default();
         tally.look(at(1), &[open("a", 1, 500_000, 0)]);
-        tally.pulled(at(2), false);
+        tally.pulled(at(2));
         assert_eq!(tally.look(at(11), &[open("a", 1, 500_000, 10)]), [silent("a", 10)]);
+    }
+
+    #[test]
+    fn a_pull_may_have_ended_when_nothing_more_comes_and_that_is_said_ever_more_seldom() {
+        let mut tally = keeping();
+        tally.look(at(1), &[open("a", 1, 10_000, 0)]);
+        assert_eq!(tally.settles_at(), Some(at(3)), "what stays open is idle");
+        let mut tally = Tally::default();
+        tally.look(at(1), &[open("a", 1, 10_000, 0)]);
+        assert_eq!(tally.settles_at(), None, "no layer");
+        tally.look(at(2), &[open("a", 1, 500_000, 0)]);
+        assert!(!tally.settles(at(3)), "too soon");
+        assert!(tally.settles(at(4)) && !tally.settles(at(4)), "said once");
+        assert!(tally.settles(at(6)), "it unpacked");
+        assert_eq!(tally.settles_at(), Some(at(10)));
+        tally.look(at(7), &[open("a", 1, 600_000, 0)]);
+        assert_eq!(tally.settles_at(), Some(at(9)), "more came");
+        for _ in 0..100 {
+            tally.settles(at(1000));
+        }
+        assert_eq!(tally.settles_at(), None, "a pull that was broken off is not asked after for ever");
+        tally.look(at(1001), &[open("a", 1, 700_000, 0)]);
+        assert_eq!(tally.pulled(at(1003)).len(), 1);
+        assert_eq!(tally.settles_at(), None, "it has ended");
+    }
+
+    #[test]
+    fn what_an_engine_keeps_open_after_an_answer_is_idle() {
+        let mut tally = keeping();
+        tally.look(at(1), &[open("a", 1, 900, 0), open("b", 2, 900, 0)]);
+        tally.rests(Some(&url("a")));
+        assert_eq!(tally.look(at(20), &[open("a", 1, 900, 19), open("b", 2, 900, 19)]), [silent("b", 19)]);
+        tally.rests(None);
+        assert_eq!(tally.look(at(90), &[open("a", 1, 900, 89), open("b", 2, 900, 89)]), []);
+    }
+
+    #[test]
+    fn of_connections_that_are_kept_one_may_wait_while_another_brings_the_layer() {
+        let mut tally = keeping();
+        tally.look(at(1), &[open("a", 1, 9_000, 0), open("a", 2, 10_000, 0)]);
+        assert_eq!(tally.look(at(20), &[open("a", 1, 9_000, 19), open("a", 2, 500_000, 1)]), []);
+        let stalled = [open("a", 1, 9_000, 28), open("a", 2, 500_000, 10)];
+        assert_eq!(tally.look(at(29), &stalled), [silent("a", 10)], "all of them");
     }
 
     #[test]
@@ -225,8 +342,8 @@ mod tests {
         tally.look(at(3), &[open("a", 1, 2_100_000, 0), open("a", 3, 50_000, 0)]);
         tally.look(at(4), &[]);
         let served = Seen::Served { url: url("a"), bytes: 2_150_000, bytes_per_second: Some(1_000_000.0) };
-        assert_eq!(tally.pulled(at(5), false), [served], "b brought no layer");
-        assert_eq!(tally.pulled(at(6), false), [], "said once");
+        assert_eq!(tally.pulled(at(5)), [served], "b brought no layer");
+        assert_eq!(tally.pulled(at(6)), [], "said once");
     }
 
     #[test]
@@ -235,18 +352,18 @@ mod tests {
         tally.look(at(1), &[open("a", 1, 500_000, 0), open("b", 2, 500_000, 0)]);
         tally.failed(Some(&url("a")));
         let served = |name| Seen::Served { url: url(name), bytes: 500_000, bytes_per_second: None };
-        assert_eq!(tally.pulled(at(2), false), [served("b")]);
+        assert_eq!(tally.pulled(at(2)), [served("b")]);
 
         tally.look(at(3), &[open("a", 3, 500_000, 0)]);
         tally.failed(None);
-        assert_eq!(tally.pulled(at(4), false), []);
+        assert_eq!(tally.pulled(at(4)), []);
 
         tally.look(at(5), &[open("a", 4, 500_000, 0)]);
         tally.look(at(6), &[]);
-        assert_eq!(tally.pulled(at(200), false), [], "Ctrl-C, and another pull minutes later");
+        assert_eq!(tally.pulled(at(200)), [], "Ctrl-C, and another pull minutes later");
 
         tally.look(at(201), &[open("a", 5, 500_000, 0)]);
         assert_eq!(tally.look(at(212), &[open("a", 5, 500_000, 11)]), [silent("a", 11)]);
-        assert_eq!(tally.pulled(at(213), false), [], "who fell silent has not served");
+        assert_eq!(tally.pulled(at(213)), [], "who fell silent has not served");
     }
 }

@@ -142,6 +142,11 @@ impl<'a> Session<'a> {
             let way = self.prober.connector.way(origin, Rule::Hop(reach), self.end).await;
             way.map_err(at(stage))?
         };
+        if let Way::Straight(checked) = &way
+            && (own || stage == Stage::Layer)
+        {
+            self.seen.addresses.extend(checked.addresses());
+        }
         let opened = self.prober.connector.open(origin, &way, self.end).await;
         let line = opened.map_err(|(where_, wrong)| match own {
             true => Stop { stage: where_, wrong },

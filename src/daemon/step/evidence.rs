@@ -30,6 +30,7 @@ impl State {
         let void = std::mem::take(&mut track.void);
         track.in_flight = None;
         track.last_asked = Some(now);
+        track.led_to(&observation.addresses);
         if !void {
             track.control = None;
             track.fresh = None;

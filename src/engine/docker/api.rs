@@ -19,6 +19,7 @@ use tokio::time::timeout;
 
 use crate::engine::Problem;
 use crate::reason::ProblemKind;
+use crate::timestamp::Timestamp;
 
 /// A dockerd that lives answers `/_ping` in a millisecond; one that is stopped or starved never does.
 const PING_DEADLINE: Duration = Duration::from_secs(2);
@@ -38,6 +39,9 @@ const EVENT_BYTES: usize = 1 << 20;
 /// Percent-encoded `{"type":["daemon"],"event":["reload"]}`.
 const EVENTS: &str =
     "/events?filters=%7B%22type%22%3A%5B%22daemon%22%5D%2C%22event%22%3A%5B%22reload%22%5D%7D";
+
+/// Percent-encoded `{"type":["image"],"event":["pull"]}`.
+const PULLS: &str = "/events?filters=%7B%22type%22%3A%5B%22image%22%5D%2C%22event%22%3A%5B%22pull%22%5D%7D";
 
 /// A dockerd, by its socket.
 #[derive(Clone, Debug)]
@@ -103,6 +107,12 @@ struct Event {
 }
 
 #[derive(Deserialize)]
+struct Pull {
+    #[serde(rename = "timeNano")]
+    time_nano: u64,
+}
+
+#[derive(Deserialize)]
 struct Actor {
     #[serde(rename = "Attributes", default)]
     attributes: BTreeMap<String, String>,
@@ -161,6 +171,21 @@ impl Api {
 
     pub(super) async fn images(&self) -> Result<Vec<ImageSummary>, Problem> {
         self.get("/images/json").await
+    }
+
+    /// When the last image was pulled between two times; `None` also when dockerd has had 256 other events since then.
+    pub(super) async fn last_pull(&self, since: Timestamp, until: Timestamp) -> Option<Timestamp> {
+        let time = |at: Timestamp| format!("{}.{:03}000000", at.as_millis() / 1000, at.as_millis() % 1000);
+        let path = format!("{PULLS}&since={}&until={}", time(since), time(until));
+        let told = self.within(PING_DEADLINE, &path, async {
+            let stream = self.connect().await?;
+            let response = self.request(stream, &path).await?;
+            let body = Limited::new(response.into_body(), BODY_BYTES);
+            Ok(body.collect().await.map_err(|error| self.no_answer(&path, error))?.to_bytes())
+        });
+        let bytes = told.await.ok()?;
+        let pulls = serde_json::Deserializer::from_slice(&bytes).into_iter::<Pull>();
+        pulls.map_while(Result::ok).map(|pull| Timestamp::from_millis(pull.time_nano / 1_000_000)).max()
     }
 
     /// Every reload from now on.

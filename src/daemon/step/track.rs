@@ -1,0 +1,111 @@
+//! One mirror as the daemon follows it.
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use crate::image::Image;
+use crate::mirror::Mirror;
+use crate::observation::Depth;
+use crate::ranking::record::Record;
+use crate::timestamp::Timestamp;
+
+/// One mirror, or the upstream, in the daemon's eyes.
+#[derive(Clone, Debug)]
+pub struct Track {
+    /// Who.
+    pub mirror: Mirror,
+    /// What is remembered.
+    pub record: Record,
+    /// The depth of the probe under way.
+    pub in_flight: Option<Depth>,
+    /// Counts probes: rotates layers and offsets.
+    pub turn: u64,
+    /// Counts rehearsals: rotates images, which the many connects between them must not skip.
+    pub rehearsals: u64,
+    /// When it last proved that packets travel ...
+    pub last_packets: Option<Timestamp>,
+    /// ... and that they reach whom they are meant for.
+    pub last_genuine: Option<Timestamp>,
+    /// Asked at once and so far, to tell another's failure from ours.
+    pub control: Option<Depth>,
+    /// Worth a rehearsal soon: its next one may change the list.
+    pub deciding: bool,
+    /// The image by which it would be acquitted.
+    pub ask_for: Option<Image>,
+    /// Asked by an event to be looked at now, and how far.
+    pub fresh: Option<Depth>,
+    /// The ground shifted while it was being asked: what it answers is worth nothing.
+    pub void: bool,
+    /// An image whose layers the prober knows, for samples.
+    pub known_image: Option<Image>,
+    /// A real pull failed there: the re-check waits for nothing.
+    pub at_once: bool,
+    /// A real pull failed at a mirror of the list, and it may have been this one: its next probe tells.
+    pub doubted: bool,
+    /// When its last probe ended, recorded or not.
+    pub last_asked: Option<Timestamp>,
+    /// When it last left the list.
+    pub left: Option<Timestamp>,
+    /// Where the engine's connections to it may lead, the latest known first.
+    addresses: Vec<SocketAddr>,
+}
+
+/// So many addresses of one mirror are remembered: names that lead to many hand out a few at a time.
+const ADDRESSES: usize = 16;
+
+/// For so long a mirror that left the list is looked out for.
+const LATELY: Duration = Duration::from_secs(24 * 3600);
+
+impl Track {
+    /// A mirror with what is remembered of it.
+    pub fn new(mirror: Mirror, mut record: Record) -> Self {
+        record.resume();
+        Self {
+            mirror,
+            record,
+            in_flight: None,
+            turn: 0,
+            rehearsals: 0,
+            last_packets: None,
+            last_genuine: None,
+            control: None,
+            deciding: false,
+            ask_for: None,
+            fresh: None,
+            void: false,
+            known_image: None,
+            at_once: false,
+            doubted: false,
+            last_asked: None,
+            left: None,
+            addresses: Vec::new(),
+        }
+    }
+
+    /// Whether it stood in the list not long ago: it would again, if it could.
+    pub fn left_lately(&self, now: Timestamp) -> bool {
+        self.left.is_some_and(|left| now.since(left) < LATELY)
+    }
+
+    /// Where the engine's connections to it may lead: to any address of its name, and not only to the one that answered
+    /// us.
+    pub fn addresses(&self) -> Vec<SocketAddr> {
+        let answered = [self.record.address(), self.record.layer_address()].into_iter().flatten();
+        let mut all: Vec<SocketAddr> = answered.collect();
+        for address in &self.addresses {
+            if !all.contains(address) {
+                all.push(*address);
+            }
+        }
+        all.dedup();
+        all
+    }
+
+    /// A probe found its name, and that of the host that served the layer, to lead there.
+    pub(super) fn led_to(&mut self, addresses: &BTreeSet<SocketAddr>) {
+        self.addresses.retain(|address| !addresses.contains(address));
+        self.addresses.splice(0..0, addresses.iter().copied());
+        self.addresses.truncate(ADDRESSES);
+    }
+}
