@@ -786,6 +786,21 @@ async fn a_name_in_a_redirect_is_checked_after_it_was_resolved() {
 }
 
 #[tokio::test]
+async fn all_addresses_of_the_mirrors_name_and_of_its_layers_host_are_told() {
+    let cdn = Registry::start(Options { token: false, ..Options::default() });
+    let (near, far) = (ip("127.0.0.1"), ip("127.0.0.9"));
+    let server = name_server(&[("localhost.example", Said::Addresses(vec![near, far]))]);
+    let port = cdn.url().rsplit_once(':').unwrap().1.parse().unwrap();
+    let to = format!("http://localhost.example:{port}{{path}}");
+    let registry = registry_with([(Place::Layer, Act::Redirect { status: 307, to })]);
+    let seen = rehearse(by(&server, patient()), &registry.url()).await;
+    assert_served(&seen);
+    let own = registry.url().strip_prefix("http://").unwrap().parse().unwrap();
+    let wanted = BTreeSet::from([own, SocketAddr::new(near, port), SocketAddr::new(far, port)]);
+    assert_eq!(seen.addresses, wanted, "not only {:?}, who answered", seen.layer_address);
+}
+
+#[tokio::test]
 async fn three_redirects_of_a_layer_are_followed_and_no_fourth() {
     let free = || Options { token: false, ..Options::default() };
     let chain: Vec<Registry> = (0..4).map(|_| Registry::start(free())).collect();

@@ -396,6 +396,11 @@ impl Record {
         self.images.serves(image)
     }
 
+    /// Why the mirror refused this image when it was last asked for it.
+    pub fn refuses(&self, image: &Image) -> Option<FailureKind> {
+        self.images.refuses(image)
+    }
+
     /// Whether it served some image when it was last asked for it.
     pub fn serves_some(&self) -> bool {
         self.images.serves_some()

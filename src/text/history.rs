@@ -102,8 +102,7 @@ messages! {
     layers_from(host: &str) { "layers from {host}", "层数据来自 {host}" }
     coverage(served: usize, of: usize) { "{served} of {of} served", "提供 {of} 个中的 {served} 个" }
     image_served() { "served", "提供" }
-    image_refused() { "refused", "拒绝" }
-    image_rests(left: &str, at: &str) { "refused; asked again in {left} at the earliest ({at})", "拒绝；最早 {left}后再问（{at}）" }
+    image_rests(why: &str, left: &str, at: &str) { "{why}; asked again in {left} at the earliest ({at})", "{why}；最早 {left}后再问（{at}）" }
     image_unasked() { "not asked for yet", "尚未询问" }
     requests() { "requests in 24 hours", "24 小时内请求数" }
     refusals() { "refusals in 48 hours", "48 小时内被拒次数" }

@@ -241,11 +241,14 @@ impl Page<'_> {
 
     fn image(&self, image: &Image) -> [String; 3] {
         let (record, lang) = (&self.account.record, self.lang);
-        let (mark, text) = match (record.serves(image), record.image_resting(image, self.now)) {
-            (Some(true), _) => ("+", say::image_served(lang)),
-            (_, Some(until)) => ("x", say::image_rests(lang, &self.left(until), &self.moment(until))),
-            (Some(false), None) => ("x", say::image_refused(lang)),
-            (None, None) => ("?", say::image_unasked(lang)),
+        let refused = record.refuses(image).map(|kind| phrase::reason(lang, kind.into()));
+        let (mark, text) = match (refused, record.image_resting(image, self.now)) {
+            (Some(why), Some(until)) => {
+                ("x", say::image_rests(lang, why, &self.left(until), &self.moment(until)))
+            }
+            (Some(why), None) => ("x", why.to_owned()),
+            (None, _) if record.serves(image) == Some(true) => ("+", say::image_served(lang)),
+            (None, _) => ("?", say::image_unasked(lang)),
         };
         [format!("{mark} {}", safe(&image.to_string())), String::new(), text]
     }

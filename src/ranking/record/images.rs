@@ -154,6 +154,13 @@ impl Images {
         }
     }
 
+    pub(super) fn refuses(&self, image: &Image) -> Option<FailureKind> {
+        match self.0.get(image)?.answer.as_ref()? {
+            Answer::Served => None,
+            Answer::Refused { kind, .. } => Some(*kind),
+        }
+    }
+
     pub(super) fn serves_some(&self) -> bool {
         self.0.values().any(|known| known.answer == Some(Answer::Served))
     }
