@@ -187,7 +187,12 @@ fn prepare(path: &Path, bytes: &[u8]) -> Result<(PathBuf, NamedTempFile), Replac
 }
 
 fn temporary(directory: &Path) -> io::Result<NamedTempFile> {
-    tempfile::Builder::new().prefix(TEMP_PREFIX).suffix(TEMP_SUFFIX).tempfile_in(directory)
+    let made = tempfile::Builder::new().prefix(TEMP_PREFIX).suffix(TEMP_SUFFIX).tempfile_in(directory);
+    // Without the name that differs each time: whoever says a thing once must know it again.
+    made.map_err(|error| match error.to_string().split_once(" at path ") {
+        Some((cause, _)) => io::Error::new(error.kind(), cause),
+        None => error,
+    })
 }
 
 fn durable(path: &Path, target: &Path) -> Result<(), ReplaceError> {

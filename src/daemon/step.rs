@@ -30,7 +30,7 @@ mod track;
 pub use track::Track;
 
 /// What does not change between two edits of mirrors.toml.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
     /// How mirrors are judged and chosen.
     pub policy: Policy,
@@ -115,6 +115,8 @@ pub struct State {
     pub applying: Option<Change>,
     /// The next try after an apply failed, and how many failed in a row.
     retry: Option<(Timestamp, u32)>,
+    /// The last look at the engine showed why it would take no list.
+    refused: bool,
     /// When the engine's list was put right after somebody else had changed it.
     contests: Vec<Timestamp>,
     /// What was remembered of the upstream, until there is one.
@@ -239,6 +241,7 @@ impl State {
             engine: EngineView::Unknown,
             applying: None,
             retry: None,
+            refused: false,
             contests: Vec::new(),
             upstream_record: upstream,
             resumed: None,
@@ -300,6 +303,9 @@ impl State {
     }
 
     fn configure(&mut self, settings: Settings, candidates: Vec<(Mirror, Record)>) {
+        if self.is_news(&settings, &candidates) {
+            self.retry = None;
+        }
         let mut old = std::mem::take(&mut self.tracks);
         for (mirror, record) in candidates {
             let mut track = old.remove(&mirror.url).unwrap_or_else(|| Track::new(mirror.clone(), record));
@@ -312,8 +318,19 @@ impl State {
             Some(_) | None => Track::new(upstream_mirror(url), std::mem::take(&mut self.upstream_record)),
         });
         self.settings = settings;
-        self.retry = None;
         self.network.forget_suspects();
+    }
+
+    /// Whether somebody has edited something. Every look at the engine tells all of it again, and one that refuses its
+    /// list would be asked again with each.
+    fn is_news(&self, settings: &Settings, candidates: &[(Mirror, Record)]) -> bool {
+        let mut known = self.settings.clone();
+        // Those change with the pulls of the host.
+        known.policy.images.clone_from(&settings.policy.images);
+        let same = |(mirror, _): &(Mirror, Record)| {
+            self.tracks.get(&mirror.url).is_some_and(|track| track.mirror == *mirror)
+        };
+        known != *settings || candidates.len() != self.tracks.len() || !candidates.iter().all(same)
     }
 
     /// What the engine should list: `keep`, then the selection, each once.

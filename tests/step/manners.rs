@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use mirrorwatch::daemon::step::Event;
+use mirrorwatch::daemon::step::{EngineView, Event};
 use mirrorwatch::image::Image;
 use mirrorwatch::mirror::MirrorUrl;
 use mirrorwatch::observation::{Depth, Spent};
 use mirrorwatch::ranking::record::Record;
-use mirrorwatch::reason::ChangeKind;
+use mirrorwatch::reason::{ChangeKind, ProblemKind};
 use mirrorwatch::timestamp::Timestamp;
 
 use super::world::{Asked, MB, Mood, UPSTREAM, World, healthy, mirror, settings, url};
@@ -319,4 +319,41 @@ fn what_was_asked_of_the_upstream_is_remembered_too() {
     assert!(before.requests_today > 0);
     assert_eq!(before, after);
     check(&url(UPSTREAM), &world.asked[&url(UPSTREAM)]);
+}
+
+/// A look at the engine: it tells what mirrors.toml and the engine say, whether or not that is new.
+fn look(world: &mut World, listed: &[&str], changed: impl FnOnce(&mut mirrorwatch::daemon::step::Settings)) {
+    let mut now = settings(false);
+    changed(&mut now);
+    let candidates = listed.iter().map(|name| (mirror(name), Record::default())).collect();
+    world.tell(Event::Configured { settings: Box::new(now), candidates });
+    world.tell(Event::Engine(EngineView::Lists(Vec::new())));
+}
+
+#[test]
+fn an_engine_that_cannot_be_given_its_list_is_asked_ever_more_rarely_however_often_it_is_looked_at() {
+    let mirrors = healthy();
+    let names = mirrors.map(|(name, _)| name);
+    let mut world = World::new(&mirrors);
+    world.engine = Err(ProblemKind::Unwritable);
+    world.until("a first attempt", |world| !world.applies.is_empty());
+    for _ in 0..1800 {
+        world.run(Duration::from_secs(2));
+        look(&mut world, &names, |_| {});
+    }
+    // After 30 s, a minute, two, ...
+    assert!((5..=9).contains(&world.applies.len()), "{:?}", world.applies);
+
+    let before = world.applies.len();
+    world.tell(Event::Engine(EngineView::Problem(ProblemKind::BrokenFile)));
+    look(&mut world, &names, |_| {});
+    assert_eq!(world.applies.len(), before + 1, "what could be seen to be in the way is gone");
+
+    world.run(Duration::from_secs(1));
+    let before = world.applies.len();
+    look(&mut world, &names, |settings| settings.policy.images = twenty_images());
+    assert_eq!(world.applies.len(), before, "somebody pulled something");
+    look(&mut world, &names, |settings| settings.policy.max = 2);
+    world.run(Duration::from_secs(60));
+    assert!(world.applies.len() > before, "an edit may have mended it");
 }

@@ -33,8 +33,9 @@ impl State {
                     | ProblemKind::PendingEdits
             )
         );
+        let refused = std::mem::replace(&mut self.refused, matches!(view, EngineView::Problem(_)));
         if let EngineView::Lists(listed) = &view {
-            if was_away {
+            if was_away || refused {
                 self.retry = None;
             }
             if !self.owned && self.list.is_empty() {
