@@ -12,11 +12,14 @@
 //!
 //! The applier trusts nothing that it is asked: it reads the root-owned mirrors.toml itself, knows itself what stood in
 //! the engine's file before, and counts the reloads itself. So a prober that was taken over can reorder or leave out
-//! what the administrator wrote, at most [`RELOADS_PER_HOUR`] times an hour, and never bring in a URL.
+//! what the administrator wrote, at most [`RELOADS_PER_HOUR`] times an hour, and never bring in a URL. If it asks without
+//! end, there is a run a second.
 
 mod ask;
+mod away;
 mod decide;
 mod memory;
+mod pace;
 mod report;
 mod request;
 mod serve;

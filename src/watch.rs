@@ -116,6 +116,8 @@ struct Eye {
     hint: mpsc::Sender<()>,
     /// Something has no watch.
     blind: bool,
+    /// It was said so.
+    told: bool,
     /// When a watch was last asked for.
     aimed: Instant,
 }
@@ -131,6 +133,7 @@ impl Eye {
             notifier: None,
             hint,
             blind: false,
+            told: false,
             aimed: Instant::now(),
         };
         (eye, hints)
@@ -155,14 +158,19 @@ impl Eye {
         self.aimed = Instant::now();
         let aim = Aim::at(&self.paths);
         let trouble = self.watch_all(&aim).err();
-        let blind = trouble.is_some();
-        if blind != self.blind {
-            match &trouble {
-                Some(why) => tracing::warn!("edits are looked for every {POLL:?}, notification fails: {why}"),
-                None => tracing::info!("edits are notified again"),
+        match &trouble {
+            // A directory that another process makes in a moment, as at every boot, is no trouble.
+            Some(why) if self.blind && !self.told => {
+                tracing::warn!("edits are looked for every {POLL:?}, notification fails: {why}");
+                self.told = true;
             }
+            None if self.told => {
+                tracing::info!("edits are notified again");
+                self.told = false;
+            }
+            Some(_) | None => {}
         }
-        self.blind = blind;
+        self.blind = trouble.is_some();
     }
 
     fn watch_all(&mut self, aim: &Aim) -> Result<(), String> {

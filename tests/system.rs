@@ -7,8 +7,12 @@
     reason = "whoever waits for a machine is told what it does"
 )]
 
+#[path = "system/applier.rs"]
+mod applier;
 #[path = "package/deb.rs"]
 mod deb;
+#[path = "system/host.rs"]
+mod host;
 #[path = "system/install.rs"]
 mod install;
 #[path = "system/machine.rs"]

@@ -8,9 +8,9 @@ use std::time::Duration;
 use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep};
 
-use super::Places;
 use super::report::{self, FILE, Report};
 use super::request::{self, FORMAT, Request};
+use super::{Places, away};
 use crate::engine::docker;
 use crate::engine::{Applied, Facts, Problem};
 use crate::mirror::MirrorUrl;
@@ -183,7 +183,8 @@ impl Applier {
             }
             sleep(POLL).await;
         }
-        Err(self.away(&format!("no answer within {patience:?}")))
+        let cause = away::cause().await.map(|cause| format!(": {cause}")).unwrap_or_default();
+        Err(self.away(&format!("no answer within {patience:?}{cause}")))
     }
 
     fn away(&self, what: &str) -> Problem {

@@ -9,7 +9,7 @@ use tracing::{info, warn};
 use super::decide::{Decision, Known, Refusal, Rules, decide};
 use super::memory::Memory;
 use super::report::{self, Report};
-use super::{Places, request};
+use super::{Places, pace, request};
 use crate::assembly::{self, DOCKER};
 use crate::config;
 use crate::engine::docker::{self, Docker};
@@ -30,6 +30,8 @@ pub async fn serve(places: &Places) -> Result<(), String> {
     for directory in [&places.state, &places.reports] {
         std::fs::create_dir_all(directory).map_err(|error| format!("{}: {error}", directory.display()))?;
     }
+    // Before the lock: a command of root's waits for nobody's flood.
+    tokio::time::sleep(pace::wait(&places.reports, assembly::now())).await;
     let lock = File::open(&places.state).map_err(|error| format!("{}: {error}", places.state.display()))?;
     // By hand beside the unit: the second waits for the first, which ends soon.
     lock.lock().map_err(|error| format!("{}: lock: {error}", places.state.display()))?;

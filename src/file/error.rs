@@ -58,7 +58,9 @@ impl Obstacle {
                 "the file has several hard links; make it a file of its own: cp it aside and mv it back"
             }
             Self::MountPoint => "the file is mounted by itself, mount its directory instead",
-            Self::ReadOnly => "the file system is read-only; see findmnt -T on the path",
+            Self::ReadOnly => {
+                "the file system is read-only, see findmnt -T on the path; or the service's ReadWritePaths leave it out"
+            }
             Self::Immutable => "the file or its directory is immutable; see lsattr, mend with chattr -i",
             Self::NotPermitted => "run it as root, or give it the right to write this directory",
             Self::Full => "the disk is full or a quota is reached; see df -h on the path",

@@ -59,11 +59,11 @@ pub fn once(lang: Lang, kind: ProblemKind) -> Advice {
         ProblemKind::BrokenFile => BROKEN_FILE_ONCE,
         ProblemKind::Raced => RACED_ONCE,
         ProblemKind::Locked => LOCKED_ONCE,
+        ProblemKind::NotPermitted => NOT_PERMITTED_ONCE,
         ProblemKind::NoAnswer
         | ProblemKind::Contested
         | ProblemKind::ReloadsSpent
         | ProblemKind::Applier
-        | ProblemKind::NotPermitted
         | ProblemKind::Unreadable
         | ProblemKind::Unwritable
         | ProblemKind::FlagConflict
@@ -190,10 +190,19 @@ const NO_ANSWER: Both = [
 const NOT_PERMITTED: Both = [
     [
         "not permitted",
-        "Docker's configuration and its socket belong to root",
-        "run the same command with sudo",
+        "Docker's configuration and its socket belong to root, and the service replaces none but root's own file: it could not give it back to another",
+        "see ls -l on the path that is named; if nobody else needs it: sudo chown root:root on it, then sudo systemctl reload docker && sudo systemctl restart mirrorwatch; by hand: sudo mirrorwatch apply",
     ],
-    ["权限不足", "Docker 的配置文件和套接字归 root 所有", "在命令前加上 sudo 再执行"],
+    [
+        "权限不足",
+        "Docker 的配置文件和套接字归 root 所有；服务只替换属于 root 的文件，否则无法归还给原来的所有者",
+        "用 ls -l 检查给出的路径；若无他人需要，对其执行 sudo chown root:root，再执行 sudo systemctl reload docker && sudo systemctl restart mirrorwatch；也可手动执行：sudo mirrorwatch apply",
+    ],
+];
+
+const NOT_PERMITTED_ONCE: [[&str; 2]; 2] = [
+    ["Docker's configuration and its socket belong to root", "run the same command with sudo"],
+    ["Docker 的配置文件和套接字归 root 所有", "在命令前加上 sudo 再执行"],
 ];
 
 const BROKEN_FILE: Both = [
@@ -226,12 +235,12 @@ const UNWRITABLE: Both = [
     [
         "the place cannot be written safely",
         "a file is only ever replaced as a whole, so that a crash never leaves half of it",
-        "see which it is: findmnt -T, lsattr, df -h and ls -l on the path that is named",
+        "see which it is: findmnt -T, lsattr, df -h and ls -l on the path that is named; a directory besides /etc/docker must be in ReadWritePaths: sudo systemctl edit mirrorwatch-apply.service; then: sudo systemctl restart mirrorwatch",
     ],
     [
         "该位置无法安全写入",
         "文件只会整体原子替换，这样即使崩溃也不会留下半截内容",
-        "用 findmnt -T、lsattr、df -h、ls -l 检查给出的路径，找出原因",
+        "用 findmnt -T、lsattr、df -h、ls -l 检查给出的路径，找出原因；/etc/docker 以外的目录须列入 ReadWritePaths：sudo systemctl edit mirrorwatch-apply.service；之后执行：sudo systemctl restart mirrorwatch",
     ],
 ];
 
@@ -390,13 +399,13 @@ const RELOADS_SPENT: Both = [
 const APPLIER: Both = [
     [
         "the part of mirrorwatch that writes did not do what it was asked",
-        "the service itself may not write Docker's file; mirrorwatch-apply does, and it takes nothing but mirrors of mirrors.toml",
-        "systemctl enable --now mirrorwatch-apply.path; journalctl -u mirrorwatch-apply says more",
+        "Docker keeps the list it has: the service itself may not write it, mirrorwatch-apply does, and takes nothing but mirrors of mirrors.toml",
+        "sudo systemctl restart mirrorwatch, which starts mirrorwatch-apply.path too; if it stays so: systemctl status mirrorwatch-apply.path mirrorwatch-apply.service; by hand: sudo mirrorwatch apply",
     ],
     [
         "mirrorwatch 负责写入的部分没有完成请求",
-        "服务本身无权写入 Docker 的配置文件，由 mirrorwatch-apply 写入，且只接受 mirrors.toml 中的镜像源",
-        "systemctl enable --now mirrorwatch-apply.path；详情见 journalctl -u mirrorwatch-apply",
+        "Docker 仍使用现有列表：服务本身无权写入，由 mirrorwatch-apply 写入，且只接受 mirrors.toml 中的镜像源",
+        "sudo systemctl restart mirrorwatch（会一并启动 mirrorwatch-apply.path）；若仍如此：systemctl status mirrorwatch-apply.path mirrorwatch-apply.service；也可手动执行：sudo mirrorwatch apply",
     ],
 ];
 

@@ -1,5 +1,7 @@
 //! The two processes: who they are, and what the one can make the other do.
 
+use std::time::Instant;
+
 use serde_json::{Value, json};
 
 use super::scene::{ODD, Scene, suites};
@@ -25,9 +27,27 @@ fn state(scene: &Scene) -> String {
     scene.property("mirrorwatch-apply", "ActiveState")
 }
 
-fn request(scene: &Scene) -> Value {
-    serde_json::from_slice(&scene.get("/run/mirrorwatch/request.json").unwrap()).unwrap()
+/// The digest of the mirrors.toml that the applier goes by.
+pub(super) fn digest(scene: &Scene) -> Value {
+    let memory: Value =
+        serde_json::from_slice(&scene.get("/var/lib/mirrorwatch-apply/applier.json").unwrap()).unwrap();
+    memory["rules"]["digest"].clone()
 }
+
+/// How often the applier was started since the boot.
+fn starts(scene: &Scene) -> usize {
+    scene.journal("mirrorwatch-apply").matches("Starting mirrorwatch-apply.service").count()
+}
+
+/// A request every thirtieth of a second, each another, for ten seconds.
+const FLOOD: &str = r#"
+cd /run/mirrorwatch
+for turn in $(seq 300); do
+  echo "{\"format\":1,\"number\":$turn,\"config\":\"\",\"list\":null}" > new
+  mv -f new request.json
+  sleep 0.03
+done
+"#;
 
 #[test]
 fn who_talks_to_strangers_is_nobody_and_who_writes_has_no_capability_and_does_not_stay() {
@@ -104,8 +124,8 @@ fn a_prober_that_was_taken_over_can_only_reorder_and_leave_out_and_not_without_e
             "{suite}: it ends with it"
         );
         scene.succeeds("systemctl start mirrorwatch-apply.path");
-        let (file, reloads, digest) =
-            (scene.daemon_json(), scene.reloads(), request(&scene)["config"].clone());
+        let (begin, already) = (Instant::now(), starts(&scene));
+        let (file, reloads, digest) = (scene.daemon_json(), scene.reloads(), digest(&scene));
         let wanted = |number: u64, names: Value| json!({"format": 1, "number": number, "config": digest, "list": names});
 
         let evil = "https://evil.example";
@@ -160,6 +180,13 @@ fn a_prober_that_was_taken_over_can_only_reorder_and_leave_out_and_not_without_e
         assert_eq!(report["reloads_left"], 0, "{suite}");
         assert_eq!(report["outcome"]["Err"]["kind"], "reloads_spent", "{suite}: {report}");
         assert_eq!(scene.reloads(), 20, "{suite}: the first list and what was asked for since");
+        scene.put("/root/flood.sh", FLOOD.as_bytes(), "755");
+        scene.succeeds("runuser -u mirrorwatch -- sh < /root/flood.sh");
+        let (runs, seconds) = (starts(&scene) - already, begin.elapsed().as_secs_f64());
+        println!("{suite}: asked without end: {runs} runs in {seconds} s");
+        // Thirty are free, and some more that came before; then there is one a second.
+        assert!(runs as f64 <= seconds + 32.0, "{suite}: {runs} runs in {seconds} s");
+        assert_eq!(scene.property("mirrorwatch-apply.path", "ActiveState"), "active", "{suite}");
         // By hand always acts.
         scene.succeeds("mirrorwatch restore");
         assert_eq!((scene.daemon_json(), scene.lives()), (ODD.to_owned(), lives), "{suite}");
