@@ -9,7 +9,7 @@
 //! | --- | --- | --- |
 //! | words | [`timestamp`], [`mirror`], [`image`], [`observation`], [`pull`], [`reason`], [`text`] | name things |
 //! | decisions | [`ranking`] | decide: no I/O, no clock, no randomness, no tokio |
-//! | edges | [`config`], [`probe`], [`engine`], [`listen`], [`file`](mod@file), [`publish`], [`store`], [`status`], [`pause`], [`watch`], [`route`] | talk to one outside thing each; no edge knows another (but [`file`](mod@file) and [`publish`], the shared tools) |
+//! | edges | [`config`], [`probe`], [`engine`], [`listen`], [`file`](mod@file), [`publish`], [`room`], [`store`], [`status`], [`pause`], [`watch`], [`route`] | talk to one outside thing each; no edge knows another (but [`file`](mod@file), [`publish`] and [`room`], the shared tools) |
 //! | wiring | [`assembly`], [`applier`], [`round`], [`daemon`], [`cli`] | connect them |
 //!
 //! # What holds everywhere
@@ -37,6 +37,7 @@ pub mod publish;
 pub mod pull;
 pub mod ranking;
 pub mod reason;
+pub mod room;
 pub mod round;
 pub mod route;
 pub mod status;

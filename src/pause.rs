@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::publish::{Durability, publish};
+use crate::room::{self, Room};
 use crate::timestamp::Timestamp;
 
 /// The file's name in the state directory.
@@ -86,7 +87,9 @@ impl Pause {
         bytes.push(b'\n');
         std::fs::create_dir_all(state_dir)
             .map_err(|cause| PauseError { path: state_dir.to_owned(), cause })?;
-        publish(state_dir, FILE_NAME, &bytes, Durability::Flushed).map_err(|error| failed(bare(error)))
+        // A pause is how somebody makes it stop, and what a restore begins with.
+        let write = || publish(state_dir, FILE_NAME, &bytes, Durability::Flushed);
+        Room::of(state_dir).with(write, room::is_full).map_err(|error| failed(bare(error)))
     }
 
     /// The pause of the service that holds at `now`.

@@ -258,6 +258,8 @@ words! {
         MisspeltKey = "misspelt_key",
         /// The engine's proxy has a password that cannot be read; probes go there without one.
         ProxyHidden = "proxy_hidden",
+        /// The disk on which the engine's old files are kept is full; the detail is where.
+        StateFull = "state_full",
     }
 }
 

@@ -1,12 +1,13 @@
 //! Everything that can go wrong while a list is applied, done to the real program beside a real dockerd; after each
 //! fault the invariants of `faults/invariants.rs` hold. `tests/README.md` says which row is where.
 
-#[expect(dead_code, reason = "the harness is shared by several tests, and each uses a part")]
 mod dockerd;
 #[path = "faults/engine.rs"]
 mod engine;
 #[path = "faults/file.rs"]
 mod file;
+#[path = "faults/full.rs"]
+mod full;
 #[path = "faults/host.rs"]
 mod host;
 #[path = "faults/invariants.rs"]

@@ -221,6 +221,42 @@ fn a_pause_and_a_restore_of_roots_hold_whatever_is_asked() {
     }
 }
 
+/// A mount that goes away with the test.
+struct Mount(PathBuf);
+
+impl Drop for Mount {
+    fn drop(&mut self) {
+        drop(Command::new("umount").arg(&self.0).status());
+    }
+}
+
+#[test]
+fn on_a_full_disk_the_applier_goes_on_in_the_room_that_it_has_set_aside() {
+    let world = World::new("{}");
+    std::os::unix::fs::chown(world.at("state"), Some(65534), Some(65534)).unwrap();
+    let state = world.at("state-apply");
+    std::fs::create_dir(&state).unwrap();
+    let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", "size=1m", "tmpfs"]).arg(&state).status();
+    let _disk = Mount(state.clone());
+    assert!(mounted.unwrap().success());
+    let digest = world.digest();
+    assert_eq!(world.ask(1, &digest, &["A"])["outcome"]["Ok"]["verified"], json!(true));
+    let mut filler = std::fs::File::create_new(state.join("filler")).unwrap();
+    while std::io::Write::write_all(&mut filler, &[0; 4096]).is_ok() {}
+    for number in 2..14 {
+        let name = if number % 2 == 0 { "B" } else { "A" };
+        let report = world.ask(number, &digest, &[name]);
+        assert_eq!(report["outcome"]["Ok"]["verified"], json!(true), "{number}: {report}");
+        let warnings = report["facts"]["warnings"].as_array().unwrap();
+        let full = warnings.iter().find(|warning| warning["kind"] == "state_full");
+        assert_eq!(full.unwrap()["detail"], state.display().to_string(), "{report}");
+        assert_eq!(report["reloads_left"], 20 - number, "changes are counted though the disk is full");
+    }
+    let output = world.mirrorwatch(&["restore"]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(world.dockerd.text().as_deref(), Some("{}"));
+}
+
 #[test]
 fn root_follows_no_link_in_the_services_directory() {
     let world = World::new("{}");

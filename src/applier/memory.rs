@@ -11,6 +11,7 @@ use super::decide::Rules;
 use crate::file;
 use crate::mirror::MirrorUrl;
 use crate::publish::{Durability, publish};
+use crate::room::{self, Room};
 use crate::timestamp::Timestamp;
 
 /// So often in an hour the engine's list is changed, whatever is asked. It is more than a day has by default, so that
@@ -67,7 +68,9 @@ impl Memory {
     /// What the file system says.
     pub fn save(&self, directory: &Path) -> io::Result<()> {
         let json = serde_json::to_vec(self).map_err(io::Error::other)?;
-        publish(directory, FILE, &json, Durability::Flushed)
+        let write = || publish(directory, FILE, &json, Durability::Flushed);
+        Room::of(directory)
+            .with(write, room::is_full)
             .map_err(|error| io::Error::other(format!("{}: {error}", directory.join(FILE).display())))
     }
 

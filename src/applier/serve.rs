@@ -17,6 +17,7 @@ use crate::engine::{Applied, Facts, Problem};
 use crate::mirror::MirrorUrl;
 use crate::pause::Pause;
 use crate::reason::ProblemKind;
+use crate::room::Room;
 use crate::timestamp::Timestamp;
 
 /// Requests that come while one is done are done in the same run; the rest starts another one.
@@ -51,6 +52,8 @@ pub async fn serve(places: &Places) -> Result<(), String> {
         }
         bytes = again;
     }
+    // What it remembers was written last, perhaps in there.
+    Room::of(&places.state).set_aside();
     Ok(())
 }
 

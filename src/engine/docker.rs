@@ -32,6 +32,7 @@ use crate::file::{self, Snapshot};
 use crate::mirror::MirrorUrl;
 use crate::observation::ImageStore;
 use crate::reason::{ProblemKind, WarningKind};
+use crate::room::Room;
 use crate::timestamp::Timestamp;
 
 use api::{Api, Info};
@@ -93,7 +94,7 @@ impl Docker {
     /// Nothing is touched yet. Backups and the lock live in `engines/docker` of `state_dir`.
     pub fn new(settings: Settings, state_dir: &Path) -> Self {
         let api = Api::new(&settings.socket);
-        let backups = Backups::new(state_dir.join("engines/docker"));
+        let backups = Backups::new(state_dir.join("engines/docker"), Room::of(state_dir));
         Self { settings, api, backups, systemd: Systemd::default() }
     }
 
@@ -131,7 +132,8 @@ impl Docker {
         let pending = self.pending(&live, document).await;
         let pending =
             (!pending.is_empty()).then(|| Warning::new(WarningKind::PendingEdits, pending.join(", ")));
-        let warnings = scene.warnings().into_iter().chain(pending).chain(hidden).collect();
+        let full = self.backups.full_disk();
+        let warnings = scene.warnings().into_iter().chain(pending).chain(hidden).chain(full).collect();
         let refusal = scene.refusal().or_else(|| scene.overridden());
         let refusal = read.as_ref().err().or(parsed.as_ref().err()).cloned().or(refusal);
         let store = if live.info.containerd_store() { ImageStore::Containerd } else { ImageStore::Classic };

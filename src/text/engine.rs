@@ -136,6 +136,7 @@ pub fn warning(lang: Lang, kind: WarningKind) -> Advice {
             WarningKind::PendingEdits => PENDING_EDITS,
             WarningKind::MisspeltKey => MISSPELT_KEY,
             WarningKind::ProxyHidden => PROXY_HIDDEN,
+            WarningKind::StateFull => STATE_FULL,
         },
     )
 }
@@ -497,6 +498,19 @@ const PROXY_HIDDEN: Both = [
         "无法读取 dockerd 所用代理的密码",
         "探测只能不带密码经过该代理，可能全部被拒绝",
         "以 root 身份运行，或在 [probe] 的 `proxy` 中写明完整地址",
+    ],
+];
+
+const STATE_FULL: Both = [
+    [
+        "the disk on which the old lists are kept is full",
+        "the list is still kept up in the room that was set aside; without that, nothing is changed that could not be put back",
+        "make room there: see df -h and df -i on the path that is named",
+    ],
+    [
+        "保存旧列表的磁盘已满",
+        "目前靠预留空间继续更新列表；预留空间用完后，无法还原的改动一律不做",
+        "请在该处腾出空间：对给出的路径执行 df -h 和 df -i",
     ],
 ];
 

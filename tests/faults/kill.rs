@@ -31,7 +31,7 @@ const CALLS: [&str; 19] = [
 ];
 
 /// Kills the program at each call in turn; `prepare` gives it something to do. Returns how often.
-fn step(scene: &Scene, before: &Before, arguments: &[&str], prepare: impl Fn(usize)) -> usize {
+pub(crate) fn step(scene: &Scene, before: &Before, arguments: &[&str], prepare: impl Fn(usize)) -> usize {
     prepare(0);
     let mut kills = 0;
     for (call, count) in scene.counted(arguments, &CALLS) {

@@ -18,9 +18,10 @@ use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 
-use crate::engine::Problem;
-use crate::file::{self, Snapshot};
-use crate::reason::ProblemKind;
+use crate::engine::{Problem, Warning};
+use crate::file::{self, Obstacle, Snapshot};
+use crate::reason::{ProblemKind, WarningKind};
+use crate::room::Room;
 
 /// So many generations are kept besides the first.
 const GENERATIONS: usize = 10;
@@ -32,6 +33,7 @@ const SCHEMA: u32 = 1;
 #[derive(Clone, Debug)]
 pub(super) struct Backups {
     directory: PathBuf,
+    room: Room,
 }
 
 /// What stood there at one time; `None`: there was no file.
@@ -86,10 +88,13 @@ pub(super) struct Kept {
 #[derive(Debug)]
 pub(super) struct Lock {
     file: File,
+    room: Room,
 }
 
 impl Drop for Lock {
     fn drop(&mut self) {
+        // Whatever came of it, the next one may need the room, and perhaps there is some again.
+        self.room.set_aside();
         // Closing alone would leave it to a child that another thread has forked and not yet executed.
         drop(self.file.unlock());
     }
@@ -110,8 +115,8 @@ impl Intent {
 }
 
 impl Backups {
-    pub(super) fn new(directory: PathBuf) -> Self {
-        Self { directory }
+    pub(super) fn new(directory: PathBuf, room: Room) -> Self {
+        Self { directory, room }
     }
 
     /// Takes the lock.
@@ -127,13 +132,19 @@ impl Backups {
         let mut options = OpenOptions::new();
         let lock = options.write(true).create(true).truncate(false).open(&path).map_err(failed)?;
         match lock.try_lock() {
-            Ok(()) => Ok(Lock { file: lock }),
+            Ok(()) => Ok(Lock { file: lock, room: self.room.clone() }),
             Err(TryLockError::WouldBlock) => {
                 let detail = format!("{}: another mirrorwatch is applying right now", path.display());
                 Err(Problem::new(ProblemKind::Locked, detail))
             }
             Err(TryLockError::Error(error)) => Err(failed(error)),
         }
+    }
+
+    /// A word about a full disk.
+    pub(super) fn full_disk(&self) -> Option<Warning> {
+        let disk = self.room.full_disk()?;
+        Some(Warning::new(WarningKind::StateFull, disk.display().to_string()))
     }
 
     /// What stood there before we first wrote; `None` when we never did.
@@ -344,7 +355,9 @@ impl Backups {
     }
 
     fn write(&self, path: &Path, bytes: &[u8]) -> Result<(), Problem> {
-        file::replace(path, bytes, None)
+        let write = || file::replace(path, bytes, None);
+        self.room
+            .with(write, |error| error.obstacle == Obstacle::Full)
             .map_err(|error| Problem::new(ProblemKind::Unwritable, error.to_string()))
     }
 
@@ -391,7 +404,7 @@ mod tests {
 
     fn place() -> Place {
         let directory = tempfile::tempdir().unwrap();
-        let backups = Backups::new(directory.path().join("engines/docker"));
+        let backups = Backups::new(directory.path().join("engines/docker"), Room::of(directory.path()));
         drop(backups.lock().unwrap());
         let of = directory.path().join("daemon.json");
         Place { _directory: directory, backups, of }
@@ -478,7 +491,7 @@ mod tests {
 
     #[test]
     fn two_files_never_share_a_backup() {
-        let backups = Backups::new(PathBuf::from("/state"));
+        let backups = Backups::new(PathBuf::from("/state"), Room::of(Path::new("/state")));
         let names: Vec<_> =
             ["/a/b", "/a%b", "/a/%b"].map(|of| backups.named(Path::new(of), "first")).to_vec();
         assert_eq!(names[0], Path::new("/state/%a%b.first"));

@@ -222,7 +222,10 @@ impl Undo<'_> {
     /// # Errors
     /// English, why the file is not as it was. The intent stays open, unless somebody else has written.
     pub(super) async fn run(&self, old: Option<&[u8]>) -> Result<(), String> {
-        self.backups.undoing(self.intent).map_err(|problem| problem.to_string())?;
+        if let Err(problem) = self.backups.undoing(self.intent) {
+            // It is for whoever comes after a crash on the way; the old file comes back without it too.
+            tracing::warn!(%problem, "that a write is undone is not written down");
+        }
         self.put_back(old).await?;
         self.backups.abandon(self.intent).map_err(|problem| problem.to_string())
     }
