@@ -14,6 +14,8 @@ mod host;
 mod invariants;
 #[path = "faults/kill.rs"]
 mod kill;
+#[path = "faults/pids.rs"]
+mod pids;
 #[path = "faults/restore.rs"]
 mod restore;
 #[path = "faults/scene.rs"]
@@ -22,3 +24,5 @@ mod scene;
 mod storm;
 #[expect(dead_code, reason = "the fakes are shared by several tests, and each uses a part")]
 mod support;
+#[path = "faults/write.rs"]
+mod write;
