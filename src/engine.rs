@@ -233,6 +233,8 @@ pub struct Generation {
     pub size: Option<usize>,
     /// The list in it; `None`: the key was absent.
     pub mirrors: Option<Vec<String>>,
+    /// What is kept cannot be read or is no daemon.json, and cannot be restored.
+    pub damaged: bool,
 }
 
 /// What became of a write that was cut short.

@@ -4,6 +4,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+#[path = "docker_versions/answers.rs"]
+mod answers;
+
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -31,6 +34,8 @@ enum Tells {
     Early(Duration),
     /// By the end of the stream.
     HangsUp,
+    /// By two mebibytes that are no event.
+    Garbage,
     /// Not at all: it rejected the file.
     Nothing,
     /// By the event of somebody else's reload, with another list; it rejected ours.
@@ -54,6 +59,7 @@ impl Default for Play {
 
 struct Fake {
     directory: TempDir,
+    stage: Arc<Mutex<Stage>>,
 }
 
 struct Stage {
@@ -67,15 +73,20 @@ impl Fake {
         let listener = UnixListener::bind(directory.path().join("sock")).unwrap();
         let stage = Arc::new(Mutex::new(Stage { play, listeners: Vec::new() }));
         let place = directory.path().to_owned();
-        let for_reloads = Arc::clone(&stage);
+        let (for_reloads, for_answers) = (Arc::clone(&stage), Arc::clone(&stage));
         // Both threads end with the test's process.
         thread::spawn(move || reload_at_each_marker(&place, &for_reloads));
         thread::spawn(move || {
             for stream in listener.incoming() {
-                answer(stream.unwrap(), &stage);
+                answer(stream.unwrap(), &for_answers);
             }
         });
-        Self { directory }
+        Self { directory, stage }
+    }
+
+    /// From now on it says something else of itself.
+    fn change(&self, change: impl FnOnce(&mut Value)) {
+        change(&mut self.stage.lock().unwrap().play.info);
     }
 
     fn at(&self, name: &str) -> PathBuf {
@@ -87,22 +98,25 @@ impl Fake {
     }
 
     fn engine(&self, reload: Reload) -> Docker {
-        let settings = Settings {
-            config_file: self.at("daemon.json"),
-            socket: self.at("sock"),
-            reload,
-            unit: "docker.service".to_owned(),
-            pid_file: self.at("pid"),
-            keep: Vec::new(),
-            with_pending: false,
-        };
-        Docker::new(settings, &self.at("state"))
+        Docker::new(settings(self.directory.path(), reload), &self.at("state"))
     }
 
     fn apply(&self) -> Result<Applied, Problem> {
         let marker = self.at("reload").display().to_string();
         let command = ["touch", &marker].map(str::to_owned).to_vec();
         run(self.engine(Reload::Command(command)).apply(&[A.parse().unwrap()]))
+    }
+}
+
+fn settings(place: &Path, reload: Reload) -> Settings {
+    Settings {
+        config_file: place.join("daemon.json"),
+        socket: place.join("sock"),
+        reload,
+        unit: "docker.service".to_owned(),
+        pid_file: place.join("pid"),
+        keep: Vec::new(),
+        with_pending: false,
     }
 }
 
@@ -178,6 +192,13 @@ fn reload_at_each_marker(place: &Path, stage: &Mutex<Stage>) {
                 let mut stage = stage.lock().unwrap();
                 take(&mut stage);
                 stage.listeners.clear();
+            }
+            Tells::Garbage => {
+                let mut stage = stage.lock().unwrap();
+                for listener in &mut stage.listeners {
+                    drop(listener.write_all(&[b'{'; 2 << 20]));
+                }
+                take(&mut stage);
             }
             Tells::Nothing => {}
             Tells::OthersEvent => tell(&mut stage.lock().unwrap(), &json!(["https://other.example"])),
@@ -275,15 +296,7 @@ fn a_socket_that_never_answers_is_given_up_within_seconds() {
     let place = tempfile::Builder::new().prefix("mw-").tempdir_in("/tmp").unwrap();
     let at = |name: &str| place.path().join(name);
     let _silent = UnixListener::bind(at("sock")).unwrap();
-    let settings = Settings {
-        config_file: at("daemon.json"),
-        socket: at("sock"),
-        reload: Reload::Auto,
-        unit: "docker.service".to_owned(),
-        pid_file: at("pid"),
-        keep: Vec::new(),
-        with_pending: false,
-    };
+    let settings = settings(place.path(), Reload::Auto);
     let start = Instant::now();
     let problem = run(Docker::new(settings, &at("state")).facts()).unwrap_err();
     assert_eq!(problem.kind, ProblemKind::NoAnswer);

@@ -10,6 +10,8 @@ mod file;
 mod full;
 #[path = "faults/host.rs"]
 mod host;
+#[path = "faults/input.rs"]
+mod input;
 #[path = "faults/invariants.rs"]
 mod invariants;
 #[path = "faults/kill.rs"]

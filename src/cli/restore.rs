@@ -43,6 +43,7 @@ fn table(lang: Lang, kept: &[Generation]) -> Table {
     ];
     let row = |kept: &Generation| {
         let list = match (&kept.mirrors, kept.size) {
+            _ if kept.damaged => say::damaged(lang),
             (_, None) => say::no_file(lang),
             (None, Some(_)) => say::no_key(lang),
             (Some(list), Some(_)) if list.is_empty() => "[]".to_owned(),

@@ -85,6 +85,7 @@ messages! {
     heading_list() { "LIST", "列表" }
     no_file() { "no file", "没有文件" }
     no_key() { "no registry-mirrors", "没有 registry-mirrors" }
+    damaged() { "damaged, cannot be restored", "已损坏，无法恢复" }
     how_to_restore() {
         "each is the file as it was before a write; 0, before the first, is kept for ever: sudo mirrorwatch restore --to N",
         "每一份都是某次写入之前的文件；编号 0（首次写入之前）永久保留：sudo mirrorwatch restore --to N",

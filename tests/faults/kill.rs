@@ -92,6 +92,12 @@ fn h8_a_hundred_edits_by_rename_and_in_place_while_lists_are_applied() {
 }
 
 #[test]
+fn d14_twenty_containers_do_not_notice_sixty_changes() {
+    let each = storm::crowd(20, 60);
+    println!("{each:?} each");
+}
+
+#[test]
 fn h3_power_losses_on_ext4() {
     let hits = storm::power_losses("ext4", 8);
     assert!(hits > 2, "{hits}");

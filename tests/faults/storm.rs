@@ -87,6 +87,32 @@ pub(crate) fn kills(count: usize) -> usize {
     hits
 }
 
+/// D14: so many containers run, without live-restore, while so many lists are put in place. None of them is touched.
+pub(crate) fn crowd(containers: usize, changes: usize) -> Duration {
+    let mut scene = Scene::new();
+    let before = Before::of(&scene.daemon);
+    scene.daemon.import_sleep();
+    // `sleep` as a container's first process ignores SIGTERM, and dockerd would wait for it at its end.
+    let options =
+        ["run", "--detach", "--network=none", "--stop-signal=KILL", "local/sleep:1", "/bin/sleep", "86400"];
+    let ids: Vec<String> = (0..containers).map(|_| scene.daemon.docker(&options)).collect();
+    let inspect =
+        ["inspect", "--format", "{{.State.Pid}} {{.State.StartedAt}} {{.State.Status}} {{.RestartCount}}"];
+    let inspect: Vec<&str> = inspect.into_iter().chain(ids.iter().map(|id| &**id)).collect();
+    let states = scene.daemon.docker(&inspect);
+    assert_eq!(states.matches(" running 0").count(), containers, "{states}");
+    prepare(&scene);
+    let start = Instant::now();
+    for _ in 0..changes {
+        assert!(toggle(&scene).status().unwrap().success());
+    }
+    let each = start.elapsed() / u32::try_from(changes).unwrap();
+    assert_eq!(scene.daemon.docker(&inspect), states);
+    scene.agrees();
+    before.holds(&mut scene.daemon, changes + 2);
+    each
+}
+
 /// How another program edits a file.
 #[derive(Clone, Copy)]
 enum Style {

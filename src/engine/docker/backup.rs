@@ -81,7 +81,8 @@ pub(super) struct Kept {
     pub(super) number: u64,
     /// When it was kept.
     pub(super) at: Option<SystemTime>,
-    pub(super) bytes: Bytes,
+    /// An error: there is something, and it cannot be read.
+    pub(super) bytes: Result<Bytes, Problem>,
 }
 
 /// Held while something is applied; released when dropped, or by the kernel when we die.
@@ -193,13 +194,11 @@ impl Backups {
         }
         let mut kept = Vec::new();
         for number in std::iter::once(0).chain(self.numbers(of)) {
-            let Some(bytes) = self.generation(of, number)? else { continue };
-            let path = match number {
-                0 => self.named(of, "first"),
-                number => self.generation_path(of, number),
-            };
+            // One that is lost is no reason to keep the others back.
+            let Some(bytes) = self.generation(of, number).transpose() else { continue };
+            let path = self.generation_path(of, number);
             let absent = if number == 0 { self.named(of, "absent") } else { with_absent(&path) };
-            let place = if bytes.is_some() { path } else { absent };
+            let place = if matches!(bytes, Ok(None)) { absent } else { path };
             let at = fs::metadata(place).and_then(|metadata| metadata.modified()).ok();
             kept.push(Kept { number, at, bytes });
         }
@@ -323,11 +322,17 @@ impl Backups {
     /// # Errors
     /// It cannot be understood; it is then not known what it was about.
     pub(super) fn intent(&self, path: &Path) -> Result<Intent, Problem> {
-        let snapshot = file::read(path).map_err(|error| unusable(path, &error))?;
         let damaged = |cause: String| {
             let detail = format!("{}: is damaged and put aside: {cause}", path.display());
             Problem::new(ProblemKind::Unreadable, detail)
         };
+        let snapshot = file::read(path).map_err(|error| match error.kind() {
+            // No file that we wrote, and none tomorrow; whatever else the system says may be over then.
+            io::ErrorKind::FileTooLarge | io::ErrorKind::InvalidInput | io::ErrorKind::NotFound => {
+                damaged(error.to_string())
+            }
+            _ => unusable(path, &error),
+        })?;
         let intent: Intent = serde_json::from_slice(snapshot.bytes().unwrap_or_default())
             .map_err(|error| damaged(error.to_string()))?;
         match intent.schema {
@@ -349,9 +354,9 @@ impl Backups {
         serde_json::from_slice(bytes.bytes()?).ok()
     }
 
-    /// Where the bytes of a generation are.
+    /// Where the bytes of a generation are, 0 being the first.
     pub(super) fn generation_path(&self, of: &Path, number: u64) -> PathBuf {
-        self.named(of, &format!("gen.{number}"))
+        if number == 0 { self.named(of, "first") } else { self.named(of, &format!("gen.{number}")) }
     }
 
     fn write(&self, path: &Path, bytes: &[u8]) -> Result<(), Problem> {
@@ -432,7 +437,12 @@ mod tests {
         }
 
         fn kept(&self) -> Vec<(u64, Bytes)> {
-            self.backups.kept(&self.of).unwrap().into_iter().map(|kept| (kept.number, kept.bytes)).collect()
+            self.backups
+                .kept(&self.of)
+                .unwrap()
+                .into_iter()
+                .map(|kept| (kept.number, kept.bytes.unwrap()))
+                .collect()
         }
     }
 

@@ -1,12 +1,13 @@
 //! The way back: to what stood in the file before the first write, or before one of the last ten.
 
+use std::path::Path;
 use std::time::Duration;
 
-use super::edit::{self, Document};
+use super::edit::{self, Document, EditError};
 use super::log::Mark;
 use super::reload::Way;
 use super::transact::{Outcome, Transaction};
-use super::{Docker, Live, broken, normal, read, settled};
+use super::{Docker, Live, broken, major, normal, read, settled};
 use crate::engine::{Applied, Generation, Plan, Problem};
 use crate::file::Snapshot;
 use crate::reason::ProblemKind;
@@ -22,11 +23,16 @@ impl Docker {
         let kept = self.backups.kept(&file)?;
         Ok(kept
             .into_iter()
-            .map(|kept| Generation {
-                number: kept.number,
-                kept_at: kept.at,
-                size: kept.bytes.as_ref().map(Vec::len),
-                mirrors: Document::parse(kept.bytes.as_deref()).ok().and_then(|document| document.listed()),
+            .map(|kept| {
+                let bytes = kept.bytes.as_ref().ok().and_then(Option::as_deref);
+                let document = kept.bytes.is_ok().then(|| Document::parse(bytes).ok()).flatten();
+                Generation {
+                    number: kept.number,
+                    kept_at: kept.at,
+                    size: bytes.map(<[u8]>::len),
+                    damaged: document.is_none(),
+                    mirrors: document.and_then(|document| document.listed()),
+                }
             })
             .collect())
     }
@@ -105,11 +111,23 @@ impl Docker {
         if let Some(problem) = live.scene(&document).refusal() {
             return Err(problem);
         }
-        let original = kept.as_deref();
-        let listed = Document::parse(original).map_err(|error| broken(&live.file, &error))?.listed();
+        // dockerd 20.10 does not start with an empty file, which a disk can make of any; to all others it is the same.
+        let blank = kept.as_ref().is_some_and(|bytes| bytes.trim_ascii().is_empty());
+        let refuses = major(&live.info.server_version).is_some_and(|major| major < 26);
+        let original = if blank && refuses { Some(&b"{}\n"[..]) } else { kept.as_deref() };
+        let path = self.backups.generation_path(&live.file, number);
+        let listed = Document::parse(original).map_err(|error| lost(&path, &error))?.listed();
         let mirrors = normal(&listed.unwrap_or_default());
         let after = edit::put_back(snapshot.bytes(), original).map_err(|error| broken(&live.file, &error))?;
         let change = before != after || live.info.mirrors() != mirrors;
         Ok(Plan { file: live.file.clone(), before, after, mirrors, change })
     }
+}
+
+/// What is kept is no daemon.json, and was one when it was kept.
+fn lost(path: &Path, error: &EditError) -> Problem {
+    Problem::new(
+        ProblemKind::Unreadable,
+        format!("{}: is damaged, nothing was restored: {error}", path.display()),
+    )
 }
