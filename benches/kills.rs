@@ -1,5 +1,6 @@
 //! What cuts a write short, in numbers: kill -9 at random instants, edits of another program in between, power
-//! losses on ext4 and xfs; and what must not be touched by it, containers. A real dockerd, the real program; one violation ends the run.
+//! losses on ext4 and xfs; and containers, which must not notice. A real dockerd, the real program; one violation
+//! ends the run.
 //!
 //! `cargo bench --bench kills -- KILLS EDITS LOSSES CONTAINERS CHANGES`: 1000, 1000, 50 of each file system, and 50
 //! containers that run through 500 changes, unless said otherwise.

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::file;
 use crate::publish::{Durability, publish};
 use crate::room::{self, Room};
 use crate::timestamp::Timestamp;
@@ -62,12 +63,12 @@ impl Pause {
     /// The file is there, and is unreadable or not a pause file.
     pub fn read(state_dir: &Path) -> Result<Self, PauseError> {
         let path = state_dir.join(FILE_NAME);
-        let bytes = match std::fs::read(&path) {
-            Ok(bytes) => bytes,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Self::default()),
+        let snapshot = match file::read(&path) {
+            Ok(snapshot) => snapshot,
             Err(cause) => return Err(PauseError { path, cause }),
         };
-        serde_json::from_slice(&bytes).map_err(|error| PauseError { path, cause: error.into() })
+        let Some(bytes) = snapshot.bytes() else { return Ok(Self::default()) };
+        serde_json::from_slice(bytes).map_err(|error| PauseError { path, cause: error.into() })
     }
 
     /// Makes the file say this, and its directory where there is none yet; removes it when nothing is paused.

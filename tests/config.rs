@@ -118,6 +118,26 @@ fn a_file_that_cannot_be_read_is_named_with_the_reason() {
     assert_eq!(message(directory), format!("{}: this is a directory, not a file", directory.display()));
     fs::write(&path, vec![b'#'; 1 << 21]).unwrap();
     assert!(message(&path).contains("larger than 1 MiB"));
+    assert!(message(Path::new("/dev/zero")).contains("larger than 1 MiB"));
+}
+
+#[test]
+fn a_pipe_is_read_to_its_end_and_one_into_which_nobody_writes_is_not_waited_for() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join(MAIN);
+    rustix::fs::mkfifoat(rustix::fs::CWD, &path, rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR).unwrap();
+    let empty = config::load(&path).unwrap_err().to_string();
+    assert!(empty.starts_with(&path.display().to_string()), "{empty}");
+    let (reader, mut writer) = std::io::pipe().unwrap();
+    let shell = format!("/dev/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&reader));
+    let written = std::thread::spawn(move || {
+        for part in [&ONE[..20], &ONE[20..]] {
+            std::thread::sleep(std::time::Duration::from_millis(50));
+            std::io::Write::write_all(&mut writer, part.as_bytes()).unwrap();
+        }
+    });
+    assert_eq!(config::load(Path::new(&shell)).unwrap().mirrors.len(), 1);
+    written.join().unwrap();
 }
 
 /// The text of one mirror, so that a file is valid.

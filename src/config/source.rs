@@ -1,9 +1,12 @@
 //! One file of the configuration: its path, its text, and where in it a byte stands.
 
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io::{self, Read};
 use std::ops::Range;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+
+use rustix::fs::OFlags;
 
 use super::problem::{Encoding, Problem};
 
@@ -109,10 +112,18 @@ pub(super) fn read(path: &Path) -> Result<Vec<u8>, Problem> {
         return Err(Problem::Directory);
     }
     let mut bytes = Vec::new();
-    File::open(path)
+    open(path)
         .and_then(|file| file.take(MAX_BYTES + 1).read_to_end(&mut bytes))
         .map_err(|error| unreadable(&error))?;
     if bytes.len() as u64 > MAX_BYTES { Err(Problem::TooLarge) } else { Ok(bytes) }
+}
+
+/// Without waiting for somebody to write into a pipe. One into which somebody writes, as a shell's `<(...)`, is read.
+fn open(path: &Path) -> io::Result<File> {
+    let flags = i32::try_from(OFlags::NONBLOCK.bits()).expect("O_NONBLOCK is a small number");
+    let file = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
+    rustix::fs::fcntl_setfl(&file, rustix::fs::fcntl_getfl(&file)? - OFlags::NONBLOCK)?;
+    Ok(file)
 }
 
 fn unreadable(error: &io::Error) -> Problem {

@@ -171,10 +171,15 @@ fn h10_a_generation_that_has_become_empty_leaves_a_file_with_which_dockerd_start
     assert_eq!(text.as_deref(), Some("{\"debug\": false}"), "what is there beside the list stays");
     scene.agrees();
 
+    // Where all of the file is ours, nothing stays beside the list.
     scene = Scene::of(crate::dockerd::Dockerd::start("{}"));
-    scene.apply().ended(0, "In place");
-    put(&kept(&scene, "first"), b"");
-    scene.run(&["restore"]).ended(0, "Restored");
+    fs::remove_file(scene.daemon.file()).unwrap();
+    for which in [0, 1] {
+        scene.want(which);
+        scene.apply().ended(0, "In place");
+    }
+    put(&kept(&scene, "gen.2"), b"");
+    scene.run(&["restore", "--to", "2"]).ended(0, "Restored");
     crate::invariants::i2_dockerd_starts_with_it(scene.daemon.text().as_deref());
     scene.agrees();
 }

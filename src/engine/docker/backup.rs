@@ -326,12 +326,10 @@ impl Backups {
             let detail = format!("{}: is damaged and put aside: {cause}", path.display());
             Problem::new(ProblemKind::Unreadable, detail)
         };
-        let snapshot = file::read(path).map_err(|error| match error.kind() {
-            // No file that we wrote, and none tomorrow; whatever else the system says may be over then.
-            io::ErrorKind::FileTooLarge | io::ErrorKind::InvalidInput | io::ErrorKind::NotFound => {
-                damaged(error.to_string())
-            }
-            _ => unusable(path, &error),
+        // No file that we wrote, and none tomorrow; whatever else the system says may be over then.
+        let lasting = [io::ErrorKind::FileTooLarge, io::ErrorKind::InvalidInput, io::ErrorKind::NotFound];
+        let snapshot = file::read(path).map_err(|error| {
+            if lasting.contains(&error.kind()) { damaged(error.to_string()) } else { unusable(path, &error) }
         })?;
         let intent: Intent = serde_json::from_slice(snapshot.bytes().unwrap_or_default())
             .map_err(|error| damaged(error.to_string()))?;

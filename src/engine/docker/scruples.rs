@@ -7,6 +7,7 @@ use super::api::Info;
 use super::discover::Process;
 use super::edit::Document;
 use crate::engine::{Problem, Warning};
+use crate::file;
 use crate::reason::{ProblemKind, WarningKind};
 
 /// What dockerd's command line sets and any SIGHUP resets to the file's value or the default.
@@ -124,8 +125,7 @@ fn overriding_hosts(certs: &Path) -> Option<PathBuf> {
     let directory =
         ["docker.io", "_default"].map(|name| certs.join(name)).into_iter().find(|dir| dir.is_dir())?;
     let hosts = directory.join("hosts.toml");
-    let text = fs::read_to_string(&hosts).ok()?;
-    let table: toml::Table = text.parse().ok()?;
+    let table: toml::Table = text_of(&hosts)?.parse().ok()?;
     table.get("host")?.as_table().is_some_and(|host| !host.is_empty()).then_some(hosts)
 }
 
@@ -147,11 +147,16 @@ fn home_of(user: &str) -> Option<PathBuf> {
 
 /// Whether the file of a `docker login` names Docker Hub. Only names are looked at, never what they hold.
 fn has_hub_account(file: &Path) -> bool {
-    let Ok(text) = fs::read_to_string(file) else { return false };
+    let Some(text) = text_of(file) else { return false };
     let config: serde_json::Value = serde_json::from_str(&text).unwrap_or_default();
     let names = |key: &str| config.get(key).and_then(|value| value.as_object()).cloned().unwrap_or_default();
     let (accounts, helpers) = (names("auths"), names("credHelpers"));
     HUB_ACCOUNTS.iter().any(|name| accounts.contains_key(*name) || helpers.contains_key(*name))
+}
+
+/// The text of a regular file. Homes belong to people, and a pipe there would hold us for ever.
+fn text_of(path: &Path) -> Option<String> {
+    String::from_utf8(file::read(path).ok()?.bytes()?.to_vec()).ok()
 }
 
 #[cfg(test)]
@@ -214,5 +219,8 @@ mod tests {
             assert_eq!(has_hub_account(&file), hub, "{text}");
         }
         assert!(!has_hub_account(&place.path().join("none")));
+        let pipe = place.path().join("pipe");
+        rustix::fs::mkfifoat(rustix::fs::CWD, &pipe, rustix::fs::Mode::RUSR).unwrap();
+        assert!(!has_hub_account(&pipe), "and it does not wait for anybody to write");
     }
 }
