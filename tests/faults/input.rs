@@ -38,8 +38,11 @@ fn fifo(path: &Path) {
     mkfifoat(CWD, path, Mode::RUSR | Mode::WUSR).unwrap();
 }
 
+/// Puts something there that is none.
+type Make = fn(&Path);
+
 /// What stands there, and a part of what is said of it.
-type Case = (&'static str, fn(&Path), &'static str);
+type Case = (&'static str, Make, &'static str);
 
 #[test]
 fn f5_f18_what_is_no_daemon_json_is_named_and_left_as_it_is() {
@@ -92,7 +95,7 @@ fn f5_f18_what_is_no_daemon_json_is_named_and_left_as_it_is() {
 
 #[test]
 fn h10_what_is_no_intent_is_put_aside_and_said() {
-    const CASES: [(&str, fn(&Path)); 7] = [
+    const CASES: [(&str, Make); 7] = [
         ("garbage", |path| put(path, b"\x7fELF\x02\x01")),
         ("of another version", |path| put(path, b"{\"schema\": 99}")),
         ("without a part", |path| put(path, b"{\"schema\": 1}")),

@@ -1,7 +1,5 @@
 //! F14, F15: what `write` itself can do to us. strace can fail a call, and cannot make it do half its work.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
-
 use std::process::Command;
 
 use crate::invariants::Before;
