@@ -19,6 +19,8 @@ mod install;
 mod machine;
 #[path = "system/package.rs"]
 mod package;
+#[path = "system/rootless.rs"]
+mod rootless;
 #[path = "system/scene.rs"]
 mod scene;
 #[path = "system/split.rs"]

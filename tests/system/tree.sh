@@ -28,11 +28,13 @@ mount -t proc proc "$tree/proc"
 inside() { DEBIAN_FRONTEND=noninteractive LC_ALL=C chroot "$tree" "$@"; }
 inside apt-get update -q
 # The client is a package of its own since Debian 13. docker.service reloads with the kill of procps, which only
-# most machines have. strace shows which programs are started.
+# most machines have. strace shows which programs are started. From libpam-systemd on: a user's own systemd, and a
+# rootless Docker in it.
 client=$(inside apt-cache pkgnames docker-cli | grep -x docker-cli || true)
 # shellcheck disable=SC2086
 inside apt-get install -y -q --no-install-recommends \
-  systemd systemd-sysv dbus docker.io $client docker-registry iptables iproute2 procps strace
+  systemd systemd-sysv dbus docker.io $client docker-registry iptables iproute2 procps strace \
+  libpam-systemd dbus-user-session uidmap rootlesskit slirp4netns
 
 # Debian's registry wants a password; the tests start their own. No machine that is tested loads kernel modules.
 inside systemctl disable docker-registry.service
