@@ -23,6 +23,8 @@ mod package;
 mod rootless;
 #[path = "system/scene.rs"]
 mod scene;
+#[path = "system/snap.rs"]
+mod snap;
 #[path = "system/split.rs"]
 mod split;
 #[path = "system/tree.rs"]

@@ -80,8 +80,6 @@ fn the_applier_is_root_without_a_capability_or_a_network_and_does_not_stay() {
             ("PrivateNetwork", "yes"),
             ("RestrictAddressFamilies", "AF_UNIX"),
             ("ProtectSystem", "strict"),
-            // The directory and not the file: a rename needs it.
-            ("ReadWritePaths", "-/etc/docker"),
             ("StateDirectory", "mirrorwatch-apply"),
             ("RuntimeDirectory", "mirrorwatch-apply"),
             ("RuntimeDirectoryPreserve", "yes"),
@@ -89,6 +87,9 @@ fn the_applier_is_root_without_a_capability_or_a_network_and_does_not_stay() {
             ("StartLimitIntervalSec", "0"),
         ],
     );
+    // Directories and not files: a rename needs them.
+    let writable = ["-/etc/docker", "-/var/snap/docker/current/config"];
+    assert_eq!(values(&unit(APPLIER), "ReadWritePaths"), writable);
     for key in ["User", "RemainAfterExit", "AmbientCapabilities"] {
         assert_eq!(values(&unit(APPLIER), key), [""; 0], "{key}");
     }
@@ -96,7 +97,11 @@ fn the_applier_is_root_without_a_capability_or_a_network_and_does_not_stay() {
         // They are restarted as often as the prober is, and twice by an upgrade.
         assert_values(starter, &[("Unit", APPLIER), ("PartOf", PROBER), ("StartLimitIntervalSec", "0")]);
     }
-    let watched = ["/run/mirrorwatch/request.json", "/etc/docker/daemon.json"];
+    let watched = [
+        "/run/mirrorwatch/request.json",
+        "/etc/docker/daemon.json",
+        "/var/snap/docker/current/config/daemon.json",
+    ];
     assert_eq!(values(&unit(STARTERS[0]), "PathChanged"), watched);
 }
 

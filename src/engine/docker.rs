@@ -101,9 +101,11 @@ impl Docker {
     /// Whether there is a dockerd on this host, running or not.
     pub fn installed(&self) -> bool {
         let path = std::env::var_os("PATH").unwrap_or_default();
-        let places = ["/usr/bin", "/usr/sbin", "/usr/local/bin", "/usr/local/sbin", "/snap/bin"];
+        let places = ["/usr/bin", "/usr/sbin", "/usr/local/bin", "/usr/local/sbin"];
         let mut places = std::env::split_paths(&path).chain(places.map(PathBuf::from));
-        self.settings.socket.exists() || places.any(|place| place.join("dockerd").is_file())
+        self.settings.socket.exists()
+            || places.any(|place| place.join("dockerd").is_file())
+            || Path::new("/var/snap/docker/current").is_dir()
     }
 
     /// Its API.

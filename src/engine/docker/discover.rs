@@ -8,6 +8,9 @@ use std::path::{Path, PathBuf};
 /// What dockerd reads unless its command line says otherwise.
 const DEFAULT_FILE: &str = "/etc/docker/daemon.json";
 
+/// Where snapd keeps what a snap may write: a directory for each revision, and a link to the one that runs.
+const SNAPS: &str = "/var/snap";
+
 /// A running dockerd.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Process {
@@ -121,14 +124,23 @@ impl Process {
     /// The file that it reads its configuration from.
     pub(super) fn config_file(&self) -> PathBuf {
         match self.flag("config-file").last() {
-            Some(file) => fs::read_link(format!("/proc/{}/cwd", self.pid)).unwrap_or_default().join(file),
+            Some(file) => {
+                let file = fs::read_link(format!("/proc/{}/cwd", self.pid)).unwrap_or_default().join(file);
+                by_current(Path::new(SNAPS), &file).unwrap_or(file)
+            }
             None => self.rootless_directory().map_or(DEFAULT_FILE.into(), |home| home.join("daemon.json")),
         }
     }
 
     /// Where it looks for `<registry>/hosts.toml`.
     pub(super) fn certs_directory(&self) -> PathBuf {
-        self.rootless_directory().unwrap_or("/etc/docker".into()).join("certs.d")
+        let directory = self.rootless_directory().or_else(|| {
+            // A snap has another /etc/docker, beside its daemon.json's directory.
+            let file = self.config_file();
+            let data = file.starts_with(SNAPS).then(|| file.ancestors().nth(2))??;
+            Some(data.join("etc/docker"))
+        });
+        directory.unwrap_or("/etc/docker".into()).join("certs.d")
     }
 
     /// `~/.config/docker` of a rootless dockerd; such a one runs under RootlessKit and says so.
@@ -211,6 +223,17 @@ fn unit_in(groups: &str) -> Option<String> {
     })
 }
 
+/// The path by the link `current`, if a file is of that revision: what is kept of the file must be found again after
+/// the snap's next refresh, which copies it to a new revision.
+fn by_current(snaps: &Path, file: &Path) -> Option<PathBuf> {
+    let mut parts = file.strip_prefix(snaps).ok()?.components();
+    let snap = snaps.join(parts.next()?);
+    let revision = parts.next()?;
+    let current = fs::read_link(snap.join("current")).ok()?;
+    // snapd's link has nothing but the revision in it.
+    (current == Path::new(&revision)).then(|| snap.join("current").join(parts))
+}
+
 /// A user's systemd is a service of the system's, and what it runs is below that.
 fn is_users(groups: &str) -> bool {
     groups.lines().any(|line| line.contains("/user@") && line.contains(".service/"))
@@ -244,6 +267,21 @@ mod tests {
         ] {
             assert_eq!(unit_in(groups).as_deref(), unit, "{groups:?}");
         }
+    }
+
+    #[test]
+    fn the_file_of_a_snap_is_named_by_the_revision_that_runs() {
+        let snaps = tempfile::tempdir().unwrap();
+        let at = |path: &str| snaps.path().join(path);
+        let named = |path: &str| by_current(snaps.path(), &at(path));
+        fs::create_dir_all(at("docker/42/config")).unwrap();
+        assert_eq!(named("docker/42/config/daemon.json"), None, "no link");
+        std::os::unix::fs::symlink("42", at("docker/current")).unwrap();
+        let current = Some(at("docker/current/config/daemon.json"));
+        assert_eq!(named("docker/42/config/daemon.json"), current);
+        assert_eq!(named("docker/41/config/daemon.json"), None, "of an old one that still runs");
+        assert_eq!(named("docker/common/daemon.json"), None);
+        assert_eq!(by_current(snaps.path(), Path::new(DEFAULT_FILE)), None);
     }
 
     #[test]
