@@ -2,6 +2,7 @@
 //!
 //! `run`, `probe` and `apply` are put together here, so that a round by hand judges as the service does.
 
+pub mod app;
 pub mod own;
 
 use std::collections::HashMap;
@@ -171,7 +172,9 @@ pub fn docker(config: &Config, state_dir: &Path) -> Option<Docker> {
 
 /// Where dockerd is and how it is reloaded.
 pub fn docker_settings(engine: &config::Engine) -> docker::Settings {
-    let own = Own::find(&|name| std::env::var_os(name)).map(|own| own.engine(engine));
+    let env = |name: &str| std::env::var_os(name);
+    let own = Own::find(&env).map(|own| own.engine(engine));
+    let own = own.or_else(|| app::engine(&env, engine));
     let engine = own.as_ref().unwrap_or(engine);
     docker::Settings {
         config_file: engine.config_file.clone(),

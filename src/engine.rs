@@ -17,6 +17,7 @@ use crate::observation::ImageStore;
 use crate::reason::{ProblemKind, WarningKind};
 
 pub use docker::Docker;
+pub use docker::app::{App, Paste};
 
 /// Why an engine does not have, or cannot be given, the list.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,6 +54,7 @@ impl Problem {
             | ProblemKind::ReloadBug
             | ProblemKind::FlagsReset
             | ProblemKind::Overridden
+            | ProblemKind::InsideAnApp
             | ProblemKind::ValidationFailed
             | ProblemKind::RollbackFailed
             | ProblemKind::Contested => State::Refused,
@@ -161,6 +163,8 @@ pub struct Facts {
     pub images: Vec<Image>,
     /// Worth knowing.
     pub warnings: Vec<Warning>,
+    /// The application that alone configures it, if there is one.
+    pub app: Option<App>,
     /// What an apply would be refused for, as far as can be told without trying.
     pub refusal: Option<Problem>,
 }

@@ -35,8 +35,8 @@ const TEMP_SUFFIX: &str = ".tmp";
 /// A temp file older than this was left by a process that died: a replacement takes milliseconds.
 const TEMP_AGE: Duration = Duration::from_secs(3600);
 
-/// A file as it was at one moment, so that a later change by somebody else can be told.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A file as it was at one moment, so that a later change by somebody else can be told; by default, none.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Snapshot {
     bytes: Option<Vec<u8>>,
     identity: Option<Identity>,

@@ -213,6 +213,8 @@ words! {
         FlagsReset = "flags_reset",
         /// A `hosts.toml` for docker.io overrides `registry-mirrors`.
         Overridden = "overridden",
+        /// The engine belongs to an application that alone configures it: Docker Desktop, OrbStack.
+        InsideAnApp = "inside_an_app",
         /// `dockerd --validate` refused the file that we would write.
         ValidationFailed = "validation_failed",
         /// Somebody else wrote the file while we were at it.

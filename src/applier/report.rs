@@ -120,6 +120,7 @@ mod tests {
             log: crate::engine::LogSource::Unreadable(String::new()),
             images: Vec::new(),
             warnings: Vec::new(),
+            app: None,
             refusal: None,
         };
         let report = Report {

@@ -1,5 +1,7 @@
 //! `apply`: the engine's list, by hand.
 
+mod paste;
+
 use std::io;
 
 use serde::Serialize;
@@ -33,6 +35,8 @@ struct Report {
     file: String,
     list: Vec<String>,
     diff: Option<String>,
+    /// What to paste, with `--dry-run` where the engine is a part of an application; else null.
+    paste: Option<paste::Paste>,
     mirrors: Vec<status::Mirror>,
 }
 
@@ -53,40 +57,22 @@ pub async fn apply(global: &Global, asked: Asked, json: bool, out: &mut Out) -> 
     let Asked { dry_run, with_pending } = asked;
     let config = judge::load(global, &global.config)?;
     let docker = engine(global, &config, with_pending)?;
+    if let Some(app) = paste::app(global, &docker, dry_run).await? {
+        return paste::paste(global, &config, (&docker, app), json, out).await;
+    }
     if !dry_run {
         recover(global, &docker).await?;
     }
     let (store, _) = Store::open(&global.state_dir, assembly::now());
     let facts = docker.facts().await.map_err(|problem| refused(global, &problem))?;
-    let adopted = adopted(global, &config, &store, &facts);
-    let judgement = {
-        let question = Question {
-            mirrors: assembly::candidates(&config, &adopted),
-            depth: crate::observation::Depth::Rehearse,
-            images: Vec::new(),
-            facts: Some(&facts),
-            current: current(&config, &facts),
-        };
-        judge::judge(global, &config, &store, question).await?
-    };
+    let judgement = round(global, &config, &store, Some(&facts)).await?;
     let list = &judgement.selection.list;
     if judgement.network_down {
-        // Whatever the list is, it stays.
-        if dry_run {
-            note(global, &say::nothing_changed(global.lang));
-            return Ok(Exit::Ok);
-        }
-        return Err(
-            Error::failed(say::nothing_changed(global.lang)).with_hint(say::check_network(global.lang))
-        );
+        return network_down(global, dry_run);
     }
     let plan = docker.plan(list).await.map_err(|problem| refused(global, &problem))?;
     warn(global, &facts, plan.change);
-    if !judgement.some_live() && !list.is_empty() {
-        // Without the upstream an empty list would be no better.
-        table(global, &judgement.shown(), out)?;
-        return Err(Error::failed(say::nothing_live(global.lang)).with_hint(say::add_one(global.lang)));
-    }
+    nothing_live(global, &judgement, out)?;
     if dry_run {
         let report = Report {
             schema: SCHEMA,
@@ -96,6 +82,7 @@ pub async fn apply(global: &Global, asked: Asked, json: bool, out: &mut Out) -> 
             file: plan.file.display().to_string(),
             list: plan.mirrors.clone(),
             diff: Some(plan.diff()),
+            paste: None,
             mirrors: judgement.shown(),
         };
         return dry(global, &report, json, out);
@@ -111,6 +98,7 @@ pub async fn apply(global: &Global, asked: Asked, json: bool, out: &mut Out) -> 
         file: facts.file.display().to_string(),
         list: applied.mirrors.clone(),
         diff: None,
+        paste: None,
         mirrors: judgement.shown(),
     };
     if json {
@@ -130,6 +118,45 @@ pub async fn apply(global: &Global, asked: Asked, json: bool, out: &mut Out) -> 
         note(global, &say::still_paused(global.lang));
     }
     Ok(if applied.verified { Exit::Ok } else { Exit::Failed })
+}
+
+/// Asks everybody and judges.
+async fn round(
+    global: &Global,
+    config: &Config,
+    store: &Store,
+    facts: Option<&Facts>,
+) -> Result<Judgement, Error> {
+    let adopted = match facts {
+        Some(facts) => adopted(global, config, store, facts),
+        None => adopted_before(global, store),
+    };
+    let question = Question {
+        mirrors: assembly::candidates(config, &adopted),
+        depth: crate::observation::Depth::Rehearse,
+        images: Vec::new(),
+        facts,
+        current: facts.map(|facts| current(config, facts)).unwrap_or_default(),
+    };
+    judge::judge(global, config, store, question).await
+}
+
+/// Whatever the list is, it stays.
+fn network_down(global: &Global, dry_run: bool) -> Result<Exit, Error> {
+    if dry_run {
+        note(global, &say::nothing_changed(global.lang));
+        return Ok(Exit::Ok);
+    }
+    Err(Error::failed(say::nothing_changed(global.lang)).with_hint(say::check_network(global.lang)))
+}
+
+/// Without the upstream an empty list would be no better.
+fn nothing_live(global: &Global, judgement: &Judgement, out: &mut Out) -> Result<(), Error> {
+    if judgement.some_live() || judgement.selection.list.is_empty() {
+        return Ok(());
+    }
+    table(global, &judgement.shown(), out)?;
+    Err(Error::failed(say::nothing_live(global.lang)).with_hint(say::add_one(global.lang)))
 }
 
 fn dry(global: &Global, report: &Report, json: bool, out: &mut Out) -> Result<Exit, Error> {

@@ -128,7 +128,9 @@ impl Daemon {
             self.places.root_state().join(crate::pause::FILE_NAME),
         ];
         paths.extend(self.applier.as_ref().map(|applier| applier.report_file()));
-        paths.extend(self.facts.as_ref().map(|facts| facts.file.clone()));
+        // An application's file is on another host.
+        let facts = self.facts.as_ref().filter(|facts| facts.app.is_none());
+        paths.extend(facts.map(|facts| facts.file.clone()));
         if self.watcher.as_ref().is_some_and(|(_, watched)| *watched == paths) {
             return;
         }

@@ -4,6 +4,7 @@
 //! file, `/info` the list in use. [`edit`] renders, [`crate::file`] replaces, and `/info` proves.
 
 mod api;
+pub mod app;
 mod backup;
 mod discover;
 pub mod edit;
@@ -36,6 +37,7 @@ use crate::room::Room;
 use crate::timestamp::Timestamp;
 
 use api::{Api, Info};
+use app::App;
 use backup::Backups;
 use discover::Process;
 use edit::{Document, EditError};
@@ -87,6 +89,8 @@ pub struct Docker {
 struct Live {
     info: Info,
     process: Option<Process>,
+    /// The application that it is a part of.
+    app: Option<App>,
     file: PathBuf,
 }
 
@@ -106,6 +110,7 @@ impl Docker {
         self.settings.socket.exists()
             || places.any(|place| place.join("dockerd").is_file())
             || Path::new("/var/snap/docker/current").is_dir()
+            || App::of_socket(&self.settings.socket).is_some()
     }
 
     /// Its API.
@@ -120,7 +125,8 @@ impl Docker {
     /// [`Facts::refusal`].
     pub async fn facts(&self) -> Result<Facts, Problem> {
         let live = self.look().await?;
-        let read = read(&live.file);
+        // A path on another host is none here.
+        let read = if live.app.is_some() { Ok(Snapshot::default()) } else { read(&live.file) };
         let bytes = read.as_ref().ok().and_then(Snapshot::bytes);
         let parsed = Document::parse(bytes).map_err(|error| broken(&live.file, &error));
         let empty = Document::parse(None).expect("nothing parses");
@@ -150,6 +156,7 @@ impl Docker {
             // Without them mirrors are still judged, by the images that mirrors.toml names.
             images: self.api.images().await.map(images::of_hub).unwrap_or_default(),
             warnings,
+            app: live.app,
             refusal,
             version: live.info.server_version,
             file: live.file,
@@ -308,8 +315,14 @@ impl Docker {
         let pong = self.api.ping().await?;
         let process = Process::find(pong.peer, &self.settings.pid_file);
         let info = self.api.info().await?;
-        let file = process.as_ref().map_or_else(|| self.settings.config_file.clone(), Process::config_file);
-        Ok(Live { info, process, file })
+        // Where we see the dockerd itself, we are inside that application's machine, and its file is a file.
+        let app = App::of_info(&info).filter(|_| process.is_none());
+        let file = match (&process, app) {
+            (Some(process), _) => process.config_file(),
+            (None, Some(app)) => app.file().into(),
+            (None, None) => self.settings.config_file.clone(),
+        };
+        Ok(Live { info, process, app, file })
     }
 
     /// Whether a connection now reaches a dockerd, as far as can be seen at once, and does not start one that somebody
@@ -357,7 +370,7 @@ pub fn running() -> Vec<(i32, u64)> {
 
 impl Live {
     fn scene<'a>(&'a self, document: &'a Document<'a>) -> Scene<'a> {
-        Scene { info: &self.info, process: self.process.as_ref(), file: &self.file, document }
+        Scene { info: &self.info, app: self.app, process: self.process.as_ref(), file: &self.file, document }
     }
 }
 

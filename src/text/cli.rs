@@ -51,8 +51,8 @@ messages! {
     }
     apply() { "Probe, select, write, reload, verify: once", "探测、选择、写入、重载、核实，执行一次" }
     apply_long() {
-        "One round of probes, then the best are written into the engine's file, the engine reloads it, and its API must list them; otherwise the old file comes back. Exits 0 when the selection is in place.",
-        "探测一轮，把最好的几个写入引擎配置并让其重载，再通过引擎 API 核实；若未生效则恢复原文件。选择已生效时退出码为 0。",
+        "One round of probes, then the best are written into the engine's file, the engine reloads it, and its API must list them; otherwise the old file comes back. Exits 0 when the selection is in place.\n\nDocker Desktop and OrbStack configure their Docker themselves: --dry-run prints what to paste and where, and without it nothing is done.",
+        "探测一轮，把最好的几个写入引擎配置并让其重载，再通过引擎 API 核实；若未生效则恢复原文件。选择已生效时退出码为 0。\n\nDocker Desktop 和 OrbStack 自行配置其 Docker：--dry-run 会显示要粘贴的内容和位置，不加则不做任何改动。",
     }
     restore() { "Put back what the engine had before", "恢复引擎原先的列表" }
     restore_long() {

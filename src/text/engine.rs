@@ -37,6 +37,7 @@ pub fn problem(lang: Lang, kind: ProblemKind) -> Advice {
             ProblemKind::ReloadBug => RELOAD_BUG,
             ProblemKind::FlagsReset => FLAGS_RESET,
             ProblemKind::Overridden => OVERRIDDEN,
+            ProblemKind::InsideAnApp => INSIDE_AN_APP,
             ProblemKind::ValidationFailed => VALIDATION_FAILED,
             ProblemKind::Raced => RACED,
             ProblemKind::ReloadFailed => RELOAD_FAILED,
@@ -71,6 +72,7 @@ pub fn once(lang: Lang, kind: ProblemKind) -> Advice {
         | ProblemKind::ReloadBug
         | ProblemKind::FlagsReset
         | ProblemKind::Overridden
+        | ProblemKind::InsideAnApp
         | ProblemKind::ValidationFailed
         | ProblemKind::ReloadFailed
         | ProblemKind::NotTaken
@@ -307,6 +309,19 @@ const OVERRIDDEN: Both = [
         "hosts.toml 覆盖了 Docker 的镜像源列表",
         "使用 containerd 镜像存储时，dockerd 以 hosts.toml 为准，忽略 registry-mirrors",
         "删除给出的文件；若要保留它，请在 [engine.docker] 中设置 enabled = false",
+    ],
+];
+
+const INSIDE_AN_APP: Both = [
+    [
+        "this Docker is a part of an application, which alone configures it",
+        "what is written past the application is lost or never read, and only it can restart its engine",
+        "see what to paste, and where: mirrorwatch apply --dry-run",
+    ],
+    [
+        "这个 Docker 属于某个应用程序，只能由该程序配置",
+        "绕过该程序写入的内容会丢失或根本不会被读取，而且只有它能重启其引擎",
+        "查看要粘贴的内容和位置：mirrorwatch apply --dry-run",
     ],
 ];
 

@@ -118,6 +118,26 @@ messages! {
         "警告：{what}（{detail}）：{why}\n  提示：{mend}",
     }
     problem(detail: &str, what: &str, why: &str) { "{detail}\n{what}: {why}", "{detail}\n{what}：{why}" }
+    paste_page_of_desktop() {
+        "Docker Desktop: Settings > Docker Engine, then Apply & restart",
+        "Docker Desktop：设置（Settings）> Docker Engine，然后点击 Apply & restart",
+    }
+    paste_page_of_orbstack() {
+        "OrbStack: Settings > Docker, the engine's configuration; then: orb restart docker",
+        "OrbStack：设置（Settings）> Docker 中的引擎配置，然后执行：orb restart docker",
+    }
+    paste_whole(app: &str, page: &str, file: &str) {
+        "{app} configures its Docker itself, so nothing is written. The text on standard output is the whole configuration with the new list; to paste it:\n  where: {page}\n  file:  {file}\nThe application then restarts its engine, and containers with it.",
+        "{app} 自行配置其 Docker，因此不写入任何内容。标准输出是带有新列表的完整配置，请粘贴到：\n  位置：{page}\n  文件：{file}\n该程序随后会重启其引擎，容器也会随之重启。",
+    }
+    paste_member(app: &str, page: &str, file: &str) {
+        "{app} configures its Docker itself, so nothing is written. The text on standard output is the new list; take registry-mirrors over into what stands there already:\n  where: {page}\n  file:  {file}\nThe application then restarts its engine, and containers with it.",
+        "{app} 自行配置其 Docker，因此不写入任何内容。标准输出是新列表，请把其中的 registry-mirrors 合并到已有的配置中：\n  位置：{page}\n  文件：{file}\n该程序随后会重启其引擎，容器也会随之重启。",
+    }
+    not_asked(problem: &str) {
+        "the engine does not answer, so mirrors are judged without its images and its store: {problem}",
+        "引擎没有应答，因此判断镜像源时不考虑本机镜像和存储类型：{problem}",
+    }
     see_the_other() { "what it does: mirrorwatch status", "查看其状态：mirrorwatch status" }
 }
 

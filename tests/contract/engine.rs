@@ -23,6 +23,8 @@ struct Memory {
     mirrors: Vec<Value>,
     listeners: Vec<UnixStream>,
     version: &'static str,
+    /// Operating system and kernel.
+    system: (&'static str, &'static str),
     containerd: bool,
     images: Vec<&'static str>,
     /// Reads its file and takes over nothing of it.
@@ -37,6 +39,7 @@ impl Engine {
             mirrors: Vec::new(),
             listeners: Vec::new(),
             version: "28.5.2",
+            system: ("Debian GNU/Linux 13 (trixie)", "6.12.48+deb13-amd64"),
             containerd: false,
             images: Vec::new(),
             stubborn: false,
@@ -104,6 +107,11 @@ impl Engine {
         lock(&self.memory).containerd = true;
     }
 
+    /// Runs on this operating system, with this kernel.
+    pub(crate) fn run_on(&self, system: &'static str, kernel: &'static str) {
+        lock(&self.memory).system = (system, kernel);
+    }
+
     /// Has these images, `library/busybox:latest`.
     pub(crate) fn have(&self, images: &[&'static str]) {
         lock(&self.memory).images = images.to_vec();
@@ -158,6 +166,8 @@ fn answer(mut stream: UnixStream, memory: &Mutex<Memory>) -> std::io::Result<()>
         "/_ping" => "OK".to_owned(),
         "/info" => json!({
             "ServerVersion": memory.version,
+            "OperatingSystem": memory.system.0,
+            "KernelVersion": memory.system.1,
             "DriverStatus": store,
             "RegistryConfig": {"Mirrors": memory.mirrors, "InsecureRegistryCIDRs": ["::1/128", "127.0.0.0/8"]},
         })

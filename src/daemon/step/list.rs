@@ -97,6 +97,7 @@ impl State {
                     | ProblemKind::ReloadBug
                     | ProblemKind::FlagsReset
                     | ProblemKind::Overridden
+                    | ProblemKind::InsideAnApp
                     | ProblemKind::ValidationFailed
                     | ProblemKind::ReloadFailed
                     | ProblemKind::NotTaken

@@ -61,6 +61,8 @@ pub(super) struct Pong {
 #[serde(rename_all = "PascalCase", default)]
 pub(super) struct Info {
     pub(super) server_version: String,
+    pub(super) operating_system: String,
+    pub(super) kernel_version: String,
     driver_status: Option<Vec<Vec<String>>>,
     registry_config: Option<RegistryConfig>,
     pub(super) http_proxy: String,

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::api::Info;
+use super::app::App;
 use super::discover::Process;
 use super::edit::Document;
 use crate::engine::{Problem, Warning};
@@ -21,6 +22,7 @@ const HUB_ACCOUNTS: [&str; 4] =
 /// Everything there is to go by.
 pub(super) struct Scene<'a> {
     pub(super) info: &'a Info,
+    pub(super) app: Option<App>,
     pub(super) process: Option<&'a Process>,
     pub(super) file: &'a Path,
     pub(super) document: &'a Document<'a>,
@@ -29,7 +31,11 @@ pub(super) struct Scene<'a> {
 impl Scene<'_> {
     /// Why nothing may be written, or a reload not be asked for.
     pub(super) fn refusal(&self) -> Option<Problem> {
-        self.flag_conflict().or_else(|| self.authorization_plugins()).or_else(|| self.reload_bug())
+        self.app
+            .map(App::refusal)
+            .or_else(|| self.flag_conflict())
+            .or_else(|| self.authorization_plugins())
+            .or_else(|| self.reload_bug())
     }
 
     /// Why a change would have no effect. It does not stand in the way of a restore.
