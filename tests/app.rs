@@ -13,7 +13,7 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -96,6 +96,16 @@ impl Home {
             [".docker", ".orbstack"].iter().flat_map(|name| read(&self.at(name))).collect();
         files.sort();
         files
+    }
+}
+
+/// Ends with its test, in whatever way that ends.
+struct Service(Child);
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
     }
 }
 
@@ -219,7 +229,8 @@ fn while_the_application_is_closed_its_list_is_still_said() {
 fn the_service_goes_on_probing_and_says_what_to_do() {
     let home = Home::desktop();
     let before = home.files();
-    let mut service = home.command(&["run"]).stderr(Stdio::null()).spawn().unwrap();
+    let service = home.command(&["run"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let service = Service(service);
     let start = Instant::now();
     let status = loop {
         let (_, out, _) = home.run(&["status", "--json"]);
@@ -234,7 +245,6 @@ fn the_service_goes_on_probing_and_says_what_to_do() {
     let (code, out, _) = home.run(&["status"]);
     assert_eq!(code, Some(1), "{out}");
     assert!(out.contains("mirrorwatch apply --dry-run"), "{out}");
-    service.kill().unwrap();
-    service.wait().unwrap();
+    drop(service);
     assert_eq!((home.files(), home.engine.reloads()), (before, 0));
 }
