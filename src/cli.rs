@@ -143,6 +143,7 @@ pub fn dispatch(cli: &Cli, out: &mut Out) -> Result<Exit, Error> {
             asynchronously(global, probe::probe(global, asked, out))
         }
         Command::Apply { dry_run, with_pending, json } => {
+            no_new_privileges();
             let asked = apply::Asked { dry_run: *dry_run, with_pending: *with_pending };
             asynchronously(global, apply::apply(global, asked, *json, out))
         }
@@ -151,6 +152,7 @@ pub fn dispatch(cli: &Cli, out: &mut Out) -> Result<Exit, Error> {
             asynchronously(global, restore::preview(global, *to, out))
         }
         Command::Restore { list: false, to, dry_run: false, pause } => {
+            no_new_privileges();
             asynchronously(global, restore::restore(global, *to, *pause, out))
         }
         Command::Explain { name } => explain::explain(global, name, now(), out),
@@ -160,6 +162,15 @@ pub fn dispatch(cli: &Cli, out: &mut Out) -> Result<Exit, Error> {
         Command::Check { file } => candidates::check(global, file.clone(), out),
         Command::Add { url, name } => asynchronously(global, candidates::add(global, url, name.clone(), out)),
         Command::Remove { name } => candidates::remove(global, name, out),
+    }
+}
+
+/// What root starts here needs no more rights than root has: no set-uid program, no other security domain. A plain
+/// user's own `reload` may be a `sudo`, and stays what it is.
+fn no_new_privileges() {
+    if rustix::process::geteuid().is_root() {
+        // A kernel without this has had none to offer either.
+        let _ = rustix::thread::set_no_new_privs(true);
     }
 }
 

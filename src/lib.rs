@@ -9,7 +9,7 @@
 //! | --- | --- | --- |
 //! | words | [`timestamp`], [`mirror`], [`image`], [`observation`], [`pull`], [`reason`], [`text`] | name things |
 //! | decisions | [`ranking`] | decide: no I/O, no clock, no randomness, no tokio |
-//! | edges | [`config`], [`probe`], [`engine`], [`listen`], [`file`](mod@file), [`publish`], [`room`], [`store`], [`status`], [`pause`], [`watch`], [`route`] | talk to one outside thing each; no edge knows another (but [`file`](mod@file), [`publish`] and [`room`], the shared tools) |
+//! | edges | [`config`], [`probe`], [`engine`], [`listen`], [`file`](mod@file), [`publish`], [`room`], [`store`], [`status`], [`pause`], [`watch`], [`route`], [`confine`] | talk to one outside thing each; no edge knows another (but [`file`](mod@file), [`publish`] and [`room`], the shared tools) |
 //! | wiring | [`assembly`], [`applier`], [`round`], [`daemon`], [`cli`] | connect them |
 //!
 //! # What holds everywhere
@@ -24,6 +24,7 @@ pub mod applier;
 pub mod assembly;
 pub mod cli;
 pub mod config;
+pub mod confine;
 pub mod daemon;
 pub mod engine;
 pub mod file;

@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 /// The layers of `src/lib.rs`, from the top down.
 const WORDS: &[&str] = &["timestamp", "mirror", "image", "observation", "pull", "reason", "text"];
 const DECISIONS: &[&str] = &["ranking"];
-const EDGES: &[&str] = &["config", "probe", "engine", "listen", "store", "status", "watch", "pause", "route"];
+const EDGES: &[&str] =
+    &["config", "probe", "engine", "listen", "store", "status", "watch", "pause", "route", "confine"];
 /// The tools that edges share.
 const SHARED: &[&str] = &["file", "publish", "room"];
 const WIRING: &[&str] = &["assembly", "applier", "round", "daemon", "cli"];

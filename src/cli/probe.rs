@@ -5,9 +5,10 @@ use serde::Serialize;
 use super::exit::{Error, Exit};
 use super::judge::{self, Judgement, Question};
 use super::out::Out;
-use super::{Global, view};
+use super::{Global, note, view};
 use crate::assembly;
 use crate::config::Config;
+use crate::confine;
 use crate::image::Image;
 use crate::mirror::{DOCKER_HUB, Mirror, MirrorUrl};
 use crate::observation::Depth;
@@ -15,6 +16,7 @@ use crate::ranking::verdict::Verdict;
 use crate::status::json::{Layout, to_string};
 use crate::status::{self, SCHEMA};
 use crate::store::Store;
+use crate::text::round as say;
 
 /// What was typed.
 pub struct Asked {
@@ -57,6 +59,12 @@ pub async fn probe(global: &Global, asked: Asked, out: &mut Out) -> Result<Exit,
         Some(docker) => docker.facts().await.ok(),
         None => None,
     };
+    // From here on there is nothing to write but what is remembered.
+    if let Err(why) = confine::to(&[&global.state_dir])
+        && global.verbose > 0
+    {
+        note(global, &say::not_confined(global.lang, &why));
+    }
     let question = Question {
         mirrors,
         depth: asked.depth,

@@ -138,6 +138,10 @@ messages! {
         "the engine does not answer, so mirrors are judged without its images and its store: {problem}",
         "引擎没有应答，因此判断镜像源时不考虑本机镜像和存储类型：{problem}",
     }
+    not_confined(why: &str) {
+        "not kept from writing elsewhere: {why}",
+        "未能限制写入范围：{why}",
+    }
     see_the_other() { "what it does: mirrorwatch status", "查看其状态：mirrorwatch status" }
 }
 
