@@ -1,5 +1,6 @@
 //! What the program forbids itself by the kernel's word: real Landlock, and each call seen by strace.
 
+#![expect(clippy::disallowed_methods, reason = "a test does what is forbidden")]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 #[path = "contract/engine.rs"]

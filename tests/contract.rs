@@ -4,6 +4,7 @@
 #![expect(clippy::disallowed_methods, reason = "a test plays the editors that truncate and write")]
 
 #[path = "contract/engine.rs"]
+#[expect(dead_code, reason = "the stand-in is shared by several tests, and each uses a part")]
 mod engine;
 #[path = "contract/host.rs"]
 #[expect(dead_code, reason = "the host is shared by several tests, and each uses a part")]
