@@ -7,6 +7,7 @@ mod hours;
 mod images;
 mod moment;
 mod observe;
+mod pulls;
 mod reliability;
 mod smoothed;
 
@@ -228,6 +229,8 @@ pub struct Record {
     pending: Option<Pending>,
     #[serde(skip_serializing_if = "Option::is_none")]
     flapping: Option<Flapping>,
+    #[serde(skip_serializing_if = "pulls::Complaints::is_none")]
+    complaints: pulls::Complaints,
     last: LastAsked,
     stages: Stages,
     address: Option<SocketAddr>,

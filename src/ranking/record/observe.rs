@@ -6,7 +6,6 @@ use super::moment::narrow;
 use super::{Fault, Record, Rest, Round, Run, Standing, images, smoothed};
 use crate::image::Image;
 use crate::observation::{Depth, Failure, Observation, Spent, Stage, Stages};
-use crate::pull::{Seen, Sign};
 use crate::ranking::Policy;
 use crate::ranking::score::reference_wait;
 use crate::reason::FailureKind;
@@ -33,11 +32,11 @@ const HOST_AGE: Duration = Duration::from_secs(24 * 3600);
 /// Figures beyond this are a clock's fault: a day.
 const LONGEST: f64 = 86_400.0;
 /// Speeds are kept between one byte and a terabyte per second.
-const SPEEDS: std::ops::RangeInclusive<f64> = 1.0..=1e12;
+pub(super) const SPEEDS: std::ops::RangeInclusive<f64> = 1.0..=1e12;
 
 /// A sample that takes so many times as long as usual, or a pull that is so many times as slow, is doubtful: three
 /// times is five deviations of an ordinary line's noise. What it costs to be wrong is one rehearsal.
-const DOUBTFUL: f64 = 3.0;
+pub(super) const DOUBTFUL: f64 = 3.0;
 /// Samples after which it is known what is usual.
 const USUAL: u8 = 3;
 
@@ -150,6 +149,7 @@ impl Record {
         let Observation { at, depth, .. } = *observation;
         self.reliability.add(at, depth, None);
         self.runs.clear_to(depth);
+        self.complaints.acquit(depth);
         if depth == Depth::Connect {
             return;
         }
@@ -166,6 +166,7 @@ impl Record {
 
     fn failed(&mut self, observation: &Observation, failure: &Failure, policy: &Policy) {
         let Observation { at, depth, .. } = *observation;
+        self.complaints.confirm();
         if depth == Depth::Rehearse {
             self.failed_rehearsals = self.failed_rehearsals.saturating_add(1);
         }
@@ -246,69 +247,7 @@ impl Record {
         }
     }
 
-    /// Takes what a real pull showed: a failure is all but one of `fall`, so that one probe decides; a good pull is
-    /// a sample.
-    ///
-    /// Returns whether the mirror is to be asked again at once.
-    pub fn heard(&mut self, sign: &Sign, policy: &Policy) -> bool {
-        let at = sign.at;
-        match &sign.seen {
-            Seen::Left { failure, .. } => self.suspect(failure, at, policy),
-            Seen::Silent { quiet_ms, .. } => {
-                let detail = format!("a pull received nothing for {} s", quiet_ms / 1000);
-                let failure = Failure { kind: FailureKind::Stalled, stage: Stage::Layer, detail };
-                self.suspect(&failure, at, policy)
-            }
-            Seen::Served { bytes_per_second, .. } => {
-                let usual = self.bytes_per_second();
-                self.pulled(*bytes_per_second, at);
-                let slow = bytes_per_second.zip(usual).is_some_and(|(speed, usual)| DOUBTFUL * speed < usual);
-                slow && self.doubt(at, policy)
-            }
-            Seen::Doubtful { .. } | Seen::Absent { .. } => false,
-        }
-    }
-
-    /// Has the next rehearsal come at once, unless one has just been.
-    fn doubt(&mut self, at: Timestamp, policy: &Policy) -> bool {
-        let lately = self.last.rehearse.is_some_and(|last| at.since(last.time()) < policy.decide / 2);
-        self.doubted |= self.standing == Standing::Live && !lately;
-        self.doubted
-    }
-
-    fn suspect(&mut self, failure: &Failure, at: Timestamp, policy: &Policy) -> bool {
-        if self.standing != Standing::Live {
-            return false;
-        }
-        let depth = match failure.stage {
-            Stage::Name | Stage::Connect | Stage::Tls => Depth::Connect,
-            Stage::Layer => Depth::Sample,
-            Stage::Ping | Stage::Token | Stage::Manifest | Stage::Config => Depth::Rehearse,
-        };
-        // However often the engine stumbles, a probe has the last word.
-        let most = policy.fall.max(1) - 1;
-        let run = self.runs.at(depth);
-        let (failures, since) = run.as_ref().map_or((0, at.into()), |run| (run.failures, run.since));
-        let failures = failures.max(most);
-        *run = Some(Run { failures, failure: failure.clone(), since, at: at.into() });
-        true
-    }
-
-    fn pulled(&mut self, bytes_per_second: Option<f64>, at: Timestamp) {
-        if self.standing != Standing::Live {
-            return;
-        }
-        self.reliability.add(at, Depth::Sample, None);
-        self.runs.clear_to(Depth::Sample);
-        for last in [&mut self.last.connect, &mut self.last.sample] {
-            *last = Some(last.map_or(at.into(), |last: super::Moment| last.max(at.into())));
-        }
-        if let Some(speed) = bytes_per_second.filter(|speed| speed.is_finite() && *speed > 0.0) {
-            self.pace.add(1.0 / speed.clamp(*SPEEDS.start(), *SPEEDS.end()), smoothed::REHEARSAL);
-        }
-    }
-
-    fn fall(&mut self, failure: &Failure, since: Timestamp, at: Timestamp, policy: &Policy) {
+    pub(super) fn fall(&mut self, failure: &Failure, since: Timestamp, at: Timestamp, policy: &Policy) {
         if self.standing == Standing::Live {
             self.flap(at, policy);
         }
@@ -324,7 +263,7 @@ impl Record {
 
     /// One fall is an accident. From the second within some hours on, each doubles the time for which the mirror is
     /// not trusted again.
-    fn flap(&mut self, at: Timestamp, policy: &Policy) {
+    pub(super) fn flap(&mut self, at: Timestamp, policy: &Policy) {
         let before = self.flapping.as_ref().map_or(0.0, |flapping| {
             let age = at.since(flapping.at.time()).as_secs_f64() / FORGIVEN.as_secs_f64();
             f64::from(flapping.falls) * (-age).exp2()

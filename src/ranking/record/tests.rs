@@ -400,3 +400,26 @@ fn a_rejected_mirror_is_looked_out_for_as_far_as_it_failed() {
         assert_eq!((record.lookout(), record.is_back()), (depth, back), "after {script}");
     }
 }
+
+#[test]
+fn pulls_that_fail_where_probes_are_served_convict_without_appeal() {
+    let policy = policy();
+    let (mut record, start) = after("R");
+    let mut at = start;
+    let mut complain = |record: &mut Record, word: &str| {
+        at = at + minutes(10);
+        record.heard(&Sign { at, seen: silent() }, &policy);
+        for word in word.split_whitespace() {
+            record.observe(&observation(word, at + minutes(1)), &policy);
+        }
+    };
+    complain(&mut record, "S");
+    // A check of the connection decides nothing about a layer, and what no probe has decided is one complaint.
+    complain(&mut record, "C");
+    complain(&mut record, "S");
+    assert_eq!(record.standing(), Standing::Live, "acquitted twice");
+    complain(&mut record, "");
+    assert_eq!(standing(&record), "rejected (stalled)");
+    assert!(record.fallen().unwrap().detail.starts_with("pulls fail where probes are served: "));
+    assert!(record.quarantined(at + minutes(10)).is_some());
+}

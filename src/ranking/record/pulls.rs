@@ -1,0 +1,135 @@
+//! What a real pull changes in a record.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::observe::{DOUBTFUL, SPEEDS};
+use super::{Moment, Record, Run, Standing, smoothed};
+use crate::observation::{Depth, Failure, Stage};
+use crate::pull::{Seen, Sign};
+use crate::ranking::Policy;
+use crate::reason::FailureKind;
+use crate::timestamp::Timestamp;
+
+/// What no pull has complained of again for so long is forgotten.
+const FORGOTTEN: Duration = Duration::from_secs(24 * 3600);
+
+/// Pulls that failed where the probe that followed was served. A mirror may treat the two differently, as one that
+/// stalls beyond the mebibyte that a probe reads, and then the pulls are right.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub(super) struct Complaints {
+    /// How many, with no good pull in between.
+    acquitted: u32,
+    /// The last one.
+    at: Option<Moment>,
+    /// How far the probe must go that decides about it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    open: Option<Depth>,
+}
+
+impl Complaints {
+    pub(super) fn is_none(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// Takes another one: how many there are with it, of those that were decided.
+    fn hear(&mut self, depth: Depth, at: Timestamp) -> u32 {
+        if self.at.is_some_and(|last| at.since(last.time()) > FORGOTTEN) {
+            *self = Self::default();
+        }
+        self.at = Some(at.into());
+        self.open = Some(depth);
+        self.acquitted.saturating_add(1)
+    }
+
+    /// A probe of this depth was served.
+    pub(super) fn acquit(&mut self, depth: Depth) {
+        if self.open.is_some_and(|open| open <= depth) {
+            self.open = None;
+            self.acquitted = self.acquitted.saturating_add(1);
+        }
+    }
+
+    /// A probe failed: the pull was right, and the probes see what it saw.
+    pub(super) fn confirm(&mut self) {
+        self.open = None;
+    }
+}
+
+impl Record {
+    /// Takes what a real pull showed: a failure is all but one of `fall`, so that one probe decides; a good pull is
+    /// a sample.
+    ///
+    /// Returns whether the mirror is to be asked again at once.
+    pub fn heard(&mut self, sign: &Sign, policy: &Policy) -> bool {
+        let at = sign.at;
+        match &sign.seen {
+            Seen::Left { failure, .. } => self.suspect(failure, at, policy),
+            Seen::Silent { quiet_ms, .. } => {
+                let detail = format!("a pull received nothing for {} s", quiet_ms / 1000);
+                let failure = Failure { kind: FailureKind::Stalled, stage: Stage::Layer, detail };
+                self.suspect(&failure, at, policy)
+            }
+            Seen::Served { bytes_per_second, .. } => {
+                let usual = self.bytes_per_second();
+                self.pulled(*bytes_per_second, at);
+                let slow = bytes_per_second.zip(usual).is_some_and(|(speed, usual)| DOUBTFUL * speed < usual);
+                slow && self.doubt(at, policy)
+            }
+            Seen::Doubtful { .. } | Seen::Absent { .. } => false,
+        }
+    }
+
+    /// Has the next rehearsal come at once, unless one has just been.
+    pub(super) fn doubt(&mut self, at: Timestamp, policy: &Policy) -> bool {
+        let lately = self.last.rehearse.is_some_and(|last| at.since(last.time()) < policy.decide / 2);
+        self.doubted |= self.standing == Standing::Live && !lately;
+        self.doubted
+    }
+
+    fn suspect(&mut self, failure: &Failure, at: Timestamp, policy: &Policy) -> bool {
+        if self.standing != Standing::Live {
+            return false;
+        }
+        let depth = match failure.stage {
+            Stage::Name | Stage::Connect | Stage::Tls => Depth::Connect,
+            Stage::Layer => Depth::Sample,
+            Stage::Ping | Stage::Token | Stage::Manifest | Stage::Config => Depth::Rehearse,
+        };
+        if self.complaints.hear(depth, at) >= policy.fall.max(1) {
+            self.convict(failure, at, policy);
+            return false;
+        }
+        // Of what one pull stumbles over, a probe has the last word.
+        let most = policy.fall.max(1) - 1;
+        let run = self.runs.at(depth);
+        let (failures, since) = run.as_ref().map_or((0, at.into()), |run| (run.failures, run.since));
+        let failures = failures.max(most);
+        *run = Some(Run { failures, failure: failure.clone(), since, at: at.into() });
+        true
+    }
+
+    /// What probes do not see they do not see the end of either, so it is not trusted again soon.
+    fn convict(&mut self, failure: &Failure, at: Timestamp, policy: &Policy) {
+        let detail = format!("pulls fail where probes are served: {}", failure.detail);
+        self.flap(at, policy);
+        self.fall(&Failure { detail, ..failure.clone() }, at, at, policy);
+    }
+
+    fn pulled(&mut self, bytes_per_second: Option<f64>, at: Timestamp) {
+        if self.standing != Standing::Live {
+            return;
+        }
+        self.reliability.add(at, Depth::Sample, None);
+        self.complaints = Complaints::default();
+        self.runs.clear_to(Depth::Sample);
+        for last in [&mut self.last.connect, &mut self.last.sample] {
+            *last = Some(last.map_or(at.into(), |last: Moment| last.max(at.into())));
+        }
+        if let Some(speed) = bytes_per_second.filter(|speed| speed.is_finite() && *speed > 0.0) {
+            self.pace.add(1.0 / speed.clamp(*SPEEDS.start(), *SPEEDS.end()), smoothed::REHEARSAL);
+        }
+    }
+}
