@@ -82,6 +82,8 @@ pub struct Aim {
     pub candidates: Vec<MirrorUrl>,
     /// Where the selected mirrors are reached, in the order of the list. Empty where the engine goes through a proxy.
     pub addresses: Vec<(MirrorUrl, Vec<SocketAddr>)>,
+    /// Bytes per second that each is to bring while it is pulled from.
+    pub least_speed: u64,
 }
 
 /// An ear.
@@ -233,7 +235,7 @@ impl Listening {
         match &seen {
             Seen::Left { url, .. } => self.tally.failed(Some(url)),
             Seen::Doubtful { .. } => self.tally.failed(None),
-            Seen::Silent { .. } | Seen::Served { .. } | Seen::Absent { .. } => {}
+            Seen::Silent { .. } | Seen::Crawling { .. } | Seen::Served { .. } | Seen::Absent { .. } => {}
         }
         self.tally.rests(seen.url());
         self.tell(seen).await;
@@ -290,7 +292,8 @@ impl Listening {
     async fn walk(&mut self, watch: &mut Watch, now: Instant) {
         let Some(kernel) = &mut watch.kernel else { return };
         watch.walked = Some(now);
-        let aim = self.aim.borrow().addresses.clone();
+        let Aim { addresses: aim, least_speed, .. } = self.aim.borrow().clone();
+        self.tally.least_speed = least_speed;
         let remotes: Vec<SocketAddr> =
             aim.iter().flat_map(|(_, addresses)| addresses.iter().copied()).collect();
         match kernel.connections(&remotes) {

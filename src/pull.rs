@@ -33,6 +33,13 @@ pub enum Seen {
         /// Since how many milliseconds.
         quiet_ms: u64,
     },
+    /// So little comes from this mirror that nobody would wait for it.
+    Crawling {
+        /// Which mirror.
+        url: MirrorUrl,
+        /// What came, over all connections together, for half a minute.
+        bytes_per_second: f64,
+    },
     /// This mirror served.
     Served {
         /// Which mirror.
@@ -58,7 +65,10 @@ impl Seen {
     /// The mirror that it is about, where that is known.
     pub fn url(&self) -> Option<&MirrorUrl> {
         match self {
-            Self::Left { url, .. } | Self::Silent { url, .. } | Self::Served { url, .. } => Some(url),
+            Self::Left { url, .. }
+            | Self::Silent { url, .. }
+            | Self::Crawling { url, .. }
+            | Self::Served { url, .. } => Some(url),
             Self::Doubtful { .. } | Self::Absent { .. } => None,
         }
     }

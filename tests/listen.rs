@@ -109,6 +109,7 @@ impl Scene {
         let aim = Aim {
             candidates: mirrors.iter().map(url).collect(),
             addresses: mirrors.iter().map(|address| (url(address), vec![*address])).collect(),
+            least_speed: 64 << 10,
         };
         let source = Source {
             pid,

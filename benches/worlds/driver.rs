@@ -25,6 +25,8 @@ const START: Timestamp = Timestamp::from_millis(1_795_176_000_000);
 const RELOAD: Duration = Duration::from_millis(40);
 /// A connection without a byte for so long is told.
 const SILENT: f64 = 10.0;
+/// And a crawl after so long.
+const CRAWLED: f64 = 30.0;
 /// The speed of a whole pull differs little from the one that the mirror has to give.
 const PULL_NOISE: f64 = 0.1;
 
@@ -221,7 +223,11 @@ impl Driver<'_> {
                 Mood::Answers(FailureKind::NotAllowed) => (REFUSED, None),
                 Mood::Answers(kind) => (REFUSED, left(kind, Stage::Manifest)),
                 Mood::Hangs => (SILENT, Some(Seen::Silent { url: url.clone(), quiet_ms: 10_000 })),
-                Mood::Serves | Mood::Crawls => {
+                Mood::Crawls => {
+                    let bytes_per_second = one.speed(mood, begun);
+                    (CRAWLED, Some(Seen::Crawling { url: url.clone(), bytes_per_second }))
+                }
+                Mood::Serves => {
                     let speed = one.speed(mood, begun) * self.pulls.around_one(PULL_NOISE);
                     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "some MB")]
                     let bytes = self.life.pull.bytes.min(speed * seconds) as u64;

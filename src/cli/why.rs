@@ -91,6 +91,7 @@ fn shown<'a>(sign: &'a Sign, status: Option<&'a Status>) -> Shown<'a> {
     let seen = match &sign.seen {
         Seen::Left { .. } => "left",
         Seen::Silent { .. } => "silent",
+        Seen::Crawling { .. } => "crawling",
         Seen::Served { .. } => "served",
         Seen::Doubtful { .. } => "doubtful",
         Seen::Absent { .. } => "absent",
@@ -110,6 +111,7 @@ fn shown<'a>(sign: &'a Sign, status: Option<&'a Status>) -> Shown<'a> {
     match &sign.seen {
         Seen::Left { failure, .. } => shown.failure = Some(failure),
         Seen::Silent { quiet_ms, .. } => shown.quiet_ms = Some(*quiet_ms),
+        Seen::Crawling { bytes_per_second, .. } => shown.bytes_per_second = Some(*bytes_per_second),
         Seen::Served { bytes, bytes_per_second, .. } => {
             (shown.bytes, shown.bytes_per_second) = (Some(*bytes), *bytes_per_second);
         }
@@ -146,12 +148,14 @@ fn row(sign: &Sign, status: Option<&Status>, global: &Global, now: Timestamp) ->
             (say::left(lang, why, &safe(&failure.detail)), Some(AnsiColor::Red))
         }
         Seen::Silent { quiet_ms, .. } => (say::silent(lang, quiet_ms / 1000), Some(AnsiColor::Red)),
+        Seen::Crawling { .. } => (say::crawling(lang), Some(AnsiColor::Red)),
         Seen::Served { .. } => (say::served(lang), Some(AnsiColor::Green)),
         Seen::Doubtful { detail } => (say::doubtful(lang, &safe(detail)), Some(AnsiColor::Yellow)),
         Seen::Absent { detail } => (say::absent(lang, &safe(detail)), None),
     };
     let (bytes, speed) = match &sign.seen {
         Seen::Served { bytes, bytes_per_second, .. } => (Some(*bytes), *bytes_per_second),
+        Seen::Crawling { bytes_per_second, .. } => (None, Some(*bytes_per_second)),
         Seen::Left { .. } | Seen::Silent { .. } | Seen::Doubtful { .. } | Seen::Absent { .. } => (None, None),
     };
     vec![

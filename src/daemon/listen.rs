@@ -64,7 +64,7 @@ impl Ears {
     fn is_new(&mut self, seen: &Seen, now: Instant) -> bool {
         self.acted.retain(|_, at| now.duration_since(*at) < AGAIN);
         match seen {
-            Seen::Left { .. } | Seen::Silent { .. } | Seen::Doubtful { .. } => {
+            Seen::Left { .. } | Seen::Silent { .. } | Seen::Crawling { .. } | Seen::Doubtful { .. } => {
                 let key = seen.url().cloned();
                 let new = !self.acted.contains_key(&key);
                 self.acted.entry(key).or_insert(now);
@@ -152,6 +152,7 @@ impl Daemon {
         Aim {
             candidates: self.state.tracks.keys().cloned().collect(),
             addresses: reached.filter_map(address).collect(),
+            least_speed: self.state.settings.policy.min_speed,
         }
     }
 
@@ -188,6 +189,12 @@ impl Daemon {
             }
             Seen::Silent { url, quiet_ms } => {
                 info!(mirror = name(url), quiet_ms, "a pull receives nothing from this mirror");
+            }
+            Seen::Crawling { url, bytes_per_second } => {
+                info!(
+                    mirror = name(url),
+                    bytes_per_second, "a pull receives next to nothing from this mirror"
+                );
             }
             Seen::Served { url, bytes, .. } => debug!(mirror = name(url), bytes, "a pull was served"),
             Seen::Doubtful { detail } => info!(detail, "a pull failed at a mirror that was not named"),

@@ -11,6 +11,11 @@ use crate::pull::Seen;
 /// mirror that works is silent so long in the middle of a layer.
 pub const SILENCE: Duration = Duration::from_secs(10);
 
+/// So long a mirror's connections together bring less than they should before it is called crawling ...
+const CRAWL: Duration = Duration::from_secs(30);
+/// ... and never nothing for so long: what pauses more is asked for little, and is no layer that comes slowly.
+const PAUSE: Duration = Duration::from_secs(5);
+
 /// A pull has three connections at a time to one mirror; all of them silent is one suspicion and not three.
 const AGAIN: Duration = Duration::from_secs(60);
 
@@ -56,9 +61,13 @@ struct Load {
 pub struct Tally {
     /// Whether the engine keeps connections open for the next request.
     keeps_connections: bool,
+    /// Bytes per second that every mirror is to bring while it is pulled from.
+    pub least_speed: u64,
     known: BTreeMap<u64, Known>,
     loads: BTreeMap<MirrorUrl, Load>,
     suspected: BTreeMap<MirrorUrl, Duration>,
+    /// Since when a mirror has brought something without a pause, and how much.
+    flows: BTreeMap<MirrorUrl, (Duration, u64)>,
 }
 
 impl Tally {
@@ -90,10 +99,40 @@ impl Tally {
             let quiet_ms = u64::try_from(quiet.as_millis()).unwrap_or(u64::MAX);
             silent.push(Seen::Silent { url: url.clone(), quiet_ms });
         }
+        silent.extend(self.crawling(now, open));
         for seen in &silent {
             self.failed(seen.url());
         }
         silent
+    }
+
+    fn crawling(&mut self, now: Duration, open: &[(MirrorUrl, Connection)]) -> Vec<Seen> {
+        let flows = |(url, connection): &&(MirrorUrl, Connection)| {
+            let moved = self.known.get(&connection.cookie).map_or(Duration::ZERO, |known| known.moved);
+            // Bytes that wait to be read are the engine's delay, so its mirrors are not measured while there are any.
+            let read = open.iter().all(|(other, connection)| other != url || connection.unread == 0);
+            !connection.opening && now.saturating_sub(moved) < PAUSE && read
+        };
+        let flowing: Vec<&MirrorUrl> = open.iter().filter(flows).map(|(url, _)| url).collect();
+        self.flows.retain(|url, _| flowing.contains(&url));
+        for url in flowing {
+            self.flows.entry(url.clone()).or_insert((now, 0));
+        }
+        let mut crawling = Vec::new();
+        for (url, (since, bytes)) in &mut self.flows {
+            let took = now.saturating_sub(*since);
+            if took < CRAWL {
+                continue;
+            }
+            #[expect(clippy::cast_precision_loss, reason = "nobody pulls 2^53 bytes in half a minute")]
+            let (speed, least) = (*bytes as f64 / took.as_secs_f64(), self.least_speed as f64);
+            (*since, *bytes) = (now, 0);
+            if speed < least && !self.suspected.contains_key(url) {
+                self.suspected.insert(url.clone(), now);
+                crawling.push(Seen::Crawling { url: url.clone(), bytes_per_second: speed });
+            }
+        }
+        crawling
     }
 
     /// When the last byte came that speaks for this connection. Where connections are kept, one that waits for the next
@@ -122,6 +161,9 @@ impl Tally {
             known.received = connection.received;
             known.idle = false;
             load.bytes = load.bytes.saturating_add(came);
+            if let Some((_, bytes)) = self.flows.get_mut(url) {
+                *bytes = bytes.saturating_add(came);
+            }
         }
         // Whoever is being called is silent since the call began, as far as we saw.
         if !connection.opening || new {
@@ -324,6 +366,43 @@ mod tests {
         assert_eq!(tally.look(at(20), &[open("a", 1, 900, 19), open("b", 2, 900, 19)]), [silent("b", 19)]);
         tally.rests(None);
         assert_eq!(tally.look(at(90), &[open("a", 1, 900, 89), open("b", 2, 900, 89)]), []);
+    }
+
+    #[test]
+    fn half_a_minute_of_a_trickle_is_a_crawl() {
+        // Thousands of bytes a second over two connections: what is said of it, and when.
+        let said = |thousands: u64, unread: u32, step: u64| {
+            let mut tally = Tally { least_speed: 64_000, ..Tally::default() };
+            let look = |now: u64| {
+                let (url, connection) = open("a", 1, now * thousands * 500, 0);
+                let one = (url, Connection { unread, ..connection });
+                (now, [one, open("a", 2, now * thousands * 500, 0)])
+            };
+            let looks = (1..100).step_by(usize::try_from(step).unwrap()).map(look);
+            let first =
+                looks.into_iter().find_map(|(now, open)| Some((now, tally.look(at(now), &open).pop()?)));
+            first.map(|(now, seen)| {
+                let Seen::Crawling { bytes_per_second, .. } = seen else { panic!("{seen:?}") };
+                (now, bytes_per_second)
+            })
+        };
+        assert_eq!(said(60, 0, 1), Some((31, 60_000.0)));
+        assert_eq!(said(65, 0, 1), None, "together they are fast enough");
+        assert_eq!(said(20, 1, 1), None, "the engine does not read what has come");
+    }
+
+    #[test]
+    fn what_pauses_and_what_ends_is_no_crawl() {
+        let mut tally = Tally { least_speed: 64_000, ..Tally::default() };
+        for now in 1..60 {
+            // A manifest every ten seconds.
+            let seen = tally.look(at(now), &[open("a", 1, now / 10 * 3000, now % 10)]);
+            assert_eq!(seen, []);
+        }
+        for now in 60..120 {
+            let open = [open("a", now / 20, 9_000, 0)];
+            assert_eq!(tally.look(at(now), if now % 20 == 0 { &[] } else { &open }), [], "short pulls");
+        }
     }
 
     #[test]

@@ -62,6 +62,7 @@ fn word(seen: &Seen) -> &'static str {
     match seen {
         Seen::Left { .. } => "left",
         Seen::Silent { .. } => "silent",
+        Seen::Crawling { .. } => "crawling",
         Seen::Served { .. } => "served",
         Seen::Doubtful { .. } => "doubtful",
         Seen::Absent { .. } => "absent",

@@ -11,6 +11,7 @@ messages! {
     head_what() { "WHAT HAPPENED", "情况" }
     left(why: &str, detail: &str) { "left for the next: {why} ({detail})", "转向下一个：{why}（{detail}）" }
     silent(seconds: u64) { "no byte for {seconds} s", "{seconds} 秒内没有收到数据" }
+    crawling() { "crawls", "速度极慢" }
     served() { "served", "正常提供" }
     doubtful(detail: &str) { "some mirror failed: {detail}", "某个镜像源失败：{detail}" }
     absent(detail: &str) { "not there, counts for nothing: {detail}", "没有该镜像，不计入：{detail}" }

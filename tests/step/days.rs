@@ -269,6 +269,9 @@ impl Run {
                 self.pull(Seen::Left { url: url(name), failure });
             }
             ["pull", name, "silent"] => self.pull(Seen::Silent { url: url(name), quiet_ms: 10_000 }),
+            ["pull", name, "crawling"] => {
+                self.pull(Seen::Crawling { url: url(name), bytes_per_second: 20e3 });
+            }
             ["pull", name, "served", speed] => {
                 let speed = speed.parse::<f64>().expect("a speed") * MB;
                 self.pull(Seen::Served { url: url(name), bytes: 30 << 20, bytes_per_second: Some(speed) });

@@ -72,9 +72,14 @@ impl Record {
                 let failure = Failure { kind: FailureKind::Stalled, stage: Stage::Layer, detail };
                 self.suspect(&failure, at, policy)
             }
+            Seen::Crawling { bytes_per_second, .. } => {
+                let detail = format!("a pull received {:.0} kB/s", bytes_per_second / 1e3);
+                let failure = Failure { kind: FailureKind::TooSlow, stage: Stage::Layer, detail };
+                self.suspect(&failure, at, policy)
+            }
             Seen::Served { bytes_per_second, .. } => {
                 let usual = self.bytes_per_second();
-                self.pulled(*bytes_per_second, at);
+                self.pulled(*bytes_per_second, at, policy);
                 let slow = bytes_per_second.zip(usual).is_some_and(|(speed, usual)| DOUBTFUL * speed < usual);
                 slow && self.doubt(at, policy)
             }
@@ -118,12 +123,17 @@ impl Record {
         self.fall(&Failure { detail, ..failure.clone() }, at, at, policy);
     }
 
-    fn pulled(&mut self, bytes_per_second: Option<f64>, at: Timestamp) {
+    fn pulled(&mut self, bytes_per_second: Option<f64>, at: Timestamp, policy: &Policy) {
         if self.standing != Standing::Live {
             return;
         }
         self.reliability.add(at, Depth::Sample, None);
-        self.complaints = Complaints::default();
+        #[expect(clippy::cast_precision_loss, reason = "nobody demands 2^53 bytes per second")]
+        let slow = bytes_per_second.is_some_and(|speed| speed < policy.min_speed as f64);
+        // One that crawled to its end is no good pull.
+        if !slow {
+            self.complaints = Complaints::default();
+        }
         self.runs.clear_to(Depth::Sample);
         for last in [&mut self.last.connect, &mut self.last.sample] {
             *last = Some(last.map_or(at.into(), |last: Moment| last.max(at.into())));
