@@ -354,7 +354,9 @@ impl Daemon {
         let was_down = self.state.network.is_down();
         let actions = self.state.step(event, now);
         match self.state.network.outage() {
-            Some(outage) if !was_down => warn!("the network is down: {}; nothing is changed", outage.reason),
+            Some(outage) if !was_down => {
+                warn!("the network is down: {}; nothing is changed", outage.reason())
+            }
             None if was_down => info!("the network is up again"),
             Some(_) | None => {}
         }

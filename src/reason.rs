@@ -88,6 +88,22 @@ words! {
 }
 
 words! {
+    /// Why this host's own network is taken to be down.
+    NetworkKind {
+        /// Nobody answers, and that is all.
+        Silence = "silence",
+        /// No name is resolved.
+        Names = "names",
+        /// Every certificate has expired or is not yet valid.
+        Clock = "clock",
+        /// Somebody else answers for every name, as a captive portal does.
+        Portal = "portal",
+        /// This process did not get to run.
+        Busy = "busy",
+    }
+}
+
+words! {
     /// Why a mirror is rejected, or why a live one is not used: a failure, or one of the rest.
     ReasonKind {
         /// See [`FailureKind::NameNotResolved`].

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::mirror::{DOCKER_HUB, MirrorUrl};
 use crate::observation;
-use crate::reason::{ChangeKind, ProblemKind, ReasonKind, WarningKind};
+use crate::reason::{ChangeKind, NetworkKind, ProblemKind, ReasonKind, WarningKind};
 use crate::timestamp::Timestamp;
 
 pub mod health;
@@ -71,6 +71,12 @@ pub struct Service {
     pub network: Option<Network>,
     /// Why it is taken to be down; English.
     pub network_reason: Option<String>,
+    /// The same from the closed list (addition).
+    #[serde(default)]
+    pub network_kind: Option<NetworkKind>,
+    /// What the reason says beyond that; English (addition).
+    #[serde(default)]
+    pub network_detail: Option<String>,
     /// mirrors.toml.
     pub config: Config,
     /// When the pause ends by itself; null without one, and in one without an end (addition).

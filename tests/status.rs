@@ -4,7 +4,7 @@
 
 use std::path::Path;
 
-use mirrorwatch::reason::{ChangeKind, ProblemKind, ReasonKind};
+use mirrorwatch::reason::{ChangeKind, NetworkKind, ProblemKind, ReasonKind};
 use mirrorwatch::status::json::{Layout, to_string};
 use mirrorwatch::status::text::{Span, View, moment, render};
 use mirrorwatch::status::{
@@ -70,6 +70,15 @@ type Change = Box<dyn Fn(&mut Status)>;
 /// Every state of the world that has a first line of its own.
 fn worlds() -> Vec<(String, Change)> {
     let world = |name: &str, change: fn(&mut Status)| (name.to_owned(), Box::new(change) as Change);
+    let away = |kind: NetworkKind, detail: &'static str| {
+        let change = move |status: &mut Status| {
+            status.service.network = Some(Network::Down);
+            status.service.network_kind = Some(kind);
+            status.service.network_detail = Some(detail.into());
+            status.service.network_reason = Some(format!("{kind}; {detail}"));
+        };
+        (format!("the network is down, {kind}"), Box::new(change) as Change)
+    };
     let mut worlds = vec![
         world("healthy", |_| {}),
         world("healthy, no engine is enabled", |status| status.engines.clear()),
@@ -89,6 +98,13 @@ fn worlds() -> Vec<(String, Change)> {
             status.service.network_reason = Some("8 of 8 failed, no default route".into());
             status.mirrors.retain(|mirror| mirror.verdict == Verdict::Rejected);
         }),
+        away(NetworkKind::Names, "first docker.m.daocloud.io: name_not_resolved"),
+        away(
+            NetworkKind::Clock,
+            "this host's clock says 1970-01-01T00:00:00Z; first docker.m.daocloud.io: tls_expired",
+        ),
+        away(NetworkKind::Portal, "first docker.m.daocloud.io: not_a_registry"),
+        away(NetworkKind::Busy, "12.0 s without a turn"),
         world("starting", |status| {
             status.service.state = ServiceState::Starting;
             status.engines[0].state = EngineState::Pending;
@@ -223,7 +239,7 @@ fn what_is_not_healthy_is_exactly_the_contracts_list() {
             "nothing live, nor the upstream" | "nothing live, the upstream was never asked" => {
                 &["nothing live"]
             }
-            "the network is down" => &["network"],
+            name if name.starts_with("the network is down") => &["network"],
             "starting" | "the engine has not got it yet" => &["engine"],
             "paused" | "paused for a while" | "one engine paused" => &["paused"],
             "mirrors.toml is invalid" | "stopped, and ill before" => &["config"],

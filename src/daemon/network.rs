@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::mirror::{MirrorUrl, Scheme};
 use crate::observation::{Depth, Observation, Outcome};
-use crate::reason::FailureKind;
+use crate::reason::{FailureKind, NetworkKind};
 use crate::timestamp::Timestamp;
 
 /// A failure after which this process did not get to run for so long is its own: time-outs are seconds.
@@ -34,8 +34,10 @@ pub struct Network {
 pub struct Outage {
     /// Since when.
     pub since: Timestamp,
-    /// Why, as far as can be told, in English.
-    pub reason: String,
+    /// What everybody's failures have in common.
+    pub kind: NetworkKind,
+    /// What is known of it beyond that, in English.
+    pub detail: String,
     /// What ends it.
     wants: Proof,
 }
@@ -44,6 +46,18 @@ impl Outage {
     /// How far a mirror must be asked to see whether it is over.
     pub fn asks(&self, url: &MirrorUrl) -> Depth {
         asks(self.wants, url)
+    }
+
+    /// Why the network is taken to be down: one English line.
+    pub fn reason(&self) -> String {
+        let what = match self.kind {
+            NetworkKind::Silence => "nobody answers",
+            NetworkKind::Names => "no name is resolved: DNS does not work",
+            NetworkKind::Clock => "every certificate is outside of its dates",
+            NetworkKind::Portal => "every name is answered by somebody else: a captive portal?",
+            NetworkKind::Busy => "this host is too busy to measure",
+        };
+        format!("{what}; {}", self.detail)
     }
 }
 
@@ -93,16 +107,16 @@ impl Network {
             return Vec::new();
         }
         let wants = self.suspicions.iter().map(|(_, seen)| refuted_by(seen)).max().unwrap_or(Proof::Packets);
-        self.down = Some(Outage { since: now, reason: reason(&self.suspicions, now), wants });
+        let kind = common(&self.suspicions);
+        self.down = Some(Outage { since: now, kind, detail: detail(kind, &self.suspicions, now), wants });
         std::mem::take(&mut self.suspicions)
     }
 
     /// This process did not get to run: what it sees now is worth nothing.
     pub fn starved(&mut self, lost: Duration, now: Timestamp) {
         if self.down.is_none() {
-            let reason =
-                format!("this host is too busy to measure: {:.1} s without a turn", lost.as_secs_f64());
-            self.down = Some(Outage { since: now, reason, wants: Proof::Packets });
+            let detail = format!("{:.1} s without a turn", lost.as_secs_f64());
+            self.down = Some(Outage { since: now, kind: NetworkKind::Busy, detail, wants: Proof::Packets });
         }
     }
 
@@ -181,21 +195,11 @@ pub fn refuted_by(observation: &Observation) -> Proof {
 }
 
 /// What failures of everybody have in common.
-fn reason(suspicions: &[(MirrorUrl, Observation)], now: Timestamp) -> String {
+fn common(suspicions: &[(MirrorUrl, Observation)]) -> NetworkKind {
     let kinds: Vec<FailureKind> =
         suspicions.iter().filter_map(|(_, seen)| Some(seen.failure()?.kind)).collect();
     let all = |of: &[FailureKind]| kinds.len() > 1 && kinds.iter().all(|kind| of.contains(kind));
-    let first = suspicions.first().map_or_else(String::new, |(url, seen)| {
-        let what = seen.failure().map_or("no answer", |failure| failure.kind.as_str());
-        format!("; first {}: {what}", url.host())
-    });
-    if all(&[FailureKind::TlsExpired]) {
-        return format!("every certificate is outside of its dates: this host's clock says {now}{first}");
-    }
-    if all(&[FailureKind::NameNotResolved, FailureKind::SuspiciousAddress]) {
-        return format!("no name is resolved: DNS does not work{first}");
-    }
-    let portal = [
+    let strangers = [
         FailureKind::NotARegistry,
         FailureKind::RedirectRefused,
         FailureKind::TlsUntrusted,
@@ -203,8 +207,21 @@ fn reason(suspicions: &[(MirrorUrl, Observation)], now: Timestamp) -> String {
         FailureKind::TlsError,
         FailureKind::ProtocolError,
     ];
-    if all(&portal) {
-        return format!("every name is answered by somebody else: a captive portal?{first}");
+    if all(&[FailureKind::TlsExpired]) {
+        NetworkKind::Clock
+    } else if all(&[FailureKind::NameNotResolved, FailureKind::SuspiciousAddress]) {
+        NetworkKind::Names
+    } else if all(&strangers) {
+        NetworkKind::Portal
+    } else {
+        NetworkKind::Silence
     }
-    format!("nobody answers{first}")
+}
+
+fn detail(kind: NetworkKind, suspicions: &[(MirrorUrl, Observation)], now: Timestamp) -> String {
+    let first = suspicions.first().map_or_else(String::new, |(url, seen)| {
+        let what = seen.failure().map_or("no answer", |failure| failure.kind.as_str());
+        format!("first {}: {what}", url.host())
+    });
+    if kind == NetworkKind::Clock { format!("this host's clock says {now}; {first}") } else { first }
 }

@@ -17,6 +17,7 @@ use crate::store::{Setback, Switch};
 use crate::timestamp::Timestamp;
 
 use super::Daemon;
+use super::network::Outage;
 use super::schedule::over_budget;
 use super::step::EngineView;
 
@@ -59,7 +60,9 @@ impl Daemon {
             since: Some(self.since),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             network: Some(if outage.is_some() { Network::Down } else { Network::Up }),
-            network_reason: outage.map(|outage| outage.reason.clone()),
+            network_reason: outage.map(Outage::reason),
+            network_kind: outage.map(|outage| outage.kind),
+            network_detail: outage.map(|outage| outage.detail.clone()),
             config: status::Config {
                 path: self.places.config.display().to_string(),
                 valid: self.config_error.is_none(),

@@ -1,6 +1,7 @@
 //! What of a status is not healthy.
 
 use super::{Engine, EngineState, Network, ServiceState, Status, Verdict};
+use crate::reason::NetworkKind;
 use crate::timestamp::Timestamp;
 
 /// One thing that is not as it should be.
@@ -10,6 +11,10 @@ pub enum Trouble<'a> {
     NetworkDown {
         /// Why it is taken to be so.
         reason: Option<&'a str>,
+        /// What everybody's failures have in common.
+        kind: Option<NetworkKind>,
+        /// What the reason says beyond that.
+        detail: Option<&'a str>,
     },
     /// No mirror is live, and the upstream does not answer either.
     NothingLive,
@@ -37,7 +42,11 @@ impl Status {
         let mut troubles = Vec::new();
         let down = self.service.network == Some(Network::Down);
         if down {
-            troubles.push(Trouble::NetworkDown { reason: self.service.network_reason.as_deref() });
+            troubles.push(Trouble::NetworkDown {
+                reason: self.service.network_reason.as_deref(),
+                kind: self.service.network_kind,
+                detail: self.service.network_detail.as_deref(),
+            });
         }
         if !down && self.nothing_live() && self.upstream.answers != Some(true) {
             troubles.push(Trouble::NothingLive);
@@ -91,7 +100,9 @@ impl Status {
 impl std::fmt::Display for Trouble<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::NetworkDown { reason } => write!(f, "the network is down: {}", reason.unwrap_or("unknown")),
+            Self::NetworkDown { reason, .. } => {
+                write!(f, "the network is down: {}", reason.unwrap_or("unknown"))
+            }
             Self::NothingLive => f.write_str("no mirror is live, and the upstream does not answer"),
             Self::NoEngine => f.write_str("no engine was found"),
             Self::EngineWithout(engine) => {

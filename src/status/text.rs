@@ -11,6 +11,7 @@ use super::table::paint;
 use super::{
     Engine, EngineState, Mirror, Network, Notice, NoticeKind, ServiceState, Status, Switch, Warning,
 };
+use crate::reason::NetworkKind;
 use crate::text::{Lang, engine as advise, reason as phrase, status as say};
 use crate::timestamp::Timestamp;
 
@@ -177,7 +178,17 @@ fn trouble_text(trouble: &Trouble<'_>, status: &Status, view: &View) -> String {
     let lang = view.lang;
     let upstream = safe(&status.upstream.name);
     match trouble {
-        Trouble::NetworkDown { reason } => with_detail(lang, say::network_down(lang, &upstream), *reason),
+        Trouble::NetworkDown { reason, kind, detail } => {
+            let (what, more) = match kind {
+                None => (say::network_down(lang, &upstream), reason),
+                Some(NetworkKind::Silence) => (say::network_down(lang, &upstream), detail),
+                Some(NetworkKind::Names) => (say::names_down(lang), detail),
+                Some(NetworkKind::Clock) => (say::clock_wrong(lang), detail),
+                Some(NetworkKind::Portal) => (say::behind_portal(lang), detail),
+                Some(NetworkKind::Busy) => (say::host_busy(lang), detail),
+            };
+            with_detail(lang, what, *more)
+        }
         Trouble::NothingLive if status.upstream.answers.is_none() => {
             say::nothing_live_unasked(lang, &upstream)
         }
@@ -236,7 +247,13 @@ fn what_to_do(trouble: &Trouble<'_>, status: &Status, view: &View) -> String {
     let lang = view.lang;
     let config = safe(&status.service.config.path);
     match trouble {
-        Trouble::NetworkDown { .. } => say::do_network(lang),
+        Trouble::NetworkDown { kind, .. } => match kind {
+            None | Some(NetworkKind::Silence) => say::do_network(lang),
+            Some(NetworkKind::Names) => say::do_names(lang),
+            Some(NetworkKind::Clock) => say::do_clock(lang),
+            Some(NetworkKind::Portal) => say::do_portal(lang),
+            Some(NetworkKind::Busy) => say::do_busy(lang),
+        },
         Trouble::NothingLive => say::do_nothing_live(lang),
         Trouble::NoEngine => say::do_no_engine(lang, &config),
         Trouble::EngineWithout(engine) => match engine.problem_kind {

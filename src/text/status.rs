@@ -31,6 +31,22 @@ messages! {
         "the network is down: every mirror and {upstream} failed together; nothing is changed until it is back",
         "网络不通：所有镜像源和 {upstream} 同时失败；恢复之前不作任何改动",
     }
+    names_down() {
+        "no name is resolved, DNS does not work; nothing is changed until it does",
+        "所有域名都无法解析，DNS 不工作；恢复之前不作任何改动",
+    }
+    clock_wrong() {
+        "every certificate is outside of its dates, so this host's clock is wrong; nothing is changed until it is right",
+        "所有证书都不在有效期内，说明本机时钟不准；校正之前不作任何改动",
+    }
+    behind_portal() {
+        "somebody else answers for every name, as a guest network does before you log in; nothing is changed until the mirrors do",
+        "所有域名都由他人应答，如同登录之前的公共网络；镜像源自己应答之前不作任何改动",
+    }
+    host_busy() {
+        "this host is too busy to measure anything; nothing is changed until it is not",
+        "本机过于繁忙，无法测量；恢复之前不作任何改动",
+    }
     nothing_live(upstream: &str) {
         "no mirror is live, and {upstream} does not answer: pulls fail; the list is left as it is",
         "没有可用的镜像源，{upstream} 也连不上：拉取会失败；列表保持不变",
@@ -62,6 +78,10 @@ messages! {
     // What to do about it: a command, or a short sentence.
     do_start() { "sudo systemctl enable --now mirrorwatch    (by hand: sudo mirrorwatch run)", "sudo systemctl enable --now mirrorwatch    （手动运行：sudo mirrorwatch run）" }
     do_network() { "look at: ip route; getent hosts registry-1.docker.io", "请检查：ip route；getent hosts registry-1.docker.io" }
+    do_names() { "look at: resolvectl status; getent hosts registry-1.docker.io", "请检查：resolvectl status；getent hosts registry-1.docker.io" }
+    do_clock() { "look at: timedatectl; let it be set: sudo timedatectl set-ntp true", "请检查：timedatectl；启用自动校时：sudo timedatectl set-ntp true" }
+    do_portal() { "look at: curl -sSI https://registry-1.docker.io/v2/", "请检查：curl -sSI https://registry-1.docker.io/v2/" }
+    do_busy() { "look at: uptime; cat /proc/pressure/cpu", "请检查：uptime；cat /proc/pressure/cpu" }
     do_nothing_live() {
         "the reasons are below; add one that serves you: sudo mirrorwatch add URL",
         "原因见下表；可添加一个可用的镜像源：sudo mirrorwatch add URL",

@@ -312,7 +312,7 @@ impl Run {
             ["network"] => {
                 let outage = self.world.state.network.outage();
                 let said =
-                    outage.map_or_else(|| "up".to_owned(), |outage| format!("down, {}", outage.reason));
+                    outage.map_or_else(|| "up".to_owned(), |outage| format!("down, {}", outage.reason()));
                 if said.contains(wanted) { Ok(()) } else { Err(said) }
             }
             ["asked", name] => {
