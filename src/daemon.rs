@@ -8,19 +8,18 @@ use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc::Receiver;
-use tokio::task::{JoinSet, LocalSet};
+use tokio::task::{JoinError, JoinSet, LocalSet};
 use tokio::time::Instant;
 use tracing::{debug, error, info, warn};
 
 use crate::applier::Applier;
 use crate::assembly::{self, ADOPTED_FACT};
 use crate::config::{self, Config, Invalid};
-use crate::engine::{Applied, Facts, Problem};
+use crate::engine::{Facts, Problem};
 use crate::mirror::MirrorUrl;
 use crate::observation::Observation;
 use crate::pause::Pause;
 use crate::probe::{self, Prober, SetupError, Task};
-use crate::ranking::select::Change;
 use crate::route;
 use crate::status::{ServiceState, Status};
 use crate::store::{Consequence, Store, Switch};
@@ -31,6 +30,7 @@ use files::read_pause;
 use hand::Hand;
 pub use lock::is_running;
 use step::{Action, Event, Shift, State};
+use tasks::{Done, probed};
 use tell::News;
 use turns::{Sleep, Turns};
 
@@ -43,6 +43,7 @@ mod lock;
 pub mod network;
 pub mod schedule;
 pub mod step;
+mod tasks;
 pub mod tell;
 pub mod terms;
 mod turns;
@@ -61,7 +62,7 @@ pub struct Places {
     pub unprivileged: bool,
 }
 
-/// Why the service did not start.
+/// Why the service did not start, or did not go on.
 #[derive(Debug)]
 pub enum StartError {
     /// mirrors.toml is invalid.
@@ -74,6 +75,8 @@ pub enum StartError {
     Directory(PathBuf, io::Error),
     /// The kernel gave no signal handler.
     Signals(io::Error),
+    /// A part of it died: a bug.
+    Died(JoinError),
 }
 
 impl fmt::Display for StartError {
@@ -84,6 +87,9 @@ impl fmt::Display for StartError {
             Self::Running(path) => write!(f, "{}: another mirrorwatch is running", path.display()),
             Self::Directory(path, error) => write!(f, "{}: write: {error}", path.display()),
             Self::Signals(error) => write!(f, "signal handlers: {error}"),
+            Self::Died(error) => {
+                write!(f, "a part of the service died, which is a bug of mirrorwatch: {error}")
+            }
         }
     }
 }
@@ -99,16 +105,12 @@ const TIDY: Duration = Duration::from_secs(12 * 3600);
 /// How soon after the start, for hosts that are on for some hours a day; and how often a disk is tried again that
 /// took nothing.
 const FIRST_TIDY: Duration = Duration::from_secs(600);
-/// An apply under way at SIGTERM may take the reload's deadline, a roll-back and its reload.
+/// Somebody who holds the database holds the only thread too, and what waits there is probes that are being timed: well
+/// below [`network::STARVED`].
+const PATIENCE: Duration = Duration::from_millis(100);
+/// An apply under way at SIGTERM may end, which takes a moment, or some seconds where it is rolled back. One that takes
+/// longer, as by a reload that hangs, is broken off, and settled at the next start.
 const LAST_APPLY: Duration = Duration::from_secs(15);
-
-/// What the tasks beside the loop bring back.
-enum Done {
-    Probed(MirrorUrl, Box<Observation>),
-    Looked(Box<Result<Facts, Problem>>),
-    Applied(Vec<MirrorUrl>, Change, Result<Applied, Problem>),
-    Told,
-}
 
 struct Daemon {
     places: Places,
@@ -156,7 +158,7 @@ struct Daemon {
 /// Runs until SIGTERM or SIGINT.
 ///
 /// # Errors
-/// What stops it from starting; afterwards everything is survived and said.
+/// What stops it from starting; afterwards everything but a bug is survived and said.
 pub async fn run(places: Places) -> Result<(), StartError> {
     let config = config::load(&places.config).map_err(StartError::Config)?;
     let _lock = lock::of_service(&places)?;
@@ -167,17 +169,18 @@ pub async fn run(places: Places) -> Result<(), StartError> {
     LocalSet::new()
         .run_until(async move {
             daemon.begin();
-            daemon.live(&mut terminate, &mut interrupt, &mut hang_up).await;
+            let ended = daemon.live(&mut terminate, &mut interrupt, &mut hang_up).await;
             daemon.end().await;
+            ended
         })
-        .await;
-    Ok(())
+        .await
 }
 
 impl Daemon {
     fn new(places: Places, config: Config) -> Result<Self, StartError> {
         let now = assembly::now();
         let (store, setback) = Store::open(&places.state, now);
+        store.wait_no_longer_than(PATIENCE);
         if let Some(setback) = setback {
             warn!("{setback}");
         }
@@ -239,7 +242,12 @@ impl Daemon {
         notify_systemd(&[sd_notify::NotifyState::Ready]);
     }
 
-    async fn live(&mut self, terminate: &mut Signal, interrupt: &mut Signal, hang_up: &mut Signal) {
+    async fn live(
+        &mut self,
+        terminate: &mut Signal,
+        interrupt: &mut Signal,
+        hang_up: &mut Signal,
+    ) -> Result<(), StartError> {
         let mut wake = Instant::now();
         let watchdog = sd_notify::watchdog_enabled().map(|interval| interval / 2);
         let mut alive_at = Instant::now();
@@ -256,15 +264,15 @@ impl Daemon {
             next = if watchdog.is_some() { next.min(alive_at) } else { next };
             tokio::select! {
                 biased;
-                _ = terminate.recv() => return,
-                _ = interrupt.recv() => return,
+                _ = terminate.recv() => return Ok(()),
+                _ = interrupt.recv() => return Ok(()),
                 _ = hang_up.recv() => self.reload(),
                 Some(Changed) = changed(&mut self.changes) => self.files_changed(),
                 Some(heard) = listen::next(&mut self.ears.heard) => self.heard(heard),
                 Some(done) = self.tasks.join_next() => match done {
                     Ok(done) => self.done(done),
-                    // A probe never panics; if one does, its mirror is asked again after a restart of the round.
-                    Err(error) => error!("a task died: {error}"),
+                    // What it held is lost to us: half of a service that looks alive is worse than one that starts anew.
+                    Err(error) => return Err(StartError::Died(error)),
                 },
                 Some(route::Changed) = rerouted.recv() => {
                     info!("this host's address or route changed: everybody is looked at afresh");
@@ -373,7 +381,7 @@ impl Daemon {
                     self.tasks.spawn_local(async move {
                         let task = Task { depth, image, turn };
                         let turns = turns.begin();
-                        let mut observation = prober.probe(&url, &task, now).await;
+                        let mut observation = probed(prober, url.clone(), task, now).await;
                         observation.starved = turns.missed();
                         Done::Probed(url, Box::new(observation))
                     });

@@ -27,6 +27,7 @@ mod tidy;
 
 use std::cell::{Cell, RefCell};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use rusqlite::{Connection, Row, params};
 use serde::de::DeserializeOwned;
@@ -105,6 +106,8 @@ enum Batch {
 pub struct Store {
     dir: PathBuf,
     connection: RefCell<Connection>,
+    /// How long a write waits for another process.
+    patience: Cell<Duration>,
     place: Cell<Place>,
     batch: Cell<Batch>,
     /// What had to be given up for good: told until the end of the process.
@@ -130,6 +133,14 @@ impl Store {
         (store, setback)
     }
 
+    /// From now on no write waits longer than this for another process that holds the database; what could not be
+    /// written is lacking, and made good later. For whoever has only one thread.
+    pub fn wait_no_longer_than(&self, patience: Duration) {
+        self.patience.set(patience);
+        // It fails for no connection that is open.
+        let _ = self.connection.borrow().busy_timeout(patience);
+    }
+
     /// Opens `state.db` in `dir` to read, which takes no right but to read it and changes nothing there.
     ///
     /// # Errors
@@ -144,6 +155,7 @@ impl Store {
         let store = Self {
             dir: dir.to_owned(),
             connection: RefCell::new(connection),
+            patience: Cell::new(disk::BUSY),
             place: Cell::new(place),
             batch: Cell::new(Batch::None),
             given_up: RefCell::new(None),
@@ -430,6 +442,7 @@ impl Store {
         }
         let Opened { connection, place, setback } = disk::open(&self.dir, self.latest.get());
         self.connection.replace(connection);
+        self.wait_no_longer_than(self.patience.get());
         self.place.set(place);
         self.given_up.replace(setback);
         self.skip_news();
@@ -440,6 +453,7 @@ impl Store {
         if place != Place::Memory && disk::write_back(&self.connection.borrow(), &self.dir.join(FILE)).is_ok()
         {
             self.connection.replace(connection);
+            self.wait_no_longer_than(self.patience.get());
             self.place.set(place);
             self.given_up.replace(setback);
             self.skip_news();

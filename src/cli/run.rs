@@ -35,9 +35,12 @@ pub async fn run(global: &Global, unprivileged: bool) -> Result<Exit, Error> {
         Err(error @ StartError::Running(_)) => {
             Err(Error::failed(error.to_string()).with_hint(say::see_the_other(global.lang)))
         }
-        Err(error @ (StartError::Prober(_) | StartError::Directory(..) | StartError::Signals(_))) => {
-            Err(Error::failed(error.to_string()))
-        }
+        Err(
+            error @ (StartError::Prober(_)
+            | StartError::Directory(..)
+            | StartError::Signals(_)
+            | StartError::Died(_)),
+        ) => Err(Error::failed(error.to_string())),
     }
 }
 

@@ -3,10 +3,16 @@
 use std::fs::File;
 use std::io;
 use std::path::Path;
+use std::time::Duration;
 
 use rustix::fs::{FlockOperation, flock};
 
 use super::{Places, StartError};
+
+/// [`is_running`] holds the lock while it looks, for microseconds; another service holds it for good.
+const LOOKS: u32 = 5;
+/// Between two tries.
+const LOOK: Duration = Duration::from_millis(20);
 
 /// Its name.
 const LOCK: &str = "run.lock";
@@ -47,9 +53,12 @@ fn lock(directory: &Path) -> Result<File, StartError> {
         file => file,
     };
     let file = file.map_err(|error| StartError::Directory(path.clone(), error))?;
-    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => Ok(file),
-        Err(rustix::io::Errno::WOULDBLOCK) => Err(StartError::Running(path)),
-        Err(error) => Err(StartError::Directory(path, error.into())),
+    for _ in 0..LOOKS {
+        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => return Ok(file),
+            Err(rustix::io::Errno::WOULDBLOCK) => std::thread::sleep(LOOK),
+            Err(error) => return Err(StartError::Directory(path, error.into())),
+        }
     }
+    Err(StartError::Running(path))
 }

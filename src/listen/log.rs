@@ -4,11 +4,12 @@ use std::fs::File;
 use std::io::{self, Seek, SeekFrom};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
+use std::pin::pin;
 use std::process::Stdio;
 use std::time::Duration;
 
 use rustix::fs::inotify;
-use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncReadExt, BufReader};
+use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncRead, AsyncReadExt, BufReader};
 use tokio::net::unix::pipe::Receiver;
 use tokio::process::Command;
 use tokio::sync::mpsc::Sender;
@@ -18,6 +19,9 @@ use super::{Log, line};
 
 /// A line longer than this is cut; what would follow says no more.
 const LINE_BYTES: usize = 16 << 10;
+
+/// More than this was written while nobody here ran: the newest of it tells of the pulls that still matter.
+const BACKLOG: u64 = 1 << 20;
 
 /// What is read of a file at once.
 const PIECE: usize = 32 << 10;
@@ -49,9 +53,13 @@ async fn file(path: &Path, lines: &Sender<String>) -> io::Result<()> {
     let mut line = Vec::new();
     let mut piece = vec![0; PIECE];
     loop {
+        let length = file.metadata()?.len();
         // Emptied in place, as logrotate's copytruncate does.
-        if file.metadata()?.len() < from {
+        if length < from {
             from = 0;
+            line.clear();
+        } else if length - from > BACKLOG {
+            from = length - BACKLOG;
             line.clear();
         }
         let read = file.read_at(&mut piece, from)?;
@@ -73,6 +81,8 @@ async fn file(path: &Path, lines: &Sender<String>) -> io::Result<()> {
         }
         if read < PIECE {
             sleep(PAUSE).await;
+        } else {
+            tokio::task::yield_now().await;
         }
     }
 }
@@ -117,20 +127,50 @@ async fn journal(unit: &str, lines: &Sender<String>) -> io::Result<String> {
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
     let mut child = command.spawn()?;
     let mut output = BufReader::new(child.stdout.take().ok_or(io::ErrorKind::BrokenPipe)?);
-    let mut complaints = child.stderr.take().ok_or(io::ErrorKind::BrokenPipe)?;
-    let mut line = Vec::new();
-    while read_line(&mut output, &mut line).await? {
-        if deliver(&line, lines).await.is_err() {
-            return Ok(String::new());
+    let complaints = child.stderr.take().ok_or(io::ErrorKind::BrokenPipe)?;
+    let mut told = pin!(async {
+        let mut line = Vec::new();
+        while read_line(&mut output, &mut line).await? {
+            if deliver(&line, lines).await.is_err() {
+                return Ok(Told::Enough);
+            }
         }
+        io::Result::Ok(Told::All)
+    });
+    let mut complains = pin!(first_words(complaints));
+    let mut why = None;
+    let told = loop {
+        tokio::select! {
+            told = &mut told => break told?,
+            words = &mut complains, if why.is_none() => why = Some(words?),
+        }
+    };
+    if matches!(told, Told::Enough) {
+        return Ok(String::new());
     }
-    let mut why = Vec::new();
-    // It has ended, so there is an end to this too; only its first words are wanted.
-    (&mut complaints).take(1 << 10).read_to_end(&mut why).await?;
-    let why = String::from_utf8_lossy(&why);
+    let why = match why {
+        Some(why) => why,
+        None => complains.await?,
+    };
     let status = child.wait().await?;
     let first = why.lines().next().unwrap_or_default();
     Ok(format!("journalctl: {}", if first.is_empty() { status.to_string() } else { line::safe(first) }))
+}
+
+/// How the reading of a log ended.
+enum Told {
+    /// There is no more.
+    All,
+    /// Nobody listens any more.
+    Enough,
+}
+
+/// What a program says first. The rest is read too: who warns of every damaged file would stop at a full pipe.
+async fn first_words(mut said: impl AsyncRead + Unpin) -> io::Result<String> {
+    let mut first = Vec::new();
+    (&mut said).take(1 << 10).read_to_end(&mut first).await?;
+    tokio::io::copy(&mut said, &mut tokio::io::sink()).await?;
+    Ok(String::from_utf8_lossy(&first).into_owned())
 }
 
 /// The next line, cut where it is too long; false at the end.

@@ -361,9 +361,8 @@ async fn read_config(mut answer: Answer, config: &Descriptor, until: Instant) ->
             return Err(other());
         }
         sum.add(&piece);
-        if held.len() + piece.len() <= CONFIG_HELD {
-            held.extend_from_slice(&piece);
-        }
+        let room = CONFIG_HELD.saturating_sub(held.len());
+        held.extend_from_slice(&piece[..piece.len().min(room)]);
     }
     if got < config.size && !html {
         let detail = format!("the config ended after {got} of {} bytes", config.size);

@@ -14,9 +14,9 @@ use super::schema::{self, Origin};
 use super::setback::{Consequence, Setback, SetbackKind};
 use crate::timestamp::Timestamp;
 
-/// How long another process may hold the database before a write is given up. The service waits on its
-/// only thread, and its own writes take milliseconds.
-const BUSY: Duration = Duration::from_secs(2);
+/// How long another process may hold the database before opening it, or a write by hand, is given up: our own writes
+/// take milliseconds, and on a slow disk some hundreds.
+pub(super) const BUSY: Duration = Duration::from_secs(2);
 
 /// Where the rows are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
