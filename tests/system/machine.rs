@@ -162,7 +162,10 @@ impl Machine {
             if start.elapsed() > PATIENCE {
                 let logs = ["'mirrorwatch*'", "docker"].map(|unit| self.journal(unit)).join("\n");
                 let units = self.succeeds("systemctl list-units --all --no-pager 'mirrorwatch*'");
-                panic!("{self:?}: waited in vain for {what}\n{logs}\n{units}");
+                let told = ["mirrorwatch status --all --lang en", "mirrorwatch history --lang en"]
+                    .map(|command| String::from_utf8_lossy(&self.run(command).stdout).into_owned())
+                    .join("\n");
+                panic!("{self:?}: waited in vain for {what}\n{told}\n{logs}\n{units}");
             }
             sleep(Duration::from_millis(50));
         }

@@ -51,6 +51,7 @@ fn the_snap_of_docker_is_kept_right_in_its_own_place_and_over_a_refresh() {
 
         refresh(&scene, 43);
         scene.succeeds(&format!("systemctl start {UNIT}"));
+        scene.wait("the new dockerd", || scene.run("docker info").status.success());
         scene.wait("a healthy status", || scene.status_code() == Some(0));
         assert_eq!(scene.list(), list[1..], "{suite}: it came along");
         scene.succeeds("mirrorwatch restore");
