@@ -17,9 +17,6 @@ use crate::observation::ImageStore;
 use crate::pull::{Seen, Sign};
 use crate::timestamp::Timestamp;
 
-/// One sign starts a probe; a pull that stumbles over the same mirror again and again does not start one each time.
-const AGAIN: Duration = Duration::from_secs(30);
-
 /// The first pause before an ear that went deaf is tried again; doubled each time.
 const RETRY: Duration = Duration::from_secs(2);
 const RETRY_CAP: Duration = Duration::from_secs(300);
@@ -38,8 +35,6 @@ pub(super) struct Ears {
     told: BTreeMap<Ear, String>,
     begun: Option<Instant>,
     failures: u32,
-    /// Whom signs were acted on for, and when; nobody stands for nobody in particular.
-    acted: BTreeMap<Option<MirrorUrl>, Instant>,
     /// The last pull that is known to have ended well, or when we began to listen.
     pulled: Timestamp,
 }
@@ -58,20 +53,6 @@ impl Ears {
     fn may_recover(&self) -> bool {
         let log = self.listener.as_ref().is_some_and(|(source, _)| !matches!(source.log, Log::Unreadable(_)));
         self.deaf.contains_key(&Ear::Events) || (log && self.deaf.contains_key(&Ear::Log))
-    }
-
-    /// Whether a sign is the first of its kind for a while.
-    fn is_new(&mut self, seen: &Seen, now: Instant) -> bool {
-        self.acted.retain(|_, at| now.duration_since(*at) < AGAIN);
-        match seen {
-            Seen::Left { .. } | Seen::Silent { .. } | Seen::Crawling { .. } | Seen::Doubtful { .. } => {
-                let key = seen.url().cloned();
-                let new = !self.acted.contains_key(&key);
-                self.acted.entry(key).or_insert(now);
-                new
-            }
-            Seen::Served { .. } | Seen::Absent { .. } => true,
-        }
     }
 }
 
@@ -170,13 +151,10 @@ impl Daemon {
     }
 
     fn sign(&mut self, seen: Seen) {
-        let new = self.ears.is_new(&seen, Instant::now());
         let sign = Sign { at: assembly::now(), seen };
         self.say(&sign.seen);
         self.store.save_sign(&sign);
-        if new {
-            self.step(Event::Heard(sign));
-        }
+        self.step(Event::Heard(sign));
     }
 
     fn say(&self, seen: &Seen) {

@@ -125,6 +125,8 @@ pub struct State {
     resumed: Option<Timestamp>,
     /// When everybody was last looked at because the ground had shifted.
     shifted: Option<Timestamp>,
+    /// When a pull last failed at a mirror that was not named, and the list was looked at for it.
+    doubted: Option<Timestamp>,
     /// What all mirrors have cost, as of the last event.
     together: Together,
     /// When the last event was taken.
@@ -246,6 +248,7 @@ impl State {
             upstream_record: upstream,
             resumed: None,
             shifted: None,
+            doubted: None,
             together: Together::default(),
             taken_at: Timestamp::default(),
         }

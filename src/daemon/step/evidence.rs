@@ -1,5 +1,7 @@
 //! What was seen: whom it is held against, and when it is held against nobody.
 
+use std::time::Duration;
+
 use super::{Action, Shift, State, Track};
 use crate::daemon::network::{self, Proof, STARVED};
 use crate::mirror::MirrorUrl;
@@ -11,6 +13,9 @@ use crate::timestamp::Timestamp;
 
 /// Others that are asked whether a failure is ours: so many that one is likely to answer, so few that nobody minds.
 const ENOUGH: usize = 8;
+
+/// A pull says up to five lines that name nobody for each of its layers, and to look whom they mean costs a mebibyte.
+const DOUBTS: Duration = Duration::from_secs(30);
 
 /// Whether a failure is a fault of the mirror, and not an answer about an image or a limit.
 fn is_its_own(kind: FailureKind) -> bool {
@@ -115,11 +120,15 @@ impl State {
         let policy = self.settings.policy.clone();
         let Some(url) = sign.seen.url() else {
             if matches!(sign.seen, Seen::Doubtful { .. }) {
-                self.doubt();
+                self.doubt(sign.at);
             }
             return;
         };
         let Some(track) = self.track_mut(url) else { return };
+        // One pull has several connections and says several lines; the probe that the first of them asked for answers all.
+        if track.at_once && track.record.awaits(&sign.seen) {
+            return;
+        }
         track.at_once |= track.record.heard(sign, &policy);
         if matches!(sign.seen, Seen::Served { .. }) {
             track.last_packets = Some(sign.at);
@@ -172,7 +181,11 @@ impl State {
 
     /// A pull left a mirror of the list and nobody said which. Nobody is blamed for that; the head, which every pull
     /// tries first, is rehearsed, and the others are sampled.
-    fn doubt(&mut self) {
+    fn doubt(&mut self, at: Timestamp) {
+        if self.doubted.is_some_and(|last| last <= at && at.since(last) < DOUBTS) {
+            return;
+        }
+        self.doubted = Some(at);
         for (place, url) in self.list.clone().iter().enumerate() {
             if let Some(track) = self.tracks.get_mut(url) {
                 track.fresh = track.fresh.max(Some(if place == 0 { Depth::Rehearse } else { Depth::Sample }));

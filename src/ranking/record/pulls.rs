@@ -5,25 +5,34 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::observe::{DOUBTFUL, SPEEDS};
-use super::{Moment, Record, Run, Standing, smoothed};
+use super::{Moment, Record, Run, Standing, is_false, smoothed};
 use crate::observation::{Depth, Failure, Stage};
 use crate::pull::{Seen, Sign};
 use crate::ranking::Policy;
 use crate::reason::FailureKind;
 use crate::timestamp::Timestamp;
 
-/// What no pull has complained of again for so long is forgotten.
-const FORGOTTEN: Duration = Duration::from_secs(24 * 3600);
+/// Pulls that failed are held against a mirror for so long: a bad day is no reason to doubt the next.
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
+/// One pull complains of a layer again and again: dockerd asks for it five times, with pauses of 5, 10, 15 and 20 s,
+/// and each try may take ten seconds until its silence is one.
+const LAYERS: Duration = Duration::from_secs(120);
+/// Of what comes before the layers it complains once; but the images of one `docker compose pull` do so together.
+const BEGINNINGS: Duration = Duration::from_secs(10);
 
 /// Pulls that failed where the probe that followed was served. A mirror may treat the two differently, as one that
 /// stalls beyond the mebibyte that a probe reads, and then the pulls are right.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub(super) struct Complaints {
-    /// How many, with no good pull in between.
-    acquitted: u32,
-    /// The last one.
+    /// When those began that were acquitted, with no good pull in between; oldest first, fewer than `fall`.
+    pulls: Vec<Moment>,
+    /// When the last one began.
     at: Option<Moment>,
+    /// It is among the acquitted.
+    #[serde(skip_serializing_if = "is_false")]
+    counted: bool,
     /// How far the probe must go that decides about it.
     #[serde(skip_serializing_if = "Option::is_none")]
     open: Option<Depth>,
@@ -34,27 +43,40 @@ impl Complaints {
         *self == Self::default()
     }
 
-    /// Takes another one: how many there are with it, of those that were decided.
+    /// Takes a sign that a probe of this depth can confirm: how many pulls have complained with it.
     fn hear(&mut self, depth: Depth, at: Timestamp) -> u32 {
-        if self.at.is_some_and(|last| at.since(last.time()) > FORGOTTEN) {
-            *self = Self::default();
+        self.pulls.retain(|pull| pull.time() <= at && at.since(pull.time()) < DAY);
+        let one_pull = if depth == Depth::Sample { LAYERS } else { BEGINNINGS };
+        let new = self.at.is_none_or(|last| at < last.time() || at.since(last.time()) >= one_pull);
+        if new {
+            (self.at, self.counted, self.open) = (Some(at.into()), false, None);
         }
-        self.at = Some(at.into());
-        self.open = Some(depth);
-        self.acquitted.saturating_add(1)
+        self.open = self.open.max(Some(depth));
+        u32::try_from(self.pulls.len()).unwrap_or(u32::MAX).saturating_add(u32::from(new))
     }
 
     /// A probe of this depth was served.
     pub(super) fn acquit(&mut self, depth: Depth) {
         if self.open.is_some_and(|open| open <= depth) {
             self.open = None;
-            self.acquitted = self.acquitted.saturating_add(1);
+            if !std::mem::replace(&mut self.counted, true) {
+                self.pulls.extend(self.at);
+            }
         }
     }
 
     /// A probe failed: the pull was right, and the probes see what it saw.
     pub(super) fn confirm(&mut self) {
         self.open = None;
+    }
+}
+
+/// How far a probe must go to see what a pull met at this stage.
+fn shown_by(stage: Stage) -> Depth {
+    match stage {
+        Stage::Name | Stage::Connect | Stage::Tls => Depth::Connect,
+        Stage::Layer => Depth::Sample,
+        Stage::Ping | Stage::Token | Stage::Manifest | Stage::Config => Depth::Rehearse,
     }
 }
 
@@ -94,15 +116,21 @@ impl Record {
         self.doubted
     }
 
+    /// Whether a probe that a pull has asked for will decide about this sign too.
+    pub fn awaits(&self, sign: &Seen) -> bool {
+        let depth = match sign {
+            Seen::Left { failure, .. } => shown_by(failure.stage),
+            Seen::Silent { .. } | Seen::Crawling { .. } => Depth::Sample,
+            Seen::Served { .. } | Seen::Doubtful { .. } | Seen::Absent { .. } => return false,
+        };
+        self.complaints.open.is_some_and(|open| open >= depth)
+    }
+
     fn suspect(&mut self, failure: &Failure, at: Timestamp, policy: &Policy) -> bool {
         if self.standing != Standing::Live {
             return false;
         }
-        let depth = match failure.stage {
-            Stage::Name | Stage::Connect | Stage::Tls => Depth::Connect,
-            Stage::Layer => Depth::Sample,
-            Stage::Ping | Stage::Token | Stage::Manifest | Stage::Config => Depth::Rehearse,
-        };
+        let depth = shown_by(failure.stage);
         if self.complaints.hear(depth, at) >= policy.fall.max(1) {
             self.convict(failure, at, policy);
             return false;
