@@ -11,7 +11,7 @@ use super::hand::Hand;
 use super::step::Event;
 use super::terms::{TERMS_FACT, Terms};
 use super::{Daemon, PUBLISH};
-use crate::assembly::{self, DOCKER, SELECTION_FACT};
+use crate::assembly::{self, DOCKER, SELECTION_FACT, TREATMENT_FACT};
 use crate::config::{self, Problem};
 use crate::mirror::MirrorUrl;
 use crate::pause::Pause;
@@ -103,6 +103,7 @@ impl Daemon {
             && self.state.applying.is_none()
         {
             self.step(Event::Listed(list));
+            self.store.set_fact(TREATMENT_FACT, &self.state.treatment);
         }
         // Or edited the engine's file.
         self.look_at = Instant::now();

@@ -63,7 +63,7 @@ impl From<Option<Vec<MirrorUrl>>> for Past {
     }
 }
 
-/// How the engine was treated lately: what its budget and `hold` go by.
+/// How the engine was treated lately: what its budget, `hold` and giving way go by.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Treatment {
@@ -71,6 +71,8 @@ pub struct Treatment {
     pub reloads: Vec<Timestamp>,
     /// When the list last changed only to be faster.
     pub last_faster: Option<Timestamp>,
+    /// When its list was put right in the last hour, after somebody else had changed it.
+    pub contests: Vec<Timestamp>,
 }
 
 /// What the engine was last seen to have.
@@ -117,8 +119,6 @@ pub struct State {
     retry: Option<(Timestamp, u32)>,
     /// The last look at the engine showed why it would take no list.
     refused: bool,
-    /// When the engine's list was put right after somebody else had changed it.
-    contests: Vec<Timestamp>,
     /// What was remembered of the upstream, until there is one.
     upstream_record: Record,
     /// When this run began, if it went on with the list of the last one.
@@ -244,7 +244,6 @@ impl State {
             applying: None,
             retry: None,
             refused: false,
-            contests: Vec::new(),
             upstream_record: upstream,
             resumed: None,
             shifted: None,
@@ -277,7 +276,7 @@ impl State {
             Event::Applied { list, outcome } => self.applied(list, outcome, now),
             Event::Listed(list) => {
                 // By hand always acts, and settles what was contested.
-                self.contests.clear();
+                self.treatment.contests.clear();
                 self.engine = EngineView::Lists(self.wanted(&list));
                 self.list = list;
                 self.owned = true;
@@ -299,7 +298,7 @@ impl State {
     /// What lies ahead of the clock would not come to pass for as long as the clock was set back.
     fn clock_was_set_back(&mut self) {
         (self.retry, self.resumed, self.shifted) = (None, None, None);
-        self.contests.clear();
+        self.treatment.contests.clear();
         for track in self.tracks.values_mut().chain(&mut self.upstream) {
             (track.last_asked, track.last_packets, track.last_genuine) = (None, None, None);
         }

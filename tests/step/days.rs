@@ -18,7 +18,7 @@
 //! expect = ["list: b c", "a: rejected", "applies: 1", "asked a: rehearse 0..2"]
 //! ```
 //!
-//! Moods: `serves N`, `allows N IMAGE …`, `dead`, `hangs`, `stalls`, `limits`, `limits 5m`, `errors`, `flaps 5m N`,
+//! Moods: `serves N`, `serves N noise 0.1`, `old N`, `allows N IMAGE …`, `dead`, `hangs`, `stalls`, `limits`, `limits 5m`, `errors`, `flaps 5m N`,
 //! `fails KIND`, `starved 2s`. What was asked and applied is counted from the step's beginning;
 //! what the first round asks, which begins with the world, is not in any step.
 
@@ -118,6 +118,8 @@ fn parse_mood(text: &str) -> Mood {
     let speed = |word: &str| word.parse::<f64>().expect("a speed") * MB;
     match words[..] {
         ["serves", at] => Mood::Serves(speed(at)),
+        ["serves", at, "noise", noise] => Mood::Varies(speed(at), noise.parse().expect("a part")),
+        ["old", at] => Mood::Old(speed(at)),
         ["allows", at, ref images @ ..] => {
             let images: Vec<&'static str> =
                 images.iter().map(|image| &*Box::leak((*image).to_owned().into_boxed_str())).collect();
@@ -232,6 +234,12 @@ impl Run {
             ["engine", "back"] => {
                 let listed = self.world.state.wanted(&self.world.state.list);
                 self.world.tell(Event::Engine(EngineView::Lists(listed)));
+            }
+            ["engine", "lists", name] => {
+                self.world.tell(Event::Engine(EngineView::Lists(vec![url(name).as_str().to_owned()])));
+            }
+            ["applied", "by", "hand", ref names @ ..] => {
+                self.world.tell(Event::Listed(names.iter().map(|name| url(name)).collect()));
             }
             ["add", name, ref mood @ ..] => {
                 self.world.set(name, parse_mood(&mood.join(" ")));

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use mirrorwatch::daemon::schedule::{Allowance, Pace};
 use mirrorwatch::daemon::step::{Action, EngineView, Event, Past, Proof, Settings, State};
-use mirrorwatch::image::Image;
+use mirrorwatch::image::{Digest, Image};
 use mirrorwatch::mirror::{DOCKER_HUB, Mirror, MirrorUrl};
 use mirrorwatch::observation::{Depth, Failure, Observation, Outcome, Spent, Stage};
 use mirrorwatch::ranking::Policy;
@@ -22,7 +22,11 @@ pub(super) const UPSTREAM: &str = "https://upstream.example";
 pub(super) enum Mood {
     /// Serves at so many bytes per second.
     Serves(f64),
-    /// The same, and refuses every image that is not on its list: 403 to HEAD and to GET.
+    /// The same, as often faster as slower by a factor whose logarithm has this deviation.
+    Varies(f64, f64),
+    /// Serves at so many bytes per second what a tag led to a year ago.
+    Old(f64),
+    /// The same as `Serves`, and refuses every image that is not on its list: 403 to HEAD and to GET.
     Allows(f64, &'static [&'static str]),
     /// Refuses connections.
     Dead,
@@ -67,6 +71,8 @@ pub(super) struct World {
     pub(super) count: u64,
     pub(super) tick: Option<Timestamp>,
     pub(super) samples_become_rehearsals: bool,
+    /// What chance goes by.
+    pub(super) seed: u64,
     /// What the engine answers to an apply.
     pub(super) engine: Result<Proof, ProblemKind>,
     pub(super) applies: Vec<(Timestamp, Vec<String>, ChangeKind)>,
@@ -81,6 +87,10 @@ pub(super) fn url(name: &str) -> MirrorUrl {
     } else {
         format!("https://{name}.example").parse().unwrap()
     }
+}
+
+fn digest(digit: char) -> Digest {
+    format!("sha256:{}", digit.to_string().repeat(64)).parse().unwrap()
 }
 
 pub(super) fn mirror(name: &str) -> Mirror {
@@ -134,6 +144,7 @@ impl World {
             count: 0,
             tick: None,
             samples_become_rehearsals: false,
+            seed: 0,
             engine: Ok(Proof::Listed),
             applies: Vec::new(),
             probes: BTreeMap::new(),
@@ -201,6 +212,8 @@ impl World {
             seen.stages.manifest = Some(ms(60));
             seen.stages.layer = Some(ms(30));
             seen.bytes_per_second = (depth == Depth::Rehearse).then_some(speed);
+            seen.digest = (depth == Depth::Rehearse).then(|| digest('1'));
+            seen.created = seen.digest.as_ref().map(|_| START - Duration::from_secs(24 * 3600));
             seen.spent = Spent { requests, refusals: 0, bytes };
             (ms(300), seen)
         };
@@ -245,8 +258,31 @@ impl World {
                 fails(seen, FailureKind::ConnectTimeout, Stage::Connect, 0, 0, ms(3_000))
             }
             Mood::Serves(speed) => serves(seen, speed),
+            Mood::Varies(speed, noise) => serves(seen, speed * (noise * self.chance(url)).exp()),
+            Mood::Old(speed) => {
+                let (after, mut seen) = serves(seen, speed);
+                if depth == Depth::Rehearse {
+                    seen.digest = Some(digest('0'));
+                    seen.created = Some(START - Duration::from_secs(365 * 24 * 3600));
+                }
+                (after, seen)
+            }
             Mood::Fails(_) | Mood::Stalls | Mood::Limits(_) | Mood::Errors => serves(seen, 1.0),
         }
+    }
+
+    /// The normal distribution (Box and Muller), the same for the same seed, mirror and moment (SplitMix64).
+    fn chance(&self, url: &MirrorUrl) -> f64 {
+        let mixed = |value: u64| {
+            let value = (value ^ (value >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+            let value = (value ^ (value >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+            value ^ (value >> 31)
+        };
+        let who = url.as_str().bytes().fold(self.seed, |hash, byte| mixed(hash ^ u64::from(byte)));
+        let draw = mixed(who ^ self.now.as_millis());
+        let part =
+            |bits: u64| (f64::from(u32::try_from(bits & 0xffff_ffff).unwrap()) + 1.0) / 4_294_967_296.0;
+        (-2.0 * part(draw).ln()).sqrt() * (std::f64::consts::TAU * part(draw >> 32)).cos()
     }
 
     /// Drops what is under way and planned, as a leap of the clock does.

@@ -173,16 +173,22 @@ impl State {
         if !differs && change.is_none() && !first {
             return;
         }
-        if self.spares_reloads(now) && !self.is_urgent(&wanted) {
+        let urgent = self.is_urgent(&wanted);
+        if self.spares_reloads(now) && !urgent {
             return;
         }
-        let kind = if self.owned { ChangeKind::EngineDiffered } else { ChangeKind::First };
-        if change.is_none() && self.owned && matches!(self.engine, EngineView::Lists(_)) {
-            if self.contested(now) {
-                return;
-            }
-            self.contests.push(now);
+        // Whatever the reason to write, it would be written over the other program's list again. Only where that has
+        // left ours in place does a head that is dead or lies still go.
+        let awaited = change.is_some() && self.retry.is_some_and(|(_, failed)| failed == 0);
+        let rewritten = self.owned && !self.engine_has_ours() && !awaited;
+        if self.contested(now) && (rewritten || !urgent) {
+            return;
         }
+        if rewritten && matches!(self.engine, EngineView::Lists(_)) {
+            self.treatment.contests.retain(|at| is_within(*at, now, CONTEST_MEMORY));
+            self.treatment.contests.push(now);
+        }
+        let kind = if self.owned { ChangeKind::EngineDiffered } else { ChangeKind::First };
         let change = change.unwrap_or(Change {
             kind,
             subject: None,
@@ -214,7 +220,7 @@ impl State {
     }
 
     fn count_reloads(&mut self, outcome: &Result<Proof, ProblemKind>, now: Timestamp) {
-        self.treatment.reloads.retain(|at| *at <= now && now.since(*at) < DAY);
+        self.treatment.reloads.retain(|at| is_within(*at, now, DAY));
         let reloads = match outcome {
             Ok(_) => 1,
             // There, and back again.
@@ -226,14 +232,25 @@ impl State {
 
     /// Whether the engine was reloaded as often in a day as it may be.
     pub fn spares_reloads(&self, now: Timestamp) -> bool {
-        let lately = self.treatment.reloads.iter().filter(|at| **at <= now && now.since(**at) < DAY);
+        let lately = self.treatment.reloads.iter().filter(|at| is_within(**at, now, DAY));
         let allowed = usize::try_from(self.settings.allowance.reloads_per_day).unwrap_or(usize::MAX);
         lately.count() >= allowed
     }
 
-    /// Whether this list may always be applied: nothing is in place yet, or what leads the engine's list is dead or lies.
+    /// Whether the engine has the list that it was last given.
+    fn engine_has_ours(&self) -> bool {
+        matches!(&self.engine, EngineView::Lists(listed) if *listed == self.wanted(&self.list))
+    }
+
+    /// Whether this list may always be applied: nothing is in place yet, what leads the engine's list is dead or lies, or
+    /// the engine goes to an upstream that does not answer.
     fn is_urgent(&self, wanted: &[MirrorUrl]) -> bool {
-        let Some(head) = self.list.first() else { return true };
+        let Some(head) = self.list.first() else {
+            // An empty list is ours where the upstream answers: there a mirror that comes and goes can wait.
+            let answers =
+                self.upstream.as_ref().is_some_and(|track| track.record.standing() == Standing::Live);
+            return !(self.owned && answers);
+        };
         let dead = self.tracks.get(head).is_none_or(|track| track.record.standing() != Standing::Live);
         let lies = self.selection.as_ref().is_some_and(|selection| {
             let rejected = |entry: &Entry| entry.url == *head && entry.verdict == Verdict::Rejected;
@@ -244,7 +261,12 @@ impl State {
 
     /// Whether another program keeps rewriting the list: then we stop doing the same.
     pub fn contested(&self, now: Timestamp) -> bool {
-        let lately = self.contests.iter().filter(|at| now.since(**at) < CONTEST_MEMORY);
+        let lately = self.treatment.contests.iter().filter(|at| is_within(**at, now, CONTEST_MEMORY));
         lately.count() >= CONTESTS
     }
+}
+
+/// What lies ahead is what a clock that was set back has left behind.
+fn is_within(at: Timestamp, now: Timestamp, span: Duration) -> bool {
+    at <= now && now.since(at) < span
 }
