@@ -11,20 +11,27 @@ use crate::pull::Seen;
 /// mirror that works is silent so long in the middle of a layer.
 pub const SILENCE: Duration = Duration::from_secs(10);
 
-/// So long a mirror's connections together bring less than they should before it is called crawling ...
+/// So long a mirror's connections together bring less than they should before it is called crawling: three times the
+/// silence, because a line that is slow may still recover where one that is silent has not. At the default `min_speed`
+/// that is less than 2 MiB, for which nobody would have waited ...
 const CRAWL: Duration = Duration::from_secs(30);
-/// ... and never nothing for so long: what pauses more is asked for little, and is no layer that comes slowly.
+/// ... and never nothing for so long: what pauses more is asked for little, and is no layer that comes slowly. It is the
+/// default of `stall`, after which a probe calls it silence.
 const PAUSE: Duration = Duration::from_secs(5);
 
-/// A pull has three connections at a time to one mirror; all of them silent is one suspicion and not three.
+/// A pull has three connections at a time to one mirror (`max-concurrent-downloads`); all of them silent is one suspicion
+/// and not three. By then the re-check, of eight seconds at most, has long said what is to be said of it.
 const AGAIN: Duration = Duration::from_secs(60);
 
-/// What is less is no layer: tokens and manifests alone are no measurement.
+/// What is less is no layer: tokens and manifests alone are no measurement. It is what a sample reads.
 const LEAST: u64 = 32 << 10;
-/// Below this many bytes or milliseconds a speed is mostly chance.
+/// Below this many bytes or milliseconds a speed is mostly chance: in a connection's first 256 KiB the window of TCP
+/// still grows (RFC 6928 begins with 14 KiB, which double with each round trip, so that is four of them), and half a
+/// second is ten round trips of 50 ms.
 const MEASURED: (u64, Duration) = (256 << 10, Duration::from_millis(500));
 
-/// Bytes that came longer ago belong to another pull, one that was broken off.
+/// Bytes that came longer ago belong to another pull, one that was broken off: dockerd's five tries of a layer are 50 s
+/// of pauses, and ten of silence each.
 pub const FORGOTTEN: Duration = Duration::from_secs(120);
 
 /// So long after the last byte a pull may have ended; it may also unpack for minutes, so this is doubled each time
