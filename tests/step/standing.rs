@@ -300,6 +300,33 @@ fn equal_mirrors_never_swap_and_a_day_stays_within_the_budget() {
     }
 }
 
+/// How often the list changes in two days of equal mirrors whose every rehearsal varies so much, once the first round
+/// is over.
+fn changes_among_equals(noise: f64, seed: u64) -> usize {
+    let names = ["a", "b", "c", "d", "e", "f"];
+    let mut world = World::new(&[]);
+    world.seed = seed;
+    for name in names {
+        world.set(name, Mood::Varies(5.0 * MB, noise));
+    }
+    let candidates = names.iter().map(|name| (mirror(name), Record::default())).collect();
+    world.tell(Event::Configured { settings: Box::new(settings(false)), candidates });
+    world.run(Duration::from_secs(600));
+    let first = world.applies.len();
+    world.run(Duration::from_secs(48 * 3600));
+    world.applies.len() - first
+}
+
+#[test]
+fn equal_mirrors_that_vary_by_a_tenth_never_swap_and_by_a_fifth_hardly_ever() {
+    for seed in 0..4 {
+        assert_eq!(changes_among_equals(0.1, seed), 0, "seed {seed}");
+    }
+    // Of sixteen seeds three have one change: whoever is faster by margin in three rehearsals is believed.
+    let changes: Vec<usize> = (0..4).map(|seed| changes_among_equals(0.2, seed)).collect();
+    assert!(changes.iter().sum::<usize>() <= 2, "{changes:?}");
+}
+
 #[test]
 fn of_mirrors_that_are_nearly_as_good_not_every_host_takes_the_same_and_a_better_one_leads_everywhere() {
     let equal = ["e1", "e2", "e3", "e4", "e5", "e6"];
