@@ -13,11 +13,12 @@
 //! # What it costs
 //!
 //! A log that grows and an event wake it; else it looks every ten seconds whether anybody on this host has begun a
-//! connection and how many files the engine has open (`glance`), and asks the kernel for the engine's connections when
-//! that may have changed. The kernel then walks over a table of a size that goes with the host's memory (0.2 ms on a
-//! host with 24 GiB) and over all connections of the host (0.15 ms for a thousand); every second it does so only while
-//! the engine has a connection to a mirror. `benches/listen.rs` measures it.
-//! In the journal's case `journalctl` pays for every line that anybody logs.
+//! connection and whether the engine does anything (`glance`), and asks the kernel for the engine's connections when
+//! both may be so. The kernel then walks over a table of a size that goes with the host's memory (0.2 ms on a host with
+//! 24 GiB, and up to five times as much when it comes out of the cache) and over all connections of the host (0.1 ms
+//! for a thousand); every second it does so only while the engine has a connection to a mirror.
+//! In the journal's case `journalctl` wakes for what anybody logs, at most four times a second. `benches/listen.rs`
+//! measures all of it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -259,7 +260,7 @@ impl Listening {
         if !self.tally.is_idle() {
             watch.glance.forget();
             self.walk(watch, now).await;
-        } else if watch.glance.needs_walk(since, glance::open_files(self.source.pid), glance::begun) {
+        } else if watch.glance.needs_walk(since, glance::activity(self.source.pid), glance::begun) {
             let before = cpu();
             self.walk(watch, now).await;
             watch.glance.walked(since, cpu().saturating_sub(before));
