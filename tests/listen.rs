@@ -12,28 +12,24 @@ mod dockerd;
 mod front;
 #[expect(dead_code, reason = "the fakes are shared by several tests, and each uses a part")]
 mod support;
+#[path = "listen/world.rs"]
+mod world;
 
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
-use std::process::{Child, Command, Output, Stdio};
-use std::thread::sleep;
-use std::time::{Duration, Instant, SystemTime};
+use std::process::Command;
+use std::time::{Duration, Instant};
 
 use dockerd::Dockerd;
-use front::{Front, RealRegistry};
-use mirrorwatch::file;
 use mirrorwatch::listen::kernel::Kernel;
 use mirrorwatch::listen::{Aim, Ear, Heard, Listener, Log, Pulls, Source};
 use mirrorwatch::mirror::MirrorUrl;
 use mirrorwatch::pull::Seen;
-use mirrorwatch::status::{NoticeKind, Status};
-use support::content::ImageSpec;
+use mirrorwatch::status::NoticeKind;
 use tempfile::TempDir;
-
-/// Far more than anything here takes, so that a slow machine fails no test.
-const PATIENCE: Duration = Duration::from_secs(90);
+use world::{PATIENCE, World, now, wait};
 
 // The kernel's figures.
 
@@ -184,6 +180,30 @@ fn connections_of_others_are_no_pulls() {
 }
 
 #[test]
+fn where_the_engine_s_files_cannot_be_counted_a_hang_is_noticed_as_well() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let mirror = listener.local_addr().unwrap();
+    let mut scene = Scene::new(None, &[mirror]);
+    // What an unprivileged service sees of dockerd before Linux 6.2: neither its files nor whose a connection is.
+    assert_eq!(scene.next(Duration::from_secs(3)), None, "the first walk finds nobody");
+    let mut engine = Command::new("bash")
+        .args(["-c", "exec 3<>\"/dev/tcp/127.0.0.1/$1\"; cat <&3", "bash"])
+        .arg(mirror.port().to_string())
+        .stdin(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
+    let since = Instant::now();
+    let seen = scene.next(PATIENCE);
+    let took = since.elapsed();
+    engine.kill().unwrap();
+    engine.wait().unwrap();
+    assert!(matches!(&seen, Some(Seen::Silent { .. })), "{seen:?}");
+    println!("silence of an engine that cannot be looked at noticed after {took:?}");
+    // Ten of silence, and at most ten until somebody looks.
+    assert!(took < Duration::from_secs(20 + 4), "{took:?}");
+}
+
+#[test]
 fn a_log_file_is_followed_through_half_lines_and_when_it_is_emptied() {
     let mirror: SocketAddr = "127.0.0.1:9".parse().unwrap();
     let mut scene = Scene::new(me(), &[mirror]);
@@ -217,138 +237,6 @@ fn a_log_file_is_followed_through_half_lines_and_when_it_is_emptied() {
 
 // A real dockerd.
 
-/// Three mirrors of one registry, and a dockerd whose pulls are listened to.
-struct World {
-    dockerd: Dockerd,
-    fronts: Vec<Front>,
-    places: TempDir,
-    service: Option<Child>,
-    _registry: RealRegistry,
-}
-
-impl World {
-    /// With the default schedule; `speeds` in bytes per second, the fastest first.
-    fn new(layer: usize, speeds: &[u64]) -> Self {
-        Self::after(layer, speeds, |_| {})
-    }
-
-    /// The same, where something happens to dockerd before the service first looks at it.
-    fn after(layer: usize, speeds: &[u64], act: impl FnOnce(&Dockerd)) -> Self {
-        let image = ImageSpec { layers: vec![layer, 60_000], ..ImageSpec::default() };
-        let registry = RealRegistry::start(&image);
-        let fronts = speeds.iter().map(|speed| Front::start(&registry, *speed)).collect();
-        let mut world = Self {
-            dockerd: Dockerd::start("{}"),
-            fronts,
-            places: tempfile::tempdir().unwrap(),
-            service: None,
-            _registry: registry,
-        };
-        act(&world.dockerd);
-        fs::create_dir(world.places.path().join("etc")).unwrap();
-        let mut text = format!(
-            "[probe]\nlearn_images = false\nproxy = \"none\"\n[select]\ncompare_upstream = false\n\
-             [engine.docker]\nenabled = true\nconfig_file = \"{}\"\nsocket = \"{}\"\npid_file = \"{}\"\n",
-            world.dockerd.file().display(),
-            world.dockerd.at("sock").display(),
-            world.dockerd.at("pid").display()
-        );
-        for (name, front) in ["A", "B", "C"].iter().zip(&world.fronts) {
-            text += &format!("\n[[mirror]]\nname = \"{name}\"\nurl = \"{}\"\n", front.url());
-        }
-        file::replace(&world.places.path().join("etc/mirrors.toml"), text.as_bytes(), None).unwrap();
-        let log =
-            fs::File::options().create(true).append(true).open(world.places.path().join("log")).unwrap();
-        let child = world.command(&["run", "-v"]).stdout(Stdio::null()).stderr(log).spawn().unwrap();
-        world.service = Some(child);
-        let all: Vec<usize> = (0..world.fronts.len()).collect();
-        world.wait_for_list(&all);
-        world
-    }
-
-    fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_mirrorwatch"));
-        let place = |name| self.places.path().join(name);
-        command.arg("--config").arg(place("etc/mirrors.toml"));
-        command.arg("--state-dir").arg(place("state")).arg("--runtime-dir").arg(place("run"));
-        command.args(arguments).env_remove("NOTIFY_SOCKET").env("LC_ALL", "C").stdin(Stdio::null());
-        command
-    }
-
-    fn mirrorwatch(&self, arguments: &[&str]) -> (Option<i32>, String) {
-        let Output { status, stdout, .. } = self.command(arguments).output().unwrap();
-        (status.code(), String::from_utf8(stdout).unwrap())
-    }
-
-    fn status(&self) -> Status {
-        Status::read(&self.places.path().join("run"), &self.places.path().join("state")).unwrap()
-    }
-
-    fn mirror(&self, name: &str) -> mirrorwatch::status::Mirror {
-        self.status().mirrors.into_iter().find(|mirror| mirror.name == name).unwrap()
-    }
-
-    fn log(&self) -> String {
-        fs::read_to_string(self.places.path().join("log")).unwrap_or_default()
-    }
-
-    fn wait_for_list(&self, fronts: &[usize]) {
-        let wanted: Vec<String> =
-            fronts.iter().map(|front| format!("{}/", self.fronts[*front].url())).collect();
-        let start = Instant::now();
-        while self.dockerd.mirrors() != wanted {
-            assert!(
-                start.elapsed() < PATIENCE,
-                "waited in vain for {fronts:?}; dockerd lists {:?}\n{}\n{}",
-                self.dockerd.mirrors(),
-                self.log(),
-                self.dockerd.log()
-            );
-            sleep(Duration::from_millis(20));
-        }
-    }
-
-    /// `docker pull`, and how that goes on.
-    fn pull(&self, image: &str) -> Child {
-        let mut command = Command::new("docker");
-        command.arg("--host").arg(format!("unix://{}", self.dockerd.at("sock").display()));
-        command.args(["pull", image]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        command.spawn().unwrap()
-    }
-
-    /// When dockerd logged the first line with these words, since the epoch.
-    fn logged(&self, words: &str) -> Duration {
-        let log = self.dockerd.log();
-        let line = log.lines().find(|line| line.contains(words)).unwrap_or_else(|| panic!("{words}: {log}"));
-        let time = line.strip_prefix("time=\"").and_then(|rest| rest.split_once('"')).unwrap().0;
-        let time = humantime::parse_rfc3339_weak(time).unwrap();
-        time.duration_since(SystemTime::UNIX_EPOCH).unwrap()
-    }
-}
-
-impl Drop for World {
-    fn drop(&mut self) {
-        if let Some(mut service) = self.service.take() {
-            let _ = service.kill();
-            let _ = service.wait();
-        }
-    }
-}
-
-/// Now, since the epoch: dockerd's log has the wall clock's time.
-#[expect(clippy::disallowed_methods, reason = "compared with the times in dockerd's log")]
-fn now() -> Duration {
-    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap()
-}
-
-fn wait(what: &str, mut done: impl FnMut() -> bool) {
-    let start = Instant::now();
-    while !done() {
-        assert!(start.elapsed() < PATIENCE, "waited in vain for {what}");
-        sleep(Duration::from_millis(20));
-    }
-}
-
 #[test]
 fn a_pull_that_hits_a_dead_head_has_it_replaced() {
     let world = World::new(4_000_000, &[40_000_000, 12_000_000, 4_000_000]);
@@ -357,7 +245,8 @@ fn a_pull_that_hits_a_dead_head_has_it_replaced() {
     world.wait_for_list(&[1, 2]);
     let took = now() - world.logged("Attempting next endpoint for pull");
     println!("from the line in dockerd's log to the switch: {took:?}");
-    assert!(took < Duration::from_secs(15), "{took:?}\n{}", world.log());
+    // Promised are three; the rest is for two busy processors.
+    assert!(took < Duration::from_secs(8), "{took:?}\n{}", world.log());
     assert!(pull.wait().unwrap().success(), "and the pull went on elsewhere");
 
     let (code, text) = world.mirrorwatch(&["why"]);
@@ -383,7 +272,8 @@ fn a_pull_that_hangs_at_the_head_has_it_replaced() {
     let took = began.elapsed();
     println!("from the pull to the switch: {took:?}, ten seconds of them silence");
     assert!(took >= Duration::from_secs(10), "before the silence was one: {took:?}\n{}", world.log());
-    assert!(took < Duration::from_secs(10 + 15), "{took:?}\n{}", world.log());
+    // Ten of silence, and eight are promised; the rest is for the start of the pull and two busy processors.
+    assert!(took < Duration::from_secs(10 + 8 + 4), "{took:?}\n{}", world.log());
     let (code, text) = world.mirrorwatch(&["why"]);
     assert!(code == Some(0) && text.contains("no byte for 1"), "{text}");
     pull.kill().unwrap();
