@@ -288,6 +288,55 @@ fn each_depth_asks_what_the_table_says() {
 }
 
 #[test]
+fn by_hand_a_mirror_that_rests_or_is_over_its_budget_is_warned_of_and_asked_all_the_same() {
+    let (limited, good) = (broken(Place::Manifest, Act::rate_limited()), healthy());
+    let host = Host::new(&Toml::of(&[("limited", &limited), ("good", &good)]));
+    let said = host.run(&["probe"]).ended(0);
+    assert!(!said.err.contains("warning"), "the first time nobody rests: {}", said.err);
+    let asked = limited.requests().len();
+    let said = host.run(&["probe"]).ended(0);
+    assert!(said.err.contains("warning: limited asked to be left alone until"), "{}", said.err);
+    assert!(!said.err.contains("warning: good"), "{}", said.err);
+    assert!(limited.requests().len() > asked, "warned, and not refused");
+    // So little that the two rounds above have spent it.
+    let text = fs::read_to_string(host.config()).unwrap();
+    host.write(
+        &text
+            .replace("requests_per_day = 1000000", "requests_per_day = 40")
+            .replace("requests_per_minute = 100000", "requests_per_minute = 10"),
+    );
+    while !host.run(&["probe", "good"]).ended(0).err.contains("warning: the budget of good is spent") {
+        assert!(good.requests().len() < 100, "never warned");
+    }
+    let said = host.run(&["--lang", "zh", "apply"]).ended(0);
+    assert!(said.err.contains("警告：limited 要求在"), "{}", said.err);
+    assert!(said.err.contains("警告：good 的预算已用完（24 小时请求 "), "{}", said.err);
+    assert_eq!(host.engine.mirrors(), [good.url()]);
+    let asked = good.requests().len();
+    let said = host.run(&["probe", "--depth", "connect"]).ended(0);
+    assert_eq!(said.err, "", "a handshake is no request");
+    assert_eq!(good.requests().len(), asked);
+    assert_eq!(host.run(&["-q", "probe", "good"]).ended(0).err, "");
+}
+
+#[test]
+fn what_is_asked_by_hand_counts_even_when_nobody_answers() {
+    // It takes every request, and never answers one.
+    let silent = broken(Place::Everywhere, Act::Silence);
+    let host = Host::new(&Toml::of(&[("A", &silent)]));
+    let said = host.run(&["probe", "--json"]).ended(1);
+    assert!(said.err.contains("this host's own network seems to be down"), "{}", said.err);
+    let spent = said.json()["requests"].as_u64().unwrap();
+    assert!(spent > 0, "{said:?}");
+    // A service that starts knows of it, and holds it against nobody.
+    let _service = host.serve();
+    let status = host.wait_for_status("its first look", |status| {
+        status["mirrors"][0]["budget"]["requests_today"].as_u64() >= Some(spent)
+    });
+    assert!(!has_reason(&status, "A", "no_answer"), "{status:#}");
+}
+
+#[test]
 fn probe_takes_another_image() {
     let image = |repository: &str| ImageSpec { repository: repository.to_owned(), ..ImageSpec::default() };
     let registry = Registry::start(Options {

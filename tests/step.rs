@@ -4,6 +4,7 @@
 
 mod step {
     mod days;
+    mod hand;
     mod laws;
     mod manners;
     mod network;

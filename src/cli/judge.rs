@@ -13,6 +13,7 @@ use super::exit::{Error, Exit};
 use super::{Global, note};
 use crate::assembly;
 use crate::config::{self, Config, Problem};
+use crate::daemon::schedule::over_budget;
 use crate::daemon::step::upstream_mirror;
 use crate::daemon::view;
 use crate::daemon::{self, network::proves};
@@ -157,6 +158,9 @@ pub async fn judge(
         assembly::upstream(config).filter(|_| question.depth != Depth::Connect).map(upstream_mirror);
     asked.extend(upstream.clone());
     let urls: Vec<MirrorUrl> = asked.iter().map(|mirror| mirror.url.clone()).collect();
+    if question.depth != Depth::Connect {
+        warn_of_manners(global, config, store, &asked);
+    }
 
     let bar = bar(global, urls.len());
     let names: HashMap<&MirrorUrl, &str> = asked.iter().map(|mirror| (&mirror.url, &*mirror.name)).collect();
@@ -180,9 +184,8 @@ pub async fn judge(
         records.entry(url.clone()).or_default().observe(observation, &policy);
         add(spent.entry(url.clone()).or_default(), observation);
     }
-    if !network_down {
-        write_down(&global.state_dir, store, &policy, &asked, &seen);
-    }
+    let held = if network_down { Held::AgainstNobody } else { Held::AgainstEach(&policy) };
+    write_down(&global.state_dir, store, held, &asked, &seen);
     let none = Record::default();
     let candidates: Vec<Candidate<'_>> = question
         .mirrors
@@ -200,16 +203,54 @@ pub async fn judge(
     Ok(Judgement { selection, records, spent, network_down })
 }
 
+/// Says who had rather not be asked now. By hand they are all the same: somebody is waiting for the answer.
+fn warn_of_manners(global: &Global, config: &Config, store: &Store, asked: &[Mirror]) {
+    let (lang, now) = (global.lang, assembly::now());
+    let records = assembly::records(store);
+    let allowance = assembly::settings(config, None).allowance;
+    for mirror in asked {
+        let Some(record) = records.get(&mirror.url) else { continue };
+        let name = status::safe::line(&mirror.name);
+        if let Some(until) = record.resting(now) {
+            note(global, &say::rests(lang, &name, &status::text::moment(until, now)));
+        }
+        if over_budget(&allowance, record, now) {
+            let spent = record.spent(now);
+            let counts = [
+                format!("{}/{}", spent.requests_today, allowance.requests_per_day),
+                format!("{}/{}", spent.refusals_2_days, allowance.refusals_per_2_days),
+                format!(
+                    "{}/{}",
+                    status::text::mebibytes(spent.bytes_today),
+                    status::text::mebibytes(allowance.bytes_per_day)
+                ),
+            ];
+            let [requests, refusals, bytes] = counts;
+            note(global, &say::budget_is_spent(lang, &name, &requests, &bytes, &refusals));
+        }
+    }
+}
+
+/// Whom the answers of a round are held for or against.
+#[derive(Clone, Copy)]
+enum Held<'a> {
+    /// Each its own mirror, judged so.
+    AgainstEach(&'a Policy),
+    /// Our network was down: they only count as asked.
+    AgainstNobody,
+}
+
 /// A round by hand counts against the budget, and for the records; without the right to write, it still runs.
 fn write_down(
     state: &Path,
     store: &Store,
-    policy: &Policy,
+    held: Held<'_>,
     asked: &[Mirror],
     seen: &[(MirrorUrl, Observation)],
 ) {
     // A running service keeps the records, and hears of what was logged.
     let alone = !daemon::is_running(state);
+    let ended = assembly::now();
     let mut records = assembly::records(store);
     store.batch(|store| {
         for (url, observation) in seen {
@@ -217,7 +258,11 @@ fn write_down(
             let key = assembly::key(mirror);
             store.log(&key, observation);
             let record = records.entry(url.clone()).or_default();
-            record.observe(observation, policy);
+            match held {
+                Held::AgainstEach(policy) => record.observe(observation, policy),
+                Held::AgainstNobody => record.spend(observation),
+            }
+            record.asked(ended, observation.spent.requests);
             if let Ok(json) = serde_json::to_string(record)
                 && alone
             {

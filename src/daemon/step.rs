@@ -266,10 +266,7 @@ impl State {
         match event {
             Event::Configured { settings, candidates } => self.configure(*settings, candidates),
             Event::Observed { url, observation } => self.observed(&url, &observation, now, &mut actions),
-            Event::Overheard { url, observation } => {
-                self.account(&url, &observation, observation.at);
-                self.record(&url, &observation, &mut actions);
-            }
+            Event::Overheard { url, observation } => self.overheard(&url, &observation, now, &mut actions),
             Event::Heard(sign) => self.heard(&sign, &mut actions),
             Event::Shifted(shift) => self.ground_shifted(shift, now, &mut actions),
             Event::Engine(view) => self.engine_seen(view),

@@ -356,6 +356,12 @@ pub fn moment(at: Timestamp, now: Timestamp) -> String {
     }
 }
 
+/// As mirrors.toml has them.
+#[expect(clippy::cast_precision_loss, reason = "one digit behind the point is shown")]
+pub fn mebibytes(bytes: u64) -> String {
+    format!("{:.1} MiB", bytes as f64 / f64::from(1 << 20))
+}
+
 /// One number and one unit: ages are for a glance.
 pub fn age(lang: Lang, age: Duration) -> String {
     let seconds = age.as_secs();

@@ -17,6 +17,14 @@ messages! {
         "this host's own network seems to be down: nobody who was asked answered, so this round says nothing about any mirror",
         "本机网络似乎不通：所有探测目标都没有响应，这一轮的结果不能说明任何镜像源的好坏",
     }
+    rests(name: &str, until: &str) {
+        "warning: {name} asked to be left alone until {until} (429); by hand it is asked all the same, and may ask for longer",
+        "警告：{name} 要求在 {until} 之前不再访问（429）；手动探测仍会访问，可能因此延长",
+    }
+    budget_is_spent(name: &str, requests: &str, bytes: &str, refusals: &str) {
+        "warning: the budget of {name} is spent (requests in 24 h {requests}, bytes {bytes}, refusals in 48 h {refusals}); by hand it is asked all the same, and that counts too: a mirror bans whom it sees too often",
+        "警告：{name} 的预算已用完（24 小时请求 {requests}，流量 {bytes}，48 小时被拒 {refusals}）；手动探测仍会访问并计入预算，访问过多可能被该镜像源封禁",
+    }
     check_network() { "check the network and the proxy, then try again", "请检查网络和代理后重试" }
     nothing_changed() { "the network is down: nothing was changed", "网络不通：未作任何改动" }
     no_such_mirror(name: &str) { "there is no mirror {name}", "没有名为 {name} 的镜像源" }

@@ -17,7 +17,7 @@ use crate::status::Verdict;
 use crate::status::safe::line as safe;
 use crate::status::spark::bars;
 use crate::status::table::paint;
-use crate::status::text::{age, moment, speed, switch_why};
+use crate::status::text::{age, mebibytes, moment, speed, switch_why};
 use crate::text::{Lang, history as say, reason as phrase, status as words};
 use crate::timestamp::Timestamp;
 
@@ -344,11 +344,6 @@ fn seconds(seconds: f64) -> String {
 
 fn milliseconds(time: Duration) -> String {
     format!("{:.1} ms", time.as_secs_f64() * 1000.0)
-}
-
-#[expect(clippy::cast_precision_loss, reason = "one digit behind the point is shown")]
-fn mebibytes(bytes: u64) -> String {
-    format!("{:.1} MiB", bytes as f64 / f64::from(1 << 20))
 }
 
 #[expect(

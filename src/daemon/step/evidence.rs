@@ -47,7 +47,39 @@ impl State {
         self.account(url, observation, now);
         if void {
             self.forgive(url, observation, actions);
-        } else if let Some(proof) = network::proves(url, observation) {
+        } else {
+            self.weigh(url, observation, now, actions);
+        }
+        self.conclude(now, actions);
+    }
+
+    /// A round by hand saw this, some time ago.
+    pub(super) fn overheard(
+        &mut self,
+        url: &MirrorUrl,
+        observation: &Observation,
+        now: Timestamp,
+        actions: &mut Vec<Action>,
+    ) {
+        self.account(url, observation, observation.at);
+        if network::proves(url, observation).is_some() {
+            // That somebody answered then ends no outage that began since.
+            self.record(url, observation, actions);
+        } else {
+            self.weigh(url, observation, now, actions);
+            self.conclude(now, actions);
+        }
+    }
+
+    /// Holds what was seen for or against the mirror, unless it may be our own network's failure.
+    fn weigh(
+        &mut self,
+        url: &MirrorUrl,
+        observation: &Observation,
+        now: Timestamp,
+        actions: &mut Vec<Action>,
+    ) {
+        if let Some(proof) = network::proves(url, observation) {
             self.answered(url, proof, now, actions);
             self.record(url, observation, actions);
         } else if observation.starved >= STARVED {
@@ -61,7 +93,6 @@ impl State {
             self.network.suspect(url.clone(), observation.clone());
             self.ask_others(url, network::refuted_by(observation));
         }
-        self.conclude(now, actions);
     }
 
     fn conclude(&mut self, now: Timestamp, actions: &mut Vec<Action>) {
