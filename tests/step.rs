@@ -4,6 +4,7 @@
 
 mod step {
     mod days;
+    mod goals;
     mod hand;
     mod laws;
     mod manners;

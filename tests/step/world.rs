@@ -248,6 +248,10 @@ impl World {
             Mood::Fails(kind) if kind == FailureKind::NameNotResolved => {
                 fails(seen, kind, Stage::Name, 0, 0, ms(2_000))
             }
+            // Packets are dropped, and `connect_timeout` is three seconds unless mirrors.toml says another.
+            Mood::Fails(kind) if kind == FailureKind::ConnectTimeout => {
+                fails(seen, kind, Stage::Connect, 0, 0, ms(3_000))
+            }
             Mood::Fails(kind) if matches!(kind, FailureKind::TlsExpired | FailureKind::TlsWrongHost) => {
                 fails(seen, kind, Stage::Tls, 0, 0, ms(30))
             }

@@ -1,0 +1,38 @@
+//! How soon a leader that fails while nobody pulls is replaced, on the default schedule, whenever it fails.
+
+use std::time::Duration;
+
+use mirrorwatch::reason::FailureKind;
+
+use super::world::{Mood, World, healthy};
+
+/// The longest of twelve, five seconds apart, so that every part of a `connect` interval has its turn.
+fn longest(mood: Mood) -> Duration {
+    let gone = (0..12).map(|turn| {
+        let mut world = World::new(&healthy());
+        world.run(Duration::from_secs(3600 + 5 * turn));
+        world.set("a", mood);
+        world.until("a list without it", |world| world.list() == ["b", "c", "d"])
+    });
+    gone.max().unwrap()
+}
+
+#[test]
+fn a_leader_that_refuses_connections_is_replaced_within_70_seconds() {
+    let gone = longest(Mood::Dead);
+    assert!(gone <= Duration::from_secs(70), "{gone:?}");
+}
+
+#[test]
+fn a_leader_whose_packets_are_dropped_is_replaced_within_80_seconds() {
+    let gone = longest(Mood::Fails(FailureKind::ConnectTimeout));
+    println!("{gone:?}");
+    assert!(gone > Duration::from_secs(9), "three time-outs: {gone:?}");
+    assert!(gone <= Duration::from_secs(80), "{gone:?}");
+}
+
+#[test]
+fn a_leader_that_stalls_is_replaced_within_10_minutes_30() {
+    let gone = longest(Mood::Stalls);
+    assert!(gone <= Duration::from_secs(630), "{gone:?}");
+}
