@@ -41,12 +41,16 @@ fn main() {
             start.elapsed()
         );
     }
-    for kind in ["ext4", "xfs"] {
+    for file_system in storm::FILE_SYSTEMS {
         let start = Instant::now();
         if losses > 0 {
-            let hits = storm::power_losses(kind, losses);
+            let lost = storm::power_losses(file_system, losses, storm::Sync::Honest);
             println!(
-                "{losses} power losses on {kind}, {hits} before the acknowledgement: 0 violations, {:.0?}",
+                "{losses} power losses on {} ({}), {} before the acknowledgement and {} at once after it: 0 violations, {:.0?}",
+                file_system.0,
+                file_system.1,
+                lost.middle,
+                lost.acknowledged,
                 start.elapsed()
             );
         }

@@ -4,7 +4,7 @@
 use crate::dockerd::Dockerd;
 use crate::invariants::Before;
 use crate::scene::{FILE, Scene};
-use crate::storm;
+use crate::storm::{self, FILE_SYSTEMS, FileSystem, Sync};
 
 /// Every call by which the apply path changes a file, a directory or dockerd, and those by which it asks
 /// dockerd. Between two of them nothing changes, so a kill there is a kill at the next one.
@@ -97,14 +97,37 @@ fn d14_twenty_containers_do_not_notice_sixty_changes() {
     println!("{each:?} each");
 }
 
+fn lose_power(file_system: FileSystem) {
+    let losses = storm::power_losses(file_system, 8, Sync::Honest);
+    println!("{file_system:?}: {losses:?}");
+    assert!(losses.acknowledged >= 4 && losses.middle > 0, "{losses:?}");
+}
+
 #[test]
 fn h3_power_losses_on_ext4() {
-    let hits = storm::power_losses("ext4", 8);
-    assert!(hits > 2, "{hits}");
+    lose_power(FILE_SYSTEMS[0]);
+}
+
+#[test]
+fn h3_power_losses_on_ext4_that_does_not_guess_what_is_to_be_written() {
+    lose_power(FILE_SYSTEMS[1]);
+}
+
+#[test]
+fn h3_power_losses_on_ext4_that_writes_data_when_it_likes() {
+    lose_power(FILE_SYSTEMS[2]);
 }
 
 #[test]
 fn h3_power_losses_on_xfs() {
-    let hits = storm::power_losses("xfs", 8);
-    assert!(hits > 2, "{hits}");
+    lose_power(FILE_SYSTEMS[3]);
+}
+
+#[test]
+fn h3_a_sync_that_lies_is_seen_by_the_same_means() {
+    for file_system in [FILE_SYSTEMS[0], FILE_SYSTEMS[3]] {
+        let losses = storm::power_losses(file_system, 8, Sync::Lies);
+        println!("{file_system:?}: {losses:?}");
+        assert_eq!(losses.lost, 1, "{file_system:?}: {losses:?}");
+    }
 }

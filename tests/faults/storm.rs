@@ -42,10 +42,15 @@ fn prepare(scene: &Scene) {
 }
 
 fn toggle(scene: &Scene) -> Command {
+    toggle_with(scene, &[])
+}
+
+/// The same, under another program.
+fn toggle_with(scene: &Scene, under: &[&str]) -> Command {
     let names = fs::read_dir(scene.state().join("engines/docker")).unwrap().flatten();
     let number = |name: &str| name.rsplit_once(".gen.")?.1.parse::<u64>().ok();
     let last = names.filter_map(|entry| number(entry.file_name().to_str()?)).max().unwrap();
-    let mut command = scene.command(&[], &["restore", "--to", &last.to_string()]);
+    let mut command = scene.command(under, &["restore", "--to", &last.to_string()]);
     command.stdout(Stdio::null()).stderr(Stdio::null());
     command
 }
@@ -207,33 +212,67 @@ impl Drop for Disk {
     }
 }
 
-/// H3: power losses at random instants on this file system. What was acknowledged before is still there, and the
-/// rest is one thing or the other. Returns how many came in the middle of a write.
-pub(crate) fn power_losses(kind: &str, count: usize) -> usize {
+/// A file system, and the options that it is mounted with.
+pub(crate) type FileSystem = (&'static str, &'static str);
+
+/// ext4 as it comes; without its own guess at what wants to be on the disk; with data written after what points to it;
+/// and xfs. A copy of a mounted xfs has the same name as the original.
+pub(crate) const FILE_SYSTEMS: [FileSystem; 4] = [
+    ("ext4", "loop"),
+    ("ext4", "loop,noauto_da_alloc"),
+    ("ext4", "loop,noauto_da_alloc,data=writeback"),
+    ("xfs", "loop,nouuid"),
+];
+
+/// Whether `fsync` does what it says.
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) enum Sync {
+    Honest,
+    /// It succeeds and does nothing: what must be seen, lest the losses prove nothing.
+    Lies,
+}
+
+/// What power losses came to.
+#[derive(Debug, Default)]
+pub(crate) struct Losses {
+    /// Came in the middle of a write.
+    pub(crate) middle: usize,
+    /// Came at once after the acknowledgement.
+    pub(crate) acknowledged: usize,
+    /// Took an acknowledged list with them.
+    pub(crate) lost: usize,
+}
+
+/// H3: power losses on this file system, in turn at once after the acknowledgement and at a random instant. What was
+/// acknowledged is still there, and the rest is one thing or the other; with a sync that lies, ends at the first list
+/// that is gone.
+pub(crate) fn power_losses((kind, options): FileSystem, count: usize, sync: Sync) -> Losses {
     let mut scene = Scene::new();
     let before = Before::of(&scene.daemon);
-    let etc = scene.daemon.at("etc");
-    let text = scene.daemon.text().unwrap();
-    let image = scene.at("disk");
-    // mkfs.xfs makes nothing smaller; most of it is never written.
-    let size = if kind == "xfs" { 320 << 20 } else { 24 << 20 };
-    fs::File::create_new(&image).unwrap().set_len(size).unwrap();
-    output(Command::new(format!("mkfs.{kind}")).arg("-q").arg(&image));
-    // A copy of a mounted xfs has the same name as the original.
-    let options = if kind == "xfs" { "loop,nouuid" } else { "loop" };
-    let mut disk = Disk::mount(image, etc.clone(), options);
-    file::replace(&scene.daemon.file(), text.as_bytes(), None).unwrap();
-    scene.daemon.reload();
-    scene.keep_state_in(&etc.join("state"));
-    prepare(&scene);
-    output(&mut Command::new("sync"));
-    let micros = u64::try_from(duration(&scene).as_micros()).unwrap();
-    let (mut dice, mut hits) = (Dice::new(), 0);
+    let (mut disk, micros) = on_a_disk(&mut scene, kind, options);
+    let (mut dice, mut losses) = (Dice::new(), Losses::default());
     for turn in 0..count {
         let old = scene.daemon.text().unwrap();
-        let mut child = toggle(&scene).spawn().unwrap();
-        sleep(Duration::from_micros(dice.below(micros)));
-        let acknowledged = child.try_wait().unwrap().is_some_and(|status| status.success());
+        let mut child = match sync {
+            Sync::Honest => toggle(&scene).spawn().unwrap(),
+            Sync::Lies => toggle_with(&scene, &LIES).spawn().unwrap(),
+        };
+        let acknowledged = if sync == Sync::Lies || turn % 2 == 0 {
+            let status = child.wait().unwrap();
+            assert!(status.success(), "{kind} {turn}: {status}");
+            true
+        } else {
+            if turn % 4 == 1 {
+                sleep(Duration::from_micros(dice.below(micros)));
+            } else {
+                // A quarter of the way from there, and surely not the end.
+                while !scene.has_intent() && child.try_wait().unwrap().is_none() {
+                    sleep(Duration::from_micros(100));
+                }
+                sleep(Duration::from_micros(dice.below(micros / 8)));
+            }
+            child.try_wait().unwrap().is_some_and(|status| status.success())
+        };
         // Stopped, so that the copy is of one instant.
         let _ = kill_process(Pid::from_child(&child), Signal::STOP);
         let written = scene.daemon.text().unwrap();
@@ -242,13 +281,19 @@ pub(crate) fn power_losses(kind: &str, count: usize) -> usize {
             child.kill().unwrap();
             child.wait().unwrap();
         }
-        hits += usize::from(!acknowledged);
+        losses.middle += usize::from(!acknowledged);
+        losses.acknowledged += usize::from(acknowledged);
         disk = disk.found(&copy, options);
-        let found = scene.daemon.text().unwrap();
-        if acknowledged {
-            assert_eq!(found, written, "{kind} {turn}: an acknowledged list is gone");
+        let found = scene.daemon.text().unwrap_or_default();
+        if acknowledged && found != written {
+            losses.lost += 1;
+            assert!(sync == Sync::Lies, "{kind},{options} {turn}: an acknowledged list is gone: {found}");
+            return losses;
         }
-        assert!(found == old || found == written || scene.names_one(&found), "{kind} {turn}: {found}");
+        assert!(
+            found == old || found == written || scene.names_one(&found),
+            "{kind},{options} {turn}: {found}"
+        );
         before.i1_only_the_list_differs(&scene.daemon);
         // dockerd reads the file at its start, before us or after us.
         if dice.below(2) == 0 {
@@ -265,5 +310,36 @@ pub(crate) fn power_losses(kind: &str, count: usize) -> usize {
     crate::invariants::i2_dockerd_starts_with_it(text.as_deref());
     before.i3_the_same_dockerd_runs(&mut scene.daemon);
     drop(disk);
-    hits
+    losses
+}
+
+/// Makes every sync a word without a deed.
+const LIES: [&str; 9] = [
+    "strace",
+    "-f",
+    "-qq",
+    "-o",
+    "/dev/null",
+    "-e",
+    "trace=fsync,fdatasync",
+    "-e",
+    "inject=fsync,fdatasync:retval=0",
+];
+
+/// Puts dockerd's file and the program's memory on a disk of their own; and how many microseconds a write takes there.
+fn on_a_disk(scene: &mut Scene, kind: &str, options: &str) -> (Disk, u64) {
+    let etc = scene.daemon.at("etc");
+    let text = scene.daemon.text().unwrap();
+    let image = scene.at("disk");
+    // mkfs.xfs makes nothing smaller; most of it is never written.
+    let size = if kind == "xfs" { 320 << 20 } else { 24 << 20 };
+    fs::File::create_new(&image).unwrap().set_len(size).unwrap();
+    output(Command::new(format!("mkfs.{kind}")).arg("-q").arg(&image));
+    let disk = Disk::mount(image, etc.clone(), options);
+    file::replace(&scene.daemon.file(), text.as_bytes(), None).unwrap();
+    scene.daemon.reload();
+    scene.keep_state_in(&etc.join("state"));
+    prepare(scene);
+    output(&mut Command::new("sync"));
+    (disk, u64::try_from(duration(scene).as_micros()).unwrap())
 }
