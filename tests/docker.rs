@@ -4,6 +4,8 @@
 
 #[expect(dead_code, reason = "the harness is shared by several tests, and each uses a part")]
 mod dockerd;
+#[expect(dead_code, reason = "the fakes are shared by several tests, and each uses a part")]
+mod support;
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -19,6 +21,8 @@ use mirrorwatch::mirror::MirrorUrl;
 use mirrorwatch::observation::ImageStore;
 use mirrorwatch::reason::{ProblemKind, WarningKind};
 use rustix::process::Signal;
+use support::content::ImageSpec;
+use support::registry::{Options, Registry};
 
 const A: &str = "https://a.example";
 const B: &str = "http://127.0.0.1:5000";
@@ -238,6 +242,32 @@ fn the_facts_are_those_of_the_running_dockerd() {
     apply(&engine, &[A]).unwrap();
     assert_eq!(daemon.beside(), ["daemon.json"]);
     assert_eq!(daemon.mirrors(), ["https://a.example/"]);
+}
+
+#[test]
+fn of_the_images_that_were_pulled_the_last_stands_first_whenever_it_was_built() {
+    let image = |repository: &str, created: &str| ImageSpec {
+        repository: repository.to_owned(),
+        created: created.to_owned(),
+        layers: vec![1000],
+        ..ImageSpec::default()
+    };
+    let built = [
+        image("library/new", "2026-11-01T00:00:00Z"),
+        image("library/old", "2019-01-01T00:00:00Z"),
+        image("library/middle", "2023-01-01T00:00:00Z"),
+    ];
+    let registry = Registry::start(Options { images: built.to_vec(), ..Options::default() });
+    let daemon = Dockerd::start(&format!("{{\"registry-mirrors\": [\"{}\"]}}", registry.url()));
+    let mut expected = Vec::new();
+    for spec in &built {
+        let name = spec.repository.trim_start_matches("library/");
+        daemon.docker(&["pull", "--quiet", name]);
+        expected.insert(0, format!("{}:latest", spec.repository));
+    }
+    let facts = run(daemon.engine().facts()).unwrap();
+    let images: Vec<String> = facts.images.iter().map(ToString::to_string).collect();
+    assert_eq!(images, expected);
 }
 
 #[test]

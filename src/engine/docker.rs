@@ -154,7 +154,10 @@ impl Docker {
             pid: live.process.as_ref().map(Process::pid),
             log: log::source(live.process.as_ref()),
             // Without them mirrors are still judged, by the images that mirrors.toml names.
-            images: self.api.images().await.map(images::of_hub).unwrap_or_default(),
+            images: match self.api.images().await {
+                Ok(found) => images::of_hub(found, &images::Shelves::of(&live.info)),
+                Err(_) => Vec::new(),
+            },
             warnings,
             app: live.app,
             refusal,

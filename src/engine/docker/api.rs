@@ -71,6 +71,9 @@ pub(super) struct Info {
     pub(super) debug: bool,
     pub(super) live_restore_enabled: bool,
     pub(super) default_runtime: String,
+    pub(super) docker_root_dir: PathBuf,
+    /// Under which name the classic store keeps its images.
+    pub(super) driver: String,
     pub(super) labels: Option<Vec<String>>,
 }
 
@@ -96,6 +99,8 @@ struct Index {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub(super) struct ImageSummary {
+    /// The digest of its configuration in the classic store, of its index or manifest in containerd's.
+    pub(super) id: String,
     pub(super) repo_tags: Option<Vec<String>>,
     pub(super) repo_digests: Option<Vec<String>>,
     /// Seconds since the epoch, of the image's making.
