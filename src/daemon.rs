@@ -344,9 +344,10 @@ impl Daemon {
         }
     }
 
-    /// Says it when all is well again, or is not any more. What a start finds is no change.
+    /// Says it when all is well again, or is not any more. What a start finds is no change, and neither is the moment
+    /// in which a list is being applied: how that ends tells.
     fn tell_health(&mut self, status: &Status) {
-        if status.service.state == ServiceState::Starting {
+        if status.service.state == ServiceState::Starting || self.state.applying.is_some() {
             return;
         }
         let problems: Vec<String> = status.health().iter().map(ToString::to_string).collect();

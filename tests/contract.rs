@@ -1247,18 +1247,36 @@ fn add_and_remove_reach_the_running_service() {
 }
 
 #[test]
-fn every_setting_takes_effect_without_a_restart() {
-    let (a, b) = (at_speed(20_000_000), at_speed(4_000_000));
+fn a_setting_of_each_table_takes_effect_without_a_restart() {
+    let image = |repository: &str| ImageSpec { repository: repository.to_owned(), ..ImageSpec::default() };
+    let images = vec![image("library/busybox"), image("grafana/grafana")];
+    let [a, b] = [20_000_000, 4_000_000].map(|speed| {
+        Registry::start(Options { images: images.clone(), speed: Some(speed), ..Options::default() })
+    });
     let mut toml = Toml::of(&[("A", &a), ("B", &b)]);
+    toml.schedule = "connect = \"1h\"\nsample = \"1h\"\nrehearse = \"1h\"\ndecide = \"1h\"\n";
     let host = Host::new(&toml);
     let _service = host.serve();
     host.wait_for(&[&a, &b]);
+    // [schedule]: from an hour to a second.
+    toml.schedule = Toml::default().schedule;
+    host.configure(&toml);
+    host.wait_for_rehearsals("A", 2);
+    // [probe]
+    toml.probe += "images = [\"grafana/grafana\"]\n";
+    host.configure(&toml);
+    host.wait("the other image", || a.count(|request| request.path.contains("grafana")) > 0);
+    // [select]
     toml.select += "max = 1\n";
     host.configure(&toml);
     host.wait_for(&[&a]);
+    // [engine.docker]
     toml.docker = format!("keep = [\"{}\"]\n", b.url());
     host.configure(&toml);
     host.wait_for(&[&b, &a]);
+    // [budget]
+    host.write(&host.text_of(&toml).replace("requests_per_day = 1000000", "requests_per_day = 40"));
+    host.wait("the end of the budget", || has_reason(&host.status(), "A", "over_budget"));
 }
 
 #[test]
@@ -1294,18 +1312,37 @@ fn a_restart_goes_on_from_what_is_remembered() {
 }
 
 #[test]
+fn another_program_that_edits_another_key_is_left_alone() {
+    let a = healthy();
+    let host = Host::with_file(&Toml::of(&[("A", &a)]), Some("{\"debug\": false}"));
+    let _service = host.serve();
+    host.wait_for(&[&a]);
+    let reloads = host.engine.reloads();
+    let text = host.engine.text().unwrap().replace("false", "true");
+    fs::write(host.engine.file(), &text).unwrap();
+    host.wait_for_rehearsals("A", 1);
+    assert_eq!((host.engine.text().unwrap(), host.engine.reloads()), (text, reloads));
+    host.run(&["status"]).ended(0);
+}
+
+#[test]
 fn another_program_that_takes_the_list_away_is_answered_and_said() {
     let a = healthy();
     let host = Host::with_file(&Toml::of(&[("A", &a)]), Some("{\"debug\": false}"));
     let _service = host.serve();
     host.wait_for(&[&a]);
-    // A person edits another key: it stays.
-    let text = host.engine.text().unwrap().replace("false", "true");
-    fs::write(host.engine.file(), text).unwrap();
-    host.wait_for_rehearsals("A", 1);
-    let value: Value = serde_json::from_str(&host.engine.text().unwrap()).unwrap();
-    assert_eq!((&value["debug"], &value["registry-mirrors"]), (&json!(true), &json!([a.url()])));
-    host.run(&["status"]).ended(0);
+    let switches = host.status()["switches"].as_array().unwrap().len();
+    let theirs = "{\"registry-mirrors\": [],\t\"debug\": false}";
+    fs::write(host.engine.file(), theirs).unwrap();
+    fs::write(host.at("docker/reload"), "").unwrap();
+    let status =
+        host.wait_for_status("the word", |status| status["switches"].as_array().unwrap().len() > switches);
+    host.wait_for(&[&a]);
+    let ours = theirs.replace("[]", &format!("[\"{}\"]", a.url()));
+    let bare = |text: &str| text.split_whitespace().collect::<String>();
+    assert_eq!(bare(&host.engine.text().unwrap()), bare(&ours), "their layout stays");
+    let switch = &status["switches"][0];
+    assert_eq!((&switch["from"], &switch["to"]), (&json!([]), &json!([a.url()])), "{switch:#}");
 }
 
 #[test]
@@ -1393,6 +1430,50 @@ fn the_notify_command_hears_of_every_switch() {
     host.wait("the event", || fs::read_to_string(&heard).unwrap_or_default().contains(&a.url()));
     for line in fs::read_to_string(&heard).unwrap().lines() {
         serde_json::from_str::<Value>(line).unwrap();
+    }
+}
+
+#[test]
+fn the_notify_command_hears_of_every_change_of_health_and_of_no_other() {
+    let (a, b) = (at_speed(20_000_000), at_speed(4_000_000));
+    let mut toml = Toml::of(&[("A", &a), ("B", &b)]);
+    let host = Host::new(&toml);
+    // Long enough for a status to be published while the list is being applied.
+    let marker = host.at("docker/reload");
+    toml.docker = format!("reload = [\"sh\", \"-c\", \"sleep 0.4; touch {}\"]", marker.display());
+    let heard = host.at("heard");
+    let notify = format!("[notify]\ncommand = [\"sh\", \"-c\", \"cat >> {}\"]\n", heard.display());
+    let text = format!("{}\n{notify}", host.text_of(&toml));
+    host.write(&text);
+    let healths = || -> Vec<Value> {
+        let lines = fs::read_to_string(&heard).unwrap_or_default();
+        let events = lines.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        events.filter(|event| event["event"] == "health").collect()
+    };
+    let _service = host.serve();
+    host.wait_for(&[&a, &b]);
+    a.stop();
+    host.wait_for(&[&b]);
+    host.wait_for_rehearsals("B", 2);
+    assert_eq!(healths(), [Value::Null; 0], "neither a start nor a switch is a change of health");
+
+    host.write(INVALID);
+    host.wait("the mistake", || healths().len() == 1);
+    host.write(&text);
+    host.wait("its end", || healths().len() == 2);
+    host.run(&["pause"]).ended(0);
+    host.wait("the pause", || healths().len() == 3);
+    host.run(&["resume"]).ended(0);
+    host.wait("the end of the pause", || healths().len() == 4);
+    host.wait_for_rehearsals("B", 2);
+    let told = healths();
+    assert_eq!(told.len(), 4, "each is told once: {told:#?}");
+    for (event, problem) in told.iter().zip(["mirrors.toml is invalid: ", "", "the service is paused", ""]) {
+        assert_eq!(event["healthy"], problem.is_empty(), "{event:#}");
+        assert!(is_time(&event["at"]), "{event:#}");
+        let problems = event["problems"].as_array().unwrap();
+        assert_eq!(problems.len(), usize::from(!problem.is_empty()), "{event:#}");
+        assert!(problems.iter().all(|said| said.as_str().unwrap().starts_with(problem)), "{event:#}");
     }
 }
 
