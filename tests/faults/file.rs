@@ -229,3 +229,34 @@ fn f3_a_writer_that_truncates_and_writes_again_and_again_loses_nothing() {
     scene.agrees();
     before.holds(&mut scene.daemon, 30);
 }
+
+/// F12: what was read-only and is no longer needs nobody's word. It may take the half minute of the first new try.
+#[test]
+fn f12_a_service_before_a_read_only_place_goes_on_by_itself_when_it_can_be_written() {
+    let mut scene = Scene::new();
+    let before = Before::of(&scene.daemon);
+    scene.want_soon(0);
+    let mut service = scene.serve();
+    // To the end: what is still written there keeps the mount from becoming read-only.
+    scene.wait("the list", || scene.has(0) && scene.status()["engines"][0]["state"] == "in_place");
+    let place = scene.daemon.at("etc");
+    {
+        let path = place.display().to_string();
+        let _mount = Mount::new(&["--bind", &path], &place);
+        output(Command::new("mount").args(["-o", "remount,bind,ro"]).arg(&place));
+        scene.want_soon(1);
+        scene.wait("the refusal", || scene.status()["engines"][0]["state"] == "refused");
+        let problem = scene.status()["engines"][0]["problem"].to_string();
+        assert!(problem.contains("read-only"), "{problem}");
+        assert!(scene.has(0), "dockerd has what it had");
+    }
+    let start = std::time::Instant::now();
+    while !scene.has(1) || scene.status()["engines"][0]["state"] != "in_place" {
+        assert!(start.elapsed() < Duration::from_secs(240), "{:#}", scene.status());
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    println!("in place {:?} after it could be written", start.elapsed());
+    assert_eq!(service.end(), Some(0));
+    scene.agrees();
+    before.holds(&mut scene.daemon, 4);
+}

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+use std::collections::{BTreeSet, HashMap};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -211,14 +212,42 @@ impl Scene {
 
     /// The program under strace, and how often it makes each of these system calls.
     pub(crate) fn counted(&self, arguments: &[&str], calls: &[&'static str]) -> Vec<(&'static str, usize)> {
+        let log = self.traced_log(arguments, calls);
+        let made = |call: &str| log.lines().filter(|line| line.contains(&format!(" {call}("))).count();
+        calls.iter().map(|call| (*call, made(call))).collect()
+    }
+
+    /// The same, and which of these calls it is to each thread or process that makes one with this among its arguments:
+    /// what strace counts by.
+    pub(crate) fn turns(
+        &self,
+        arguments: &[&str],
+        calls: &[(&'static str, &str)],
+    ) -> Vec<(&'static str, BTreeSet<usize>)> {
+        let names: Vec<&str> = calls.iter().map(|(call, _)| *call).collect();
+        let log = self.traced_log(arguments, &names);
+        let turns = calls.iter().map(|(call, with)| {
+            let mut made: HashMap<&str, usize> = HashMap::new();
+            let mut turns = BTreeSet::new();
+            for line in log.lines().filter(|line| line.contains(&format!(" {call}("))) {
+                let turn = made.entry(line.split(' ').next().unwrap_or_default()).or_default();
+                *turn += 1;
+                if line.contains(with) {
+                    turns.insert(*turn);
+                }
+            }
+            (*call, turns)
+        });
+        turns.collect()
+    }
+
+    fn traced_log(&self, arguments: &[&str], calls: &[&str]) -> String {
         let trace = format!("trace={}", calls.join(","));
         let log = self.at("strace").display().to_string();
         let before = ["strace", "-f", "-qq", "-o", &log, "-e", &trace];
         said(&mut self.command(&before, arguments)).ended(0, "");
         let log = fs::read(self.at("strace")).unwrap();
-        let log = String::from_utf8_lossy(&log).into_owned();
-        let made = |call: &str| log.lines().filter(|line| line.contains(&format!(" {call}("))).count();
-        calls.iter().map(|call| (*call, made(call))).collect()
+        String::from_utf8_lossy(&log).into_owned()
     }
 
     /// The program that strace runs here now.
