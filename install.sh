@@ -105,7 +105,11 @@ do_install() {
   fi
   put_units
   # The service may write where Docker's list lies, and systemd needs the directory for that before Docker makes it.
-  [ -d /etc/docker ] || install -d -m 755 /etc/docker
+  if [ ! -d /etc/docker ]; then
+    install -d -m 755 /etc/docker "$state-apply"
+    # A purge takes it away again, and only then: else it is Docker's, or somebody's.
+    : > "$state-apply/made-etc-docker"
+  fi
   if command -v restorecon >/dev/null; then restorecon -R "$program" "$units" "$settings" || true; fi
   start
 }
@@ -147,11 +151,12 @@ do_uninstall() {
   rm -f "$program" "$shipped" /etc/sysusers.d/mirrorwatch.conf /etc/systemd/user/mirrorwatch.service
   rmdir "$(dirname "$shipped")" 2>/dev/null || true
   systemctl daemon-reload
-  say "taken away; $settings and $state are kept: $0 --purge"
+  say "taken away; $settings, $state and $state-apply are kept: $0 --purge"
 }
 
 do_purge() {
   do_uninstall
+  if [ -e "$state-apply/made-etc-docker" ]; then rmdir /etc/docker 2>/dev/null || true; fi
   rm -rf "$state" "$state-apply" /run/mirrorwatch /run/mirrorwatch-apply
   rm -f "$settings/mirrors.toml" "$settings/mirrors.toml.dist" "$settings/mirrors.d/local.toml"
   # Your own files in mirrors.d stay.

@@ -1,8 +1,11 @@
 //! The Debian package on a clean machine: installed with dpkg alone, upgraded, removed, purged.
 
+use std::collections::BTreeMap;
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::path::Path;
+
+use serde_json::Value;
 
 use crate::deb;
 use crate::scene::{ODD, Scene, mirrors, suites};
@@ -81,13 +84,54 @@ fn installed_it_works(scene: &mut Scene) {
 }
 
 /// What must be the same after an upgrade: the list, its bytes, what is remembered, who runs.
-fn kept(scene: &Scene) -> (String, serde_json::Value, usize, String, Option<Vec<u8>>) {
+fn kept(scene: &Scene) -> (String, Value, usize, String, Option<Vec<u8>>) {
     let switches = scene.status()["switches"].clone();
     (scene.daemon_json(), switches, scene.reloads(), scene.lives(), scene.get(MINE))
 }
 
+/// What grows and must never begin anew: what was asked of each mirror today, and how many observations there are,
+/// the first of which is.
+struct Remembered {
+    asked: BTreeMap<String, u64>,
+    observations: usize,
+    first: String,
+}
+
+impl Remembered {
+    fn of(scene: &Scene) -> Self {
+        let status = scene.status();
+        let asked = status["mirrors"].as_array().unwrap().iter().map(|mirror| {
+            let requests = mirror["budget"]["requests_today"].as_u64().unwrap_or_default();
+            (mirror["url"].as_str().unwrap().to_owned(), requests)
+        });
+        let asked = asked.filter(|(_, requests)| *requests > 0).collect();
+        let history: Value = serde_json::from_str(&scene.succeeds("mirrorwatch history --json")).unwrap();
+        let observations = history["observations"].as_array().unwrap();
+        let times = observations.iter().map(|observation| observation["at"].as_str().unwrap().to_owned());
+        Self { asked, observations: observations.len(), first: times.min().unwrap() }
+    }
+
+    /// Nothing of it was lost since.
+    fn is_kept(&self, scene: &Scene) {
+        let now = Self::of(scene);
+        assert_eq!(now.first, self.first, "{scene:?}: the first observation");
+        assert!(
+            now.observations >= self.observations,
+            "{scene:?}: {} of {}",
+            now.observations,
+            self.observations
+        );
+        for (mirror, asked) in &self.asked {
+            let now = now.asked.get(mirror).copied().unwrap_or_default();
+            assert!(now >= *asked, "{scene:?}: {mirror}: {asked} requests are {now}");
+        }
+    }
+}
+
 fn upgraded_it_remembers(scene: &Scene) {
     let before = kept(scene);
+    let remembered = Remembered::of(scene);
+    assert_eq!(remembered.asked.len(), 3, "{scene:?}: {:?}", remembered.asked);
     assert_eq!(before.1.as_array().unwrap().len(), 2, "{scene:?}: two switches: {}", before.1);
     let process = scene.property("mirrorwatch", "MainPID");
     scene.succeeds("dpkg -i /root/2.deb");
@@ -95,6 +139,7 @@ fn upgraded_it_remembers(scene: &Scene) {
     scene.wait("a healthy status", || scene.status_code() == Some(0));
     scene.wait("the new candidate", || has_candidate(scene, "second"));
     assert_eq!(kept(scene), before, "{scene:?}");
+    remembered.is_kept(scene);
 
     scene.succeeds(&format!("sed -i 's/^max = 3/max = 2/' {SETTINGS}"));
     let edited = scene.get(SETTINGS);
@@ -108,6 +153,7 @@ fn upgraded_it_remembers(scene: &Scene) {
     scene.succeeds("dpkg --force-confold -i /root/2.deb");
     scene.wait("a healthy status", || scene.status_code() == Some(0));
     assert_eq!((scene.get(SETTINGS), kept(scene)), (edited, before), "{scene:?}");
+    remembered.is_kept(scene);
     scene.succeeds("mirrorwatch remove DaoCloud");
     scene.assert_nothing_was_forbidden();
 }
@@ -180,10 +226,26 @@ fn the_package_can_always_be_removed() {
         let said = scene.succeeds("dpkg -r mirrorwatch 2>&1");
         println!("{suite}: {said}");
         assert!(said.contains("could not be put back, and stays as it is"), "{suite}: {said}");
+        // What it says of where the old list lies is so.
+        let place =
+            said.split("what was there before lies in ").nth(1).and_then(|rest| rest.split(' ').next());
+        let kept = scene.succeeds(&format!("grep -rlF max-concurrent-downloads {}", place.unwrap()));
+        assert!(kept.contains("/engines/docker/"), "{suite}: {kept}");
         assert_eq!(scene.property("docker", "ActiveState"), "inactive", "{suite}");
 
         // The way that it names works.
         scene.succeeds("systemctl start docker && dpkg -i /root/1.deb && dpkg -r mirrorwatch");
         assert_eq!((&*scene.daemon_json(), scene.list()), (ODD, vec![]), "{suite}");
+        only_a_directory_that_it_made_is_taken_away(&scene);
     }
+}
+
+/// `/etc/docker` is Docker's, unless nothing but the package has ever made it.
+fn only_a_directory_that_it_made_is_taken_away(scene: &Scene) {
+    let comes_and_goes = "dpkg -i /root/1.deb && test -d /etc/docker && dpkg -P mirrorwatch";
+    scene.succeeds("systemctl stop docker.socket docker.service && dpkg -P mirrorwatch && rm -r /etc/docker");
+    scene.succeeds(&format!("{comes_and_goes} && test -d /etc/docker # Debian's packages of Docker have it"));
+    scene.succeeds("sed -i '/^\\/etc\\/docker/d' /var/lib/dpkg/info/docker*.list");
+    scene.succeeds(&format!("{comes_and_goes} && test -d /etc/docker # it was there before"));
+    scene.succeeds(&format!("rmdir /etc/docker && {comes_and_goes} && test ! -e /etc/docker"));
 }
