@@ -17,9 +17,9 @@ step() { # step NAME COMMAND...: runs on after a failure, so that one run tells 
 # What each program is for: dockerd and its containerd and runc (the real engine), docker-registry (the real
 # registry), skopeo (puts an image into it), systemd-analyze (reads the unit), debootstrap and systemd-nspawn (make
 # and boot whole machines), strace (makes system calls fail), setfacl and setfattr (what must be kept), mkfs.ext4 and
-# mkfs.xfs (power losses), dpkg-shlibdeps and strip (the package), cc (compiles SQLite, links).
+# mkfs.xfs (power losses), dpkg-shlibdeps, strip and readelf (the package), cc (compiles SQLite, links).
 programs=(dockerd docker containerd runc docker-registry skopeo systemd-analyze debootstrap systemd-nspawn
-  strace setfacl setfattr mkfs.ext4 mkfs.xfs dpkg-shlibdeps strip cc)
+  strace setfacl setfattr mkfs.ext4 mkfs.xfs dpkg-shlibdeps strip readelf cc)
 packages=(docker.io containerd runc docker-registry skopeo systemd debootstrap systemd-container
   strace acl attr e2fsprogs xfsprogs dpkg-dev binutils gcc libc6-dev)
 # The Debian suites that are booted besides 12; "" for none. Trees are kept in /var/cache/mirrorwatch-tests.
@@ -58,6 +58,11 @@ fi
 step "format" cargo fmt --check
 step "clippy" cargo clippy --locked --all-targets -- -D warnings
 step "docs" env RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --document-private-items --quiet
+# As users build it: released, stripped. The machines of the suite install this one.
+package=$PWD/target/mirrorwatch.deb
+rm -f "$package"
+step "Debian package" cargo deb --locked --quiet --output "$package"
+[ ! -e "$package" ] || export MIRRORWATCH_DEB=$package
 step "tests, the real engine included" cargo test --locked --no-fail-fast
 step "check mirrors.toml" cargo run --locked --quiet -- check mirrors.toml
 step "demo" cargo run --locked --release --quiet --example demo

@@ -93,8 +93,35 @@ fn mirrors_toml_5_has_every_key_that_is_known_and_no_other() {
 fn the_package_has_all_that_belongs_in_it_and_every_unit() {
     let place = TempDir::new().unwrap();
     let file = place.path().join("mirrorwatch.deb");
-    fs::write(&file, deb::build("0.1.0-1", |_| {})).unwrap();
-    let listed = succeeds(Command::new("dpkg-deb").arg("--contents").arg(&file));
+    for deb in [Some(deb::build("0.1.0-1", |_| {})), deb::shipped()].into_iter().flatten() {
+        fs::write(&file, deb).unwrap();
+        has_all_that_belongs_in_it(&place, &file);
+    }
+}
+
+#[test]
+fn the_package_as_users_build_it_has_a_small_program_without_symbols() {
+    // Without `./test.sh` there is none: then what is looked at is the tested program, which is packaged alike.
+    let deb = deb::shipped().unwrap_or_else(|| deb::build("0.1.0-1", |_| {}));
+    let place = TempDir::new().unwrap();
+    let file = place.path().join("mirrorwatch.deb");
+    fs::write(&file, deb).unwrap();
+    let content = place.path().join("content");
+    succeeds(Command::new("dpkg-deb").arg("--extract").arg(&file).arg(&content));
+    let program = content.join("usr/bin/mirrorwatch");
+    let sections = succeeds(Command::new("readelf").args(["--wide", "--sections"]).arg(&program));
+    assert!(!sections.contains(".symtab") && !sections.contains(".debug_"), "{sections}");
+    let version = succeeds(Command::new(&program).arg("--version").env_clear());
+    assert!(version.contains(env!("CARGO_PKG_VERSION")), "{version}");
+    if deb::shipped().is_some() {
+        let size = fs::metadata(&program).unwrap().len();
+        println!("{size} bytes");
+        assert!(size <= 8 << 20, "{size} bytes");
+    }
+}
+
+fn has_all_that_belongs_in_it(place: &TempDir, file: &Path) {
+    let listed = succeeds(Command::new("dpkg-deb").arg("--contents").arg(file));
     let paths: Vec<&str> = listed.lines().filter_map(|line| line.split(" .").nth(1)).collect();
     let files = |from: &str, to: &str| -> Vec<String> {
         let entries = fs::read_dir(checkout().join(from)).into_iter().flatten().map(Result::unwrap);
@@ -126,12 +153,13 @@ fn the_package_has_all_that_belongs_in_it_and_every_unit() {
         assert!(paths.contains(&path.as_str()), "{path} is missing:\n{listed}");
     }
     let said = |field: &str| {
-        succeeds(Command::new("dpkg-deb").arg("--field").arg(&file).arg(field)).trim().to_owned()
+        succeeds(Command::new("dpkg-deb").arg("--field").arg(file).arg(field)).trim().to_owned()
     };
     let depends = said("Depends");
     assert!(depends.contains("libc6 (>= ") && depends.contains("procps"), "{depends}");
-    let control = place.path().join("control");
-    succeeds(Command::new("dpkg-deb").arg("--control").arg(&file).arg(&control));
+    let control = TempDir::new_in(place.path()).unwrap();
+    let control = control.path().join("control");
+    succeeds(Command::new("dpkg-deb").arg("--control").arg(file).arg(&control));
     let conffiles = fs::read_to_string(control.join("conffiles")).unwrap();
     assert!(conffiles.lines().any(|line| line == "/etc/mirrorwatch/mirrors.toml"), "{conffiles}");
     for script in ["postinst", "prerm", "postrm"] {

@@ -6,6 +6,12 @@ use std::process::Command;
 
 use tempfile::TempDir;
 
+/// The package as users build it, which `./test.sh` has made and names in `MIRRORWATCH_DEB`.
+pub(crate) fn shipped() -> Option<Vec<u8>> {
+    let path = std::env::var_os("MIRRORWATCH_DEB").filter(|path| !path.is_empty())?;
+    Some(fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display())))
+}
+
 /// Makes the package with this version and gives its bytes. `edit` may change the sources, which are a copy.
 pub(crate) fn build(version: &str, edit: impl FnOnce(&Path)) -> Vec<u8> {
     let place = TempDir::with_prefix("mw-deb-").unwrap();
