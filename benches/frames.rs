@@ -1,5 +1,6 @@
 //! Requests over the boundary between the two processes: valid ones, and what mutations make of them. One URL that
-//! mirrors.toml does not have, one other key, one reload too many ends the run.
+//! mirrors.toml does not have, one other key, one reload too many is a panic: it ends the run, and not with 0. What decides,
+//! and what takes and keeps the turns of an hour, is the applier's own; the engine takes everything.
 //!
 //! `cargo bench --bench frames -- FRAMES SEED`, ten million from seed 1 unless said otherwise.
 

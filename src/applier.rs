@@ -23,6 +23,7 @@ mod pace;
 mod report;
 mod request;
 mod serve;
+mod turn;
 
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -33,6 +34,7 @@ pub use memory::{Memory, RELOADS_PER_HOUR};
 pub use report::Report;
 pub use request::{FORMAT, MAX_BYTES, Request};
 pub use serve::serve;
+pub use turn::turn;
 
 /// Where the two processes meet.
 #[derive(Clone, Debug)]

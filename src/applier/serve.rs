@@ -9,6 +9,7 @@ use tracing::{info, warn};
 use super::decide::{Decision, Known, Refusal, Rules, decide};
 use super::memory::Memory;
 use super::report::{self, Report};
+use super::turn::turn;
 use super::{Places, pace, request};
 use crate::assembly::{self, DOCKER};
 use crate::config;
@@ -151,18 +152,9 @@ impl Run<'_> {
 
     async fn apply(&mut self, docker: &Docker, list: &[MirrorUrl]) -> Result<Applied, Problem> {
         let plan = docker.plan(list).await?;
-        if plan.change {
-            if !self.memory.take_reload(assembly::now()) {
-                let detail = format!(
-                    "{}: not written: the list was changed as often as it may be in an hour",
-                    plan.file.display()
-                );
-                return Err(Problem::new(ProblemKind::ReloadsSpent, detail));
-            }
-            // Before it is done: one that dies on the way has had its turn.
-            self.save().map_err(|cause| Problem::new(ProblemKind::Unwritable, cause))?;
-        }
-        let applied = docker.apply(list).await?;
+        let changes = plan.change.then_some(plan.file.as_path());
+        let keep = |memory: &Memory| save(memory, &self.places.state);
+        let applied = turn(&mut self.memory, assembly::now(), changes, keep, docker.apply(list)).await?;
         if applied.changed {
             info!(list = ?applied.mirrors, verified = applied.verified, "applied");
         }

@@ -1,14 +1,19 @@
 //! Requests as a prober might make them that was taken over, and what must hold whatever it sends.
 
+use std::cell::Cell;
 use std::collections::{HashSet, VecDeque};
+use std::path::Path;
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use mirrorwatch::applier::{
-    Candidate, Decision, FORMAT, Known, Memory, RELOADS_PER_HOUR, Request, Rules, decide,
+    Candidate, Decision, FORMAT, Known, Memory, RELOADS_PER_HOUR, Request, Rules, decide, turn,
 };
 use mirrorwatch::engine::docker::edit::{Document, KEY};
 use mirrorwatch::engine::docker::{Reload, Settings};
 use mirrorwatch::mirror::MirrorUrl;
+use mirrorwatch::reason::ProblemKind;
 use mirrorwatch::timestamp::Timestamp;
 
 /// A daemon.json with what a prober would love to set.
@@ -227,16 +232,35 @@ impl Boundary {
         }
     }
 
-    /// As the applier does: what changes nothing costs nothing, and a turn is taken before it is used.
+    /// By the applier's own turns, on an engine that takes everything at once.
     fn apply(&mut self, list: Vec<MirrorUrl>) {
-        if list == self.engine {
-            return;
+        let changes = (list != self.engine).then_some(Path::new("daemon.json"));
+        let (kept, left) = (Cell::new(false), self.memory.reloads_left(self.now));
+        let keep = |memory: &Memory| {
+            assert_eq!(memory.reloads_left(self.now) + 1, left, "kept before it was taken");
+            kept.set(true);
+            Ok(())
+        };
+        let engine = &mut self.engine;
+        let apply = async {
+            assert_eq!(
+                kept.get(),
+                changes.is_some(),
+                "a turn is kept before it is used, and nothing else is"
+            );
+            *engine = list;
+            Ok(())
+        };
+        let done = ready(turn(&mut self.memory, self.now, changes, keep, apply));
+        match done {
+            Ok(()) if changes.is_none() => return,
+            Ok(()) => {}
+            Err(problem) => {
+                assert_eq!((problem.kind, left), (ProblemKind::ReloadsSpent, 0), "{problem}");
+                self.tally.over_the_limit += 1;
+                return;
+            }
         }
-        if !self.memory.take_reload(self.now) {
-            self.tally.over_the_limit += 1;
-            return;
-        }
-        self.engine = list;
         self.tally.reloads += 1;
         self.reloads.push_back(self.now);
         while self.reloads.front().is_some_and(|at| self.now.since(*at) >= HOUR) {
@@ -262,6 +286,14 @@ impl Boundary {
             mutate(&mut bytes, dice);
         }
         bytes
+    }
+}
+
+/// What needs to wait for nobody.
+fn ready<T>(work: impl Future<Output = T>) -> T {
+    match pin!(work).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(done) => done,
+        Poll::Pending => unreachable!("nobody is waited for"),
     }
 }
 
