@@ -84,6 +84,7 @@ fn why(lost: &[(SocketAddr, io::Error)]) -> Wrong {
 
 #[cfg(test)]
 mod tests {
+    use super::super::address::of_proxy;
     use super::*;
 
     #[test]
@@ -92,5 +93,43 @@ mod tests {
         let addresses = ["1.0.0.1:1", "1.0.0.2:1", "1.0.0.3:1", "[2600::1]:1", "1.0.0.4:1"].map(parse);
         let order = ["[2600::1]:1", "1.0.0.1:1", "1.0.0.2:1", "1.0.0.3:1"].map(parse);
         assert_eq!(in_turn(&addresses), order);
+    }
+
+    #[test]
+    fn what_says_most_of_a_lost_race_is_the_failure() {
+        let address: SocketAddr = "192.0.2.1:443".parse().unwrap();
+        for (kinds, expected) in [
+            (&[io::ErrorKind::HostUnreachable][..], FailureKind::Unreachable),
+            (&[io::ErrorKind::NetworkUnreachable, io::ErrorKind::TimedOut], FailureKind::ConnectTimeout),
+            (
+                &[io::ErrorKind::HostUnreachable, io::ErrorKind::ConnectionRefused],
+                FailureKind::ConnectionRefused,
+            ),
+            (&[io::ErrorKind::TimedOut, io::ErrorKind::ConnectionReset], FailureKind::ConnectionRefused),
+            (&[], FailureKind::Unreachable),
+        ] {
+            let lost: Vec<_> = kinds.iter().map(|kind| (address, io::Error::from(*kind))).collect();
+            assert_eq!(why(&lost).kind, expected, "{kinds:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn where_ipv6_drops_everything_ipv4_is_reached() {
+        // A listener whose queue is full drops what else comes.
+        let socket = tokio::net::TcpSocket::new_v6().unwrap();
+        socket.bind("[::1]:0".parse().unwrap()).unwrap();
+        let hole = socket.listen(1).unwrap();
+        let address = hole.local_addr().unwrap();
+        let mut queued = Vec::new();
+        while let Ok(stream) = tokio::time::timeout(HEAD_START, TcpStream::connect(address)).await {
+            queued.push(stream.unwrap());
+        }
+        let four = tokio::net::TcpListener::bind(("127.0.0.1", address.port())).await.unwrap();
+        let both = of_proxy(&[address.ip(), "127.0.0.1".parse().unwrap()], address.port());
+        let begin = Instant::now();
+        let until = begin + Duration::from_secs(60);
+        let Ok((_, reached)) = dial(&both, until).await else { panic!("nobody is reached") };
+        assert_eq!(reached, four.local_addr().unwrap());
+        assert!(begin.elapsed() >= HEAD_START, "IPv6 had its head start");
     }
 }
