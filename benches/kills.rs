@@ -2,8 +2,10 @@
 //! losses on ext4 and xfs; and containers, which must not notice. A real dockerd, the real program; one violation
 //! ends the run.
 //!
-//! `cargo bench --bench kills -- KILLS EDITS LOSSES CONTAINERS CHANGES`: 1000, 1000, 50 of each file system, and 50
-//! containers that run through 500 changes, unless said otherwise.
+//! `cargo bench --bench kills -- KILLS EDITS LOSSES CONTAINERS CHANGES`: 10,000, 10,000, 1,000 of each file system, and
+//! 50 containers that run through 500 changes, unless said otherwise. A violation is a panic, and the end is then not 0.
+//! On two cores, beside other work, a kill took 0.35 seconds, an edit 0.12, a loss of power 1.1: all of it is done in
+//! two and a half hours at most.
 
 #![expect(clippy::print_stdout, reason = "a bench prints its figures")]
 
@@ -27,7 +29,7 @@ use std::time::Instant;
 fn main() {
     let said: Vec<usize> = std::env::args().filter_map(|argument| argument.parse().ok()).collect();
     let count = |place: usize, default: usize| said.get(place).copied().unwrap_or(default);
-    let (kills, edits, losses) = (count(0, 1000), count(1, 1000), count(2, 50));
+    let (kills, edits, losses) = (count(0, 10_000), count(1, 10_000), count(2, 1_000));
     let start = Instant::now();
     if kills > 0 {
         let hits = storm::kills(kills);

@@ -137,8 +137,7 @@ fn d14_twenty_containers_do_not_notice_sixty_changes() {
 
 fn lose_power(file_system: FileSystem) {
     let losses = storm::power_losses(file_system, 8, Sync::Honest);
-    println!("{file_system:?}: {losses:?}");
-    assert!(losses.acknowledged >= 4 && losses.middle > 0, "{losses:?}");
+    assert!(losses.acknowledged >= 4 && losses.middle > 0, "{file_system:?}: {losses:?}");
 }
 
 #[test]
