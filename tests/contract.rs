@@ -1333,8 +1333,7 @@ fn another_program_that_takes_the_list_away_is_answered_and_said() {
     host.wait_for(&[&a]);
     let switches = host.status()["switches"].as_array().unwrap().len();
     let theirs = "{\"registry-mirrors\": [],\t\"debug\": false}";
-    fs::write(host.engine.file(), theirs).unwrap();
-    fs::write(host.at("docker/reload"), "").unwrap();
+    host.engine.be_given(theirs);
     let status =
         host.wait_for_status("the word", |status| status["switches"].as_array().unwrap().len() > switches);
     host.wait_for(&[&a]);
@@ -1666,8 +1665,7 @@ fn it_gives_way_to_a_program_that_keeps_rewriting_the_list() {
     let theirs = format!("{{\"registry-mirrors\": [\"{}\"]}}", foreign.url());
     let mut given_way = false;
     for _ in 0..12 {
-        fs::write(host.engine.file(), &theirs).unwrap();
-        fs::write(host.at("docker/reload"), "").unwrap();
+        host.engine.be_given(&theirs);
         host.wait("the rewrite, or a word about it", || {
             host.engine.mirrors() == [a.url()] && host.engine.text().unwrap().contains(&a.url())
                 || host.status()["engines"][0]["state"] == "refused"
