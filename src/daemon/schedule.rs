@@ -61,8 +61,13 @@ pub(super) struct Circumstances<'a> {
 /// After three failed rehearsals in a row the pauses between them double, up to six hours.
 const PATIENCE: u32 = 3;
 const LONGEST_PAUSE: Duration = Duration::from_secs(6 * 3600);
-/// While nobody answers, everybody is knocked at this part of `connect`.
+/// While nobody answers, everybody is knocked at this part of `connect`. It costs no request: 5 s of the default minute
+/// are soon enough for a person who has just mended a cable, and as long as a time-out may take.
 const KNOCK: u32 = 12;
+/// Who has to be sent a request for the proof, as a mirror in the clear has, is sent one as long after the last as the
+/// outage was old then, and at most so long after: eight in the first twenty minutes and six an hour from then on. One
+/// that is not selected is sent half as many, for so few leave it room in its smaller budget for a rehearsal.
+const LONGEST_KNOCK: Duration = Duration::from_secs(600);
 
 /// The next probe of `track`, or `None` while one is under way or when it never takes part.
 pub(super) fn due(track: &Track, around: &Circumstances<'_>) -> Option<Due> {
@@ -72,9 +77,9 @@ pub(super) fn due(track: &Track, around: &Circumstances<'_>) -> Option<Due> {
     let now = around.now;
     let pace = &around.settings.pace;
     if let Some(outage) = around.outage {
-        let knock = (pace.connect / KNOCK).max(pace.confirm);
-        let at = track.last_asked.map_or(now, |last| last + knock);
-        return budgeted(track, around, at, outage.asks(&track.mirror.url), Purpose::Needed);
+        let depth = outage.asks(&track.mirror.url);
+        let at = track.last_asked.map_or(now, |last| last + knocks(track, around, outage, depth, last));
+        return budgeted(track, around, at, depth, Purpose::Needed);
     }
     if let Some(depth) = track.control {
         return budgeted(track, around, now, depth, Purpose::Needed);
@@ -97,6 +102,28 @@ pub(super) fn due(track: &Track, around: &Circumstances<'_>) -> Option<Due> {
 /// The most that a probe can cost; `None` at depth connect, which costs nothing.
 pub(super) fn most(track: &Track, depth: Depth) -> Option<Spent> {
     (depth != Depth::Connect).then(|| budget::most(depth, track.known_image.is_none()))
+}
+
+/// The pause after a probe that ended at `last`, while nobody answers.
+fn knocks(
+    track: &Track,
+    around: &Circumstances<'_>,
+    outage: &Outage,
+    depth: Depth,
+    last: Timestamp,
+) -> Duration {
+    let Circumstances { settings, now, .. } = *around;
+    let pace = &settings.pace;
+    let knock = (pace.connect / KNOCK).max(pace.confirm);
+    if depth == Depth::Connect {
+        return knock;
+    }
+    // A day of them is to fit into the budget: who has spent it sees no end of the outage.
+    let longest = settings.allowance.spared(pace.sample.min(LONGEST_KNOCK), track.record.spent(now));
+    let longest = if around.selected { longest } else { 2 * longest };
+    // One that began in the future was begun by a clock that has been set back.
+    let age = if outage.since > now { longest } else { last.since(outage.since) };
+    knock.max(age.min(longest))
 }
 
 /// A reason to ask.
