@@ -99,6 +99,11 @@ pub(super) fn due(track: &Track, around: &Circumstances<'_>) -> Option<Due> {
     budgeted(track, around, at, wish.depth, wish.purpose)
 }
 
+/// When it could be asked so far, to tell whose another's failure is; `None` when never.
+pub(super) fn control(track: &Track, around: &Circumstances<'_>, depth: Depth) -> Option<Timestamp> {
+    budgeted(track, around, around.now, depth, Purpose::Needed).map(|due| due.at)
+}
+
 /// The most that a probe can cost; `None` at depth connect, which costs nothing.
 pub(super) fn most(track: &Track, depth: Depth) -> Option<Spent> {
     (depth != Depth::Connect).then(|| budget::most(depth, track.known_image.is_none()))

@@ -281,6 +281,7 @@ impl State {
             Event::Paused(paused) => self.paused = paused,
             Event::Tick => {}
         }
+        self.dismiss_late_controls(now, &mut actions);
         if let Some(Some(until)) = self.paused
             && until <= now
         {
@@ -375,7 +376,11 @@ impl State {
             // Its last failure awaits a verdict; asking again would change nothing.
             return None;
         }
-        let around = Circumstances {
+        schedule::due(self.track(url)?, &self.around(url, now))
+    }
+
+    fn around(&self, url: &MirrorUrl, now: Timestamp) -> Circumstances<'_> {
+        Circumstances {
             settings: &self.settings,
             selected: self.list.contains(url),
             is_upstream: self.settings.upstream.as_ref() == Some(url),
@@ -383,8 +388,7 @@ impl State {
             resumed: self.resumed,
             together: self.together,
             now,
-        };
-        schedule::due(self.track(url)?, &around)
+        }
     }
 
     fn count_together(&self, now: Timestamp) -> Together {

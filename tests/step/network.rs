@@ -65,6 +65,50 @@ fn mirrors_in_the_clear_that_were_never_asked_see_the_end_of_a_portal_too() {
     assert!(end <= Duration::from_secs(2 * 600 + 70), "{end:?}");
 }
 
+/// A mirror in the clear fails as behind a portal, and the only one that could tell whose failure that is rests for hours.
+#[test]
+fn no_suspicion_waits_for_a_witness_that_rests() {
+    let [suspect, witness] = ["http://10.0.0.1:5000", "http://10.0.0.2:5000"];
+    let mut world = World::new(&[(suspect, Mood::Serves(9.0 * MB)), (witness, Mood::Serves(5.0 * MB))]);
+    world.run(HOUR);
+    world.set(witness, Mood::Limits(Some(10 * HOUR)));
+    world.until("its rest", |world| world.state.tracks[&url(witness)].record.resting(world.now).is_some());
+    world.set(suspect, Mood::Fails(FailureKind::NotARegistry));
+    world.until("a verdict", |world| world.state.network.is_down());
+    world.set(suspect, Mood::Serves(9.0 * MB));
+    let end = world.until("its end", |world| !world.state.network.is_down());
+    assert!(end <= Duration::from_secs(610), "it is asked again: {end:?}");
+    assert_eq!(world.standing(suspect), Standing::Live);
+    assert_eq!(world.standing(witness), Standing::Rejected, "it still rests");
+}
+
+/// Eight that rest do not take the places of those that can be asked.
+#[test]
+fn who_rests_is_no_witness_where_others_can_be_asked() {
+    let names: Vec<String> = (1..=10).map(|number| format!("http://10.0.0.{number}:5000")).collect();
+    let mirrors: Vec<(&str, Mood)> = names.iter().map(|name| (&**name, Mood::Serves(9.0 * MB))).collect();
+    let mut world = World::new(&mirrors);
+    world.run(HOUR);
+    let suspect = world.state.list[0].to_string();
+    let others: Vec<&String> = names.iter().filter(|name| **name != suspect).collect();
+    let (last, resting) = others.split_last().unwrap();
+    for name in resting {
+        world.set(name, Mood::Limits(Some(20 * HOUR)));
+    }
+    world.until("their rest", |world| {
+        resting.iter().all(|name| world.state.tracks[&url(name)].record.resting(world.now).is_some())
+    });
+    assert_eq!(world.standing(last), Standing::Live);
+    // It is among the last that are asked, for it has just failed.
+    world.set(last, Mood::Stalls);
+    world.until("its fall", |world| world.standing(last) == Standing::Rejected);
+    world.set(last, Mood::Serves(9.0 * MB));
+    world.set(&suspect, Mood::Fails(FailureKind::NotARegistry));
+    let gone = world.until("a verdict", |world| world.standing(&suspect) == Standing::Rejected);
+    assert!(gone <= Duration::from_secs(600 + 70), "{gone:?}");
+    assert!(!world.state.network.is_down());
+}
+
 #[test]
 fn a_clock_that_is_set_by_years_ends_in_one_round_and_no_budget_is_stuck() {
     for years in [-10_i64, 10] {

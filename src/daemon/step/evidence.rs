@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::{Action, Shift, State, Track};
 use crate::daemon::network::{self, Proof, STARVED};
+use crate::daemon::schedule;
 use crate::mirror::MirrorUrl;
 use crate::observation::{Depth, Observation};
 use crate::pull::{Seen, Sign};
@@ -13,6 +14,9 @@ use crate::timestamp::Timestamp;
 
 /// Others that are asked whether a failure is ours: so many that one is likely to answer, so few that nobody minds.
 const ENOUGH: usize = 8;
+/// For no witness a suspicion waits longer than the minute in which the requests of a budget are counted: who rests for
+/// hours says nothing of now, and until a suspicion is settled its mirror is neither asked nor rejected.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A pull says up to five lines that name nobody for each of its layers, and to look whom they mean costs a mebibyte.
 const DOUBTS: Duration = Duration::from_secs(30);
@@ -37,7 +41,8 @@ impl State {
         track.last_asked = Some(now);
         track.led_to(&observation.addresses);
         if !void {
-            track.control = None;
+            // A connection that was under way says less than was asked for.
+            track.control = track.control.filter(|wanted| observation.depth < *wanted);
             track.fresh = None;
             track.at_once = false;
         }
@@ -91,7 +96,7 @@ impl State {
             self.record(url, observation, actions);
         } else {
             self.network.suspect(url.clone(), observation.clone());
-            self.ask_others(url, network::refuted_by(observation));
+            self.ask_others(url, network::refuted_by(observation), now);
         }
     }
 
@@ -100,6 +105,39 @@ impl State {
         for (url, observation) in self.network.conclude(waiting, now) {
             self.forgive(&url, &observation, actions);
         }
+    }
+
+    /// Gives up witnesses that cannot be asked soon after all.
+    pub(super) fn dismiss_late_controls(&mut self, now: Timestamp, actions: &mut Vec<Action>) {
+        let late = |track: &&Track| {
+            let is_free = track.in_flight.is_none() && track.control.is_some();
+            is_free && track.control.and_then(|depth| self.askable(track, depth, now)).is_none()
+        };
+        let late: Vec<MirrorUrl> =
+            self.all_tracks().filter(late).map(|track| track.mirror.url.clone()).collect();
+        if late.is_empty() {
+            return;
+        }
+        for url in late {
+            if let Some(track) = self.track_mut(&url) {
+                track.control = None;
+            }
+        }
+        self.conclude(now, actions);
+    }
+
+    /// When it can be asked so far as a witness, if that is soon.
+    fn askable(&self, track: &Track, depth: Depth, now: Timestamp) -> Option<Timestamp> {
+        let url = &track.mirror.url;
+        if self.network.suspects(url) {
+            return None;
+        }
+        // What is under way is over within some time-outs.
+        let at = match track.in_flight {
+            Some(_) => Some(now),
+            None => schedule::control(track, &self.around(url, now), depth),
+        };
+        at.filter(|at| *at <= now + PATIENCE)
     }
 
     /// Somebody answered: what was held against others stands, and an outage is over.
@@ -180,13 +218,15 @@ impl State {
             .any(|other| other.mirror.url != *url && proved(other).is_some_and(|at| at >= earliest))
     }
 
-    /// Asks a few others at once: the selected, the upstream, then the live, then anybody.
-    fn ask_others(&mut self, suspect: &MirrorUrl, wanted: Proof) {
+    /// Asks a few others at once: the selected, the upstream, then the live, then anybody. Where nobody can be asked at
+    /// once, those whose minute of requests is over first.
+    fn ask_others(&mut self, suspect: &MirrorUrl, wanted: Proof, now: Timestamp) {
         let list = self.list.clone();
-        let mut others: Vec<(u8, MirrorUrl)> = self
+        let mut others: Vec<(Timestamp, u8, MirrorUrl)> = self
             .all_tracks()
             .filter(|track| track.mirror.takes_part() && track.mirror.url != *suspect)
-            .map(|track| {
+            .filter_map(|track| {
+                let at = self.askable(track, network::asks(wanted, &track.mirror.url), now)?;
                 let rank = if list.contains(&track.mirror.url) {
                     0
                 } else if self.settings.upstream.as_ref() == Some(&track.mirror.url) {
@@ -196,15 +236,16 @@ impl State {
                 } else {
                     3
                 };
-                (rank, track.mirror.url.clone())
+                Some((at.max(now), rank, track.mirror.url.clone()))
             })
             .collect();
         others.sort();
-        for (_, url) in others.into_iter().take(ENOUGH) {
-            let suspected = self.network.suspects(&url);
-            if let Some(track) = self.track_mut(&url)
-                && !suspected
-            {
+        let soon = now + self.settings.pace.confirm;
+        if others.first().is_some_and(|(at, ..)| *at <= soon) {
+            others.retain(|(at, ..)| *at <= soon);
+        }
+        for (_, _, url) in others.into_iter().take(ENOUGH) {
+            if let Some(track) = self.track_mut(&url) {
                 track.control = track.control.max(Some(network::asks(wanted, &url)));
             }
         }
