@@ -177,7 +177,7 @@ fn wishes(track: &Track, around: &Circumstances<'_>) -> Vec<Wish> {
         wishes.push(wish(after(depth, interval(pace.sample)), depth, Purpose::Watch));
     }
     let usual = settings.allowance.stretched(pace.rehearse, around.together);
-    let usual = interval(patience(record, settings.policy.fall, usual));
+    let usual = interval(patience(record, usual));
     wishes.push(wish(after(Depth::Rehearse, usual), Depth::Rehearse, Purpose::Usual));
     if track.deciding && !around.is_upstream {
         let pause = interval(pace.decide.min(pace.rehearse));
@@ -262,9 +262,8 @@ fn request<'a>(
 }
 
 /// The pause between the rehearsals of a mirror that keeps failing.
-fn patience(record: &Record, fall: u32, rehearse: Duration) -> Duration {
-    // The re-checks that led to the rejection came within seconds; they are one bad moment, not three.
-    let failed = record.failed_rehearsals().saturating_sub(fall);
+fn patience(record: &Record, rehearse: Duration) -> Duration {
+    let failed = record.failed_rehearsals();
     if record.standing() != Standing::Rejected || failed < PATIENCE {
         return rehearse;
     }

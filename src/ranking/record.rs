@@ -260,7 +260,8 @@ impl Record {
         self.rising
     }
 
-    /// Rehearsals in a row that did not serve, of whatever kind: what growing pauses go by.
+    /// Rehearsals in a row that did not serve, of whatever kind, a failure and its quick re-checks counted as one: what
+    /// growing pauses go by.
     pub fn failed_rehearsals(&self) -> u32 {
         self.failed_rehearsals
     }

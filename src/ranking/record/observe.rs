@@ -167,7 +167,9 @@ impl Record {
     fn failed(&mut self, observation: &Observation, failure: &Failure, policy: &Policy) {
         let Observation { at, depth, .. } = *observation;
         self.complaints.confirm();
-        if depth == Depth::Rehearse {
+        // The re-checks of a live mirror come within seconds: with the failure that they check they are one bad moment.
+        let again = self.standing == Standing::Live && self.runs.rehearse.is_some();
+        if depth == Depth::Rehearse && !again {
             self.failed_rehearsals = self.failed_rehearsals.saturating_add(1);
         }
         // Whoever answers, however badly, has been reached.
