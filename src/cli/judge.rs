@@ -13,7 +13,6 @@ use super::exit::{Error, Exit};
 use super::{Global, note};
 use crate::assembly;
 use crate::config::{self, Config, Problem};
-use crate::daemon::schedule::over_budget;
 use crate::daemon::step::upstream_mirror;
 use crate::daemon::view;
 use crate::daemon::{self, network::proves};
@@ -214,8 +213,8 @@ fn warn_of_manners(global: &Global, config: &Config, store: &Store, asked: &[Mir
         if let Some(until) = record.resting(now) {
             note(global, &say::rests(lang, &name, &status::text::moment(until, now)));
         }
-        if over_budget(&allowance, record, now) {
-            let spent = record.spent(now);
+        let spent = record.spent(now);
+        if allowance.is_spent(spent) {
             let counts = [
                 format!("{}/{}", spent.requests_today, allowance.requests_per_day),
                 format!("{}/{}", spent.refusals_2_days, allowance.refusals_per_2_days),

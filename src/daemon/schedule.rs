@@ -6,7 +6,7 @@ mod phase;
 use std::time::Duration;
 
 pub(super) use budget::REHEARSAL;
-pub use budget::{Allowance, Together, over_budget};
+pub use budget::{Allowance, Together};
 use budget::{Purpose, Request};
 
 use crate::image::Image;
@@ -99,6 +99,17 @@ pub(super) fn due(track: &Track, around: &Circumstances<'_>) -> Option<Due> {
     budgeted(track, around, at, wish.depth, wish.purpose)
 }
 
+/// Whether what this mirror is asked regularly is due, at the unhurried pace, and has to wait for its budget.
+pub(super) fn is_over_budget(track: &Track, around: &Circumstances<'_>) -> bool {
+    let pace = &around.settings.pace;
+    let waits = |depth: Depth, pause: Duration, purpose: Purpose| {
+        let is_due = last(&track.record, depth, around.now).is_none_or(|at| at + pause <= around.now);
+        is_due && request(track, around, depth, purpose).is_kept_back(around.now)
+    };
+    waits(Depth::Rehearse, pace.rehearse, Purpose::Usual)
+        || (around.selected && waits(Depth::Sample, pace.sample, Purpose::Watch))
+}
+
 /// When it could be asked so far, to tell whose another's failure is; `None` when never.
 pub(super) fn control(track: &Track, around: &Circumstances<'_>, depth: Depth) -> Option<Timestamp> {
     budgeted(track, around, around.now, depth, Purpose::Needed).map(|due| due.at)
@@ -147,17 +158,7 @@ fn wishes(track: &Track, around: &Circumstances<'_>) -> Vec<Wish> {
     let interval = |base: Duration| {
         phase::shortened(base, settings.seed, track.mirror.url.as_str(), track.turn, track.turn <= 1)
     };
-    // A deeper probe is a lesser one too; above all a sample that had to become a rehearsal. What lies ahead is what a
-    // clock that was set back has left behind.
-    let last = |least: Depth| {
-        let depths = [Depth::Connect, Depth::Sample, Depth::Rehearse].into_iter();
-        depths
-            .filter(|depth| *depth >= least)
-            .filter_map(|depth| record.last(depth))
-            .filter(|at| *at <= now)
-            .max()
-    };
-    let after = |least: Depth, pause: Duration| last(least).map_or(now, |at| at + pause);
+    let after = |least: Depth, pause: Duration| last(record, least, now).map_or(now, |at| at + pause);
     let wish = |at: Timestamp, depth: Depth, purpose: Purpose| Wish { at, depth, purpose, again: false };
     let mut wishes = Vec::new();
     if let Some(depth) = record.wants_recheck(&settings.policy) {
@@ -199,6 +200,14 @@ fn wishes(track: &Track, around: &Circumstances<'_>) -> Vec<Wish> {
         true
     });
     wishes
+}
+
+/// When it was last asked so far or farther: a deeper probe is a lesser one too, above all a sample that had to become a
+/// rehearsal. What lies ahead is what a clock that was set back has left behind.
+fn last(record: &Record, least: Depth, now: Timestamp) -> Option<Timestamp> {
+    let depths = [Depth::Connect, Depth::Sample, Depth::Rehearse].into_iter();
+    let asked = depths.filter(|depth| *depth >= least).filter_map(|depth| record.last(depth));
+    asked.filter(|at| *at <= now).max()
 }
 
 /// Of all that is due, the deepest; else the earliest that will be.

@@ -410,6 +410,11 @@ impl State {
         probes.chain(retry).chain(resume).filter(|at| *at > now).min()
     }
 
+    /// Whether the probes of this mirror are stretched, because its budget has no room for them.
+    pub fn is_over_budget(&self, url: &MirrorUrl, now: Timestamp) -> bool {
+        self.track(url).is_some_and(|track| schedule::is_over_budget(track, &self.around(url, now)))
+    }
+
     /// When this mirror is asked next; `None` while it is being asked or never.
     pub fn next_probe(&self, url: &MirrorUrl, now: Timestamp) -> Option<Timestamp> {
         self.due(url, now).map(|due| due.at)

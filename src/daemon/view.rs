@@ -18,7 +18,6 @@ use crate::timestamp::Timestamp;
 
 use super::Daemon;
 use super::network::Outage;
-use super::schedule::over_budget;
 use super::step::EngineView;
 
 /// So many switches are shown; the history has them all.
@@ -162,7 +161,7 @@ impl Daemon {
         known
             .map(|(entry, track)| {
                 let mut shown = mirror(entry, &track.record, now);
-                let stretched = over_budget(&self.state.settings.allowance, &track.record, now);
+                let stretched = self.state.is_over_budget(&entry.url, now);
                 if entry.verdict == Verdict::Live && stretched {
                     let detail = String::new();
                     shown.reasons.push(Reason { kind: ReasonKind::OverBudget, detail, since: None });

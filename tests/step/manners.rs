@@ -5,7 +5,7 @@ use std::time::Duration;
 use mirrorwatch::daemon::step::{EngineView, Event};
 use mirrorwatch::image::Image;
 use mirrorwatch::mirror::MirrorUrl;
-use mirrorwatch::observation::{Depth, Spent};
+use mirrorwatch::observation::{Depth, Observation, Spent};
 use mirrorwatch::ranking::record::{Record, Standing};
 use mirrorwatch::reason::{ChangeKind, ProblemKind};
 use mirrorwatch::timestamp::Timestamp;
@@ -127,6 +127,32 @@ fn a_mirror_that_is_never_chosen_is_asked_a_third_of_what_a_chosen_one_is() {
     assert!(last.requests <= 120 && last.bytes <= 13 << 20, "{last:?}");
     let first = check(&url("a"), &world.asked[&url("a")]).1;
     assert!(first.requests > 144, "a chosen one is sampled: {first:?}");
+}
+
+#[test]
+fn over_budget_is_who_is_due_and_has_to_wait_long_before_the_day_s_last_request() {
+    let mut world = World::new(&healthy());
+    world.run(3 * HOUR);
+    let over = |world: &World, name: &str| world.state.is_over_budget(&url(name), world.now);
+    assert!(["a", "b", "c", "d"].iter().all(|name| !over(&world, name)));
+    // Somebody probes by hand, again and again.
+    for name in ["a", "d"] {
+        for _ in 0..12 {
+            let mut seen = Observation::new(world.now, Depth::Rehearse);
+            seen.spent = Spent { requests: 7, refusals: 0, bytes: 1 << 20 };
+            (seen.bytes_per_second, seen.image) = (Some(MB), "library/busybox".parse().ok());
+            world.tell(Event::Overheard { url: url(name), observation: Box::new(seen) });
+        }
+    }
+    assert!(!over(&world, "d"), "it is not due yet");
+    world.run(2 * HOUR + MINUTE);
+    let spent = world.state.tracks[&url("d")].record.spent(world.now);
+    assert!(spent.requests_today < 200 && spent.bytes_today < 20 << 20, "{spent:?}");
+    assert!(over(&world, "d"), "it waits for its part, which is smaller than the whole");
+    assert!(!over(&world, "a"), "who is selected has more");
+    world.probes.clear();
+    world.until("a rehearsal", |world| world.probes.contains_key(&url("d")));
+    assert!(!over(&world, "d"));
 }
 
 #[test]

@@ -86,6 +86,13 @@ impl Allowance {
         }
     }
 
+    /// Whether one more rehearsal of a mirror that was asked so much would pass a limit of the day.
+    pub fn is_spent(&self, spent: SpentToday) -> bool {
+        spent.requests_today.saturating_add(REHEARSAL.requests) > self.requests_per_day
+            || spent.bytes_today.saturating_add(REHEARSAL.bytes) > self.bytes_per_day
+            || !has_refusals_left(self, spent, REHEARSAL.refusals)
+    }
+
     /// The usual pause between two rehearsals of one mirror, long enough for all of them to fit into the total.
     pub(super) fn stretched(&self, rehearse: Duration, together: Together) -> Duration {
         // A quarter of the total is for samples, re-checks and decisions.
@@ -206,6 +213,11 @@ impl Request<'_> {
             && self.together.bytes.saturating_add(cost.bytes) <= self.allowance.total_bytes_per_day
     }
 
+    /// Whether the budget has no room for it now.
+    pub(super) fn is_kept_back(&self, now: Timestamp) -> bool {
+        !self.fits_the_day(now) || self.after_refusals(now).is_some_and(|at| at > now)
+    }
+
     /// Whether this image may be asked for. One that may well be refused must leave room for the failures that matter.
     pub(super) fn may_ask_for(&self, image: &Image) -> bool {
         // The first refusals tell what kind of mirror it is; half of the budget is enough for that.
@@ -221,12 +233,4 @@ impl Request<'_> {
 
 fn has_refusals_left(allowance: &Allowance, spent: SpentToday, cost: u32) -> bool {
     spent.refusals_2_days.saturating_add(cost) <= allowance.refusals_per_2_days
-}
-
-/// Whether the usual rehearsal of this mirror has to wait for its budget.
-pub fn over_budget(allowance: &Allowance, record: &Record, now: Timestamp) -> bool {
-    let spent = record.spent(now);
-    spent.requests_today.saturating_add(REHEARSAL.requests) > allowance.requests_per_day
-        || spent.bytes_today.saturating_add(REHEARSAL.bytes) > allowance.bytes_per_day
-        || !has_refusals_left(allowance, spent, REHEARSAL.refusals)
 }
