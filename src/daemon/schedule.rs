@@ -52,6 +52,8 @@ pub(super) struct Circumstances<'a> {
     pub(super) is_upstream: bool,
     /// Nobody answers.
     pub(super) outage: Option<&'a Outage>,
+    /// What is decided can be written.
+    pub(super) may_write: bool,
     /// When this run began, if there was a list to begin with: then nobody is in a hurry.
     pub(super) resumed: Option<Timestamp>,
     pub(super) together: Together,
@@ -180,7 +182,9 @@ fn wishes(track: &Track, around: &Circumstances<'_>) -> Vec<Wish> {
     let usual = settings.allowance.stretched(pace.rehearse, around.together);
     let usual = interval(patience(record, usual));
     wishes.push(wish(after(Depth::Rehearse, usual), Depth::Rehearse, Purpose::Usual));
-    if track.deciding && !around.is_upstream {
+    // Who contends cannot win while nothing can be written; who rises would be missed if the list broke meanwhile.
+    let decides = track.deciding && (around.may_write || record.standing() == Standing::Rejected);
+    if decides && !around.is_upstream {
         let pause = interval(pace.decide.min(pace.rehearse));
         wishes.push(wish(after(Depth::Rehearse, pause), Depth::Rehearse, Purpose::Deciding));
     }

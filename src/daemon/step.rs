@@ -379,12 +379,21 @@ impl State {
         schedule::due(self.track(url)?, &self.around(url, now))
     }
 
+    /// Whether a list that is only faster could be given to the engine, as far as is known.
+    fn may_write(&self, now: Timestamp) -> bool {
+        self.paused.is_none()
+            && !matches!(self.engine, EngineView::Problem(_))
+            && !self.contested(now)
+            && !self.spares_reloads(now)
+    }
+
     fn around(&self, url: &MirrorUrl, now: Timestamp) -> Circumstances<'_> {
         Circumstances {
             settings: &self.settings,
             selected: self.list.contains(url),
             is_upstream: self.settings.upstream.as_ref() == Some(url),
             outage: self.network.outage(),
+            may_write: self.may_write(now),
             resumed: self.resumed,
             together: self.together,
             now,
