@@ -7,7 +7,7 @@ pub mod own;
 
 use std::collections::HashMap;
 use std::path::Path;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -107,6 +107,7 @@ pub fn settings(config: &Config, facts: Option<&Facts>) -> Settings {
         },
         allowance: Allowance {
             requests_per_minute: budget.requests_per_minute,
+            minute: Duration::from_secs(60),
             requests_per_day: budget.requests_per_day,
             refusals_per_2_days: budget.refusals_per_2_days,
             bytes_per_day: budget.bytes_per_day,

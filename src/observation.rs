@@ -135,6 +135,10 @@ pub struct Spent {
     pub bytes: u64,
 }
 
+/// The most that a rehearsal costs: the prober itself makes no more requests ([`crate::probe`]), reads at most one
+/// mebibyte of a layer and some kibibytes of manifests, and is refused by HEAD and GET of the same manifest.
+pub const REHEARSAL: Spent = Spent { requests: 10, refusals: 2, bytes: (1 << 20) + (64 << 10) };
+
 /// What one probe of one mirror saw.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Observation {

@@ -111,6 +111,13 @@ pub enum Problem {
         group: String,
         near: Option<String>,
     },
+    /// Warning. What `share` leaves of this budget is less than one rehearsal may cost.
+    PartTooSmall {
+        key: &'static str,
+        share: u32,
+        /// So many hosts can share it.
+        hosts: u32,
+    },
     /// Warning.
     NobodyTakesPart,
 }
@@ -251,6 +258,7 @@ impl Problem {
             Self::EngineNotSupported { engine } => say::engine_not_supported(lang, engine),
             Self::UpstreamNotSupported { upstream } => say::upstream_not_supported(lang, upstream),
             Self::EmptyGroup { group, .. } => say::empty_group(lang, &quoted(group)),
+            Self::PartTooSmall { key, share, .. } => say::part_too_small(lang, key, share),
             Self::NobodyTakesPart => say::nobody_takes_part(lang),
         }
     }
@@ -302,6 +310,8 @@ impl Problem {
             Self::UpstreamNotSupported { .. } => Some(say::upstream_not_supported_hint(lang)),
             Self::EmptyGroup { near: Some(near), .. } => Some(say::did_you_mean(lang, &quoted(near))),
             Self::EmptyGroup { near: None, .. } => Some(say::empty_group_hint(lang)),
+            Self::PartTooSmall { hosts: 0, .. } => Some(say::part_too_small_alone_hint(lang)),
+            Self::PartTooSmall { hosts, .. } => Some(say::part_too_small_hint(lang, hosts)),
             Self::NobodyTakesPart => Some(say::nobody_takes_part_hint(lang)),
         }
     }

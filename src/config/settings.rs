@@ -13,6 +13,7 @@ use super::section::{self, ENGINES, Section};
 use super::source::Source;
 use super::{Budget, Enabled, Engine, Engines, Notify, Probe, Schedule, Select, value};
 use crate::mirror::MirrorUrl;
+use crate::observation::REHEARSAL;
 
 /// A probe waits at most so long: a round must end.
 const LONGEST_TIMEOUT: Duration = Duration::from_secs(10 * 60);
@@ -198,7 +199,7 @@ fn budget(at: &mut Section<'_, '_>) -> Budget {
     let default = Budget::default();
     let count = value::whole(1, MOST_COUNTED);
     let size = value::size(LARGEST_SIZE);
-    Budget {
+    let budget = Budget {
         requests_per_minute: at.get("requests_per_minute", &count).unwrap_or(default.requests_per_minute),
         requests_per_day: at.get("requests_per_day", &count).unwrap_or(default.requests_per_day),
         refusals_per_2_days: at.get("refusals_per_2_days", &count).unwrap_or(default.refusals_per_2_days),
@@ -206,6 +207,31 @@ fn budget(at: &mut Section<'_, '_>) -> Budget {
         total_bytes_per_day: at.get("total_bytes_per_day", &size).unwrap_or(default.total_bytes_per_day),
         reloads_per_day: at.get("reloads_per_day", &count).unwrap_or(default.reloads_per_day),
         share: at.get("share", &count).unwrap_or(default.share),
+    };
+    warn_of_parts(at, &budget);
+    budget
+}
+
+/// A part that is less than what one rehearsal may cost cannot be kept to.
+fn warn_of_parts(at: &mut Section<'_, '_>, budget: &Budget) {
+    let share = budget.share;
+    // Those of a minute are counted over as many as a rehearsal needs, up to an hour.
+    let hour = 60 * u64::from(budget.requests_per_minute);
+    let whole = [
+        ("requests_per_minute", hour, u64::from(REHEARSAL.requests)),
+        ("requests_per_day", u64::from(budget.requests_per_day), u64::from(REHEARSAL.requests)),
+        ("refusals_per_2_days", u64::from(budget.refusals_per_2_days), u64::from(REHEARSAL.refusals)),
+        ("bytes_per_day", budget.bytes_per_day, REHEARSAL.bytes),
+        ("total_bytes_per_day", budget.total_bytes_per_day, REHEARSAL.bytes),
+    ];
+    for (key, budget, least) in whole {
+        let span = at.span("share").filter(|_| budget >= least).or_else(|| at.span(key));
+        if budget / u64::from(share) < least
+            && let Some(span) = span
+        {
+            let hosts = u32::try_from(budget / least).unwrap_or(u32::MAX);
+            at.warning(span, Problem::PartTooSmall { key, share, hosts });
+        }
     }
 }
 

@@ -5,7 +5,6 @@ mod phase;
 
 use std::time::Duration;
 
-pub(super) use budget::REHEARSAL;
 pub use budget::{Allowance, Together};
 use budget::{Purpose, Request};
 

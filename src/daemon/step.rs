@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::image::Image;
 use crate::mirror::{Mirror, MirrorUrl};
-use crate::observation::{Depth, Observation};
+use crate::observation::{Depth, Observation, REHEARSAL};
 use crate::pull::Sign;
 use crate::ranking::Policy;
 use crate::ranking::record::{Record, Standing};
@@ -365,7 +365,7 @@ impl State {
             let turn = track.turn;
             if task.depth == Depth::Rehearse {
                 // Those that start together must fit into the total together.
-                self.together.bytes = self.together.bytes.saturating_add(schedule::REHEARSAL.bytes);
+                self.together.bytes = self.together.bytes.saturating_add(REHEARSAL.bytes);
             }
             actions.push(Action::Probe { url, depth: task.depth, image: task.image, turn });
         }
@@ -403,7 +403,7 @@ impl State {
     fn count_together(&self, now: Timestamp) -> Together {
         let spent = self.all_tracks().map(|track| {
             let under_way =
-                if track.in_flight == Some(Depth::Rehearse) { schedule::REHEARSAL.bytes } else { 0 };
+                if track.in_flight == Some(Depth::Rehearse) { REHEARSAL.bytes } else { 0 };
             track.record.spent(now).bytes_today.saturating_add(under_way)
         });
         let live = |track: &&Track| track.record.standing() == Standing::Live && track.mirror.takes_part();

@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+pub(crate) use hours::LONGEST_WINDOW;
 pub(crate) use images::Tag;
 use moment::{Moment, at_rest, narrow};
 pub(crate) use smoothed::Smoothed;
@@ -390,9 +391,13 @@ impl Record {
         at_rest(self.flapping.as_ref()?.until?, now)
     }
 
-    /// The requests of the last minute, oldest first, each with the time at which it is a minute old.
-    pub fn asked_lately(&self, now: Timestamp) -> impl DoubleEndedIterator<Item = (Timestamp, u32)> {
-        self.lately.leaving(now)
+    /// The requests of so long before `now`, at most an hour: when the probes that made them ended, the oldest first.
+    pub fn asked_lately(
+        &self,
+        now: Timestamp,
+        window: Duration,
+    ) -> impl DoubleEndedIterator<Item = (Timestamp, u32)> {
+        self.lately.within(now, window)
     }
 
     /// Whether the mirror served this image when it was last asked for it; `None` if it never was.

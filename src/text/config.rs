@@ -294,6 +294,12 @@ messages! {
     empty_group(group: &str) { "no mirror is in the group {group}", "没有镜像源属于分组 {group}" }
     /// What to do.
     empty_group_hint() { "a mirror joins by group = \"...\"", "在 [[mirror]] 里写 group = \"...\" 即可加入分组" }
+    /// One budget, divided.
+    part_too_small(key: &str, share: &u32) { "{key} divided by {share} is less than one rehearsal may cost, and that much is taken for it", "{key} 除以 {share} 还不够一次完整探测所需，将按一次所需计算" }
+    /// What to do.
+    part_too_small_hint(hosts: &u32) { "of more than {hosts} hosts, all together may pass the budget", "主机多于 {hosts} 台时，合计可能超出上限" }
+    /// What to do.
+    part_too_small_alone_hint() { "below that no mirror can be rehearsed", "低于此数就无法对镜像源做完整探测" }
     /// The whole configuration.
     nobody_takes_part() { "no mirror takes part: all are disabled or in other groups", "没有镜像源参与：全部被停用，或不在所选分组里" }
     /// What to do.

@@ -180,21 +180,37 @@ fn the_bytes_of_all_together_stay_within_the_total() {
     }
 }
 
-#[test]
-fn hosts_that_share_an_address_share_the_budget() {
+/// Two days of a host that is one of so many behind one address.
+fn one_of(share: u32) {
     let mut world = World::new(&every_kind());
     let mut shared = settings(false);
-    shared.allowance = shared.allowance.part(4);
+    shared.allowance = shared.allowance.part(share);
     let candidates = every_kind().iter().map(|(name, _)| (mirror(name), Record::default())).collect();
     // What the first seconds cost was asked by a host that thought itself alone.
     world.asked.clear();
     world.tell(Event::Configured { settings: Box::new(shared), candidates });
     world.run(2 * DAY);
     for (url, asked) in &world.asked {
-        let (day, two_days) = (worst(asked, DAY), worst(asked, 2 * DAY));
-        assert!(day.requests <= 100 && day.bytes <= 6 << 20, "{url}: {day:?}");
-        assert!(two_days.refusals <= 2, "{url}: {two_days:?}");
+        // Ten requests a minute for ten hosts are one each; a rehearsal takes ten, so there is one in ten minutes.
+        let (some, day, two_days) = (worst(asked, share * MINUTE), worst(asked, DAY), worst(asked, 2 * DAY));
+        assert!(some.requests <= 10, "{url}, one of {share}: {some:?} in {share} minutes");
+        assert!(day.requests <= 400 / share, "{url}, one of {share}: {day:?} in a day");
+        assert!(day.bytes <= (24 << 20) / u64::from(share), "{url}, one of {share}: {day:?} in a day");
+        // One rehearsal may be refused twice; `check` says so where that is too much.
+        let refusals = (10 / share).max(2);
+        assert!(two_days.refusals <= refusals, "{url}, one of {share}: {two_days:?} in two days");
     }
+    assert_eq!(world.list().len(), 3);
+}
+
+#[test]
+fn each_of_four_hosts_that_share_an_address_takes_a_quarter_of_the_budget() {
+    one_of(4);
+}
+
+#[test]
+fn each_of_ten_hosts_that_share_an_address_takes_a_tenth_of_the_budget() {
+    one_of(10);
 }
 
 #[test]

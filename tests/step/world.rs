@@ -112,6 +112,7 @@ pub(super) fn settings(compare_upstream: bool) -> Settings {
         },
         allowance: Allowance {
             requests_per_minute: 10,
+            minute: minutes(1),
             requests_per_day: 400,
             refusals_per_2_days: 10,
             bytes_per_day: 24 << 20,

@@ -6,8 +6,8 @@
 use std::time::Duration;
 
 use crate::image::Image;
-use crate::observation::{Depth, Spent};
-use crate::ranking::record::{Record, SpentToday};
+use crate::observation::{Depth, REHEARSAL, Spent};
+use crate::ranking::record::{LONGEST_WINDOW, Record, SpentToday};
 use crate::timestamp::Timestamp;
 
 use super::Pace;
@@ -15,8 +15,10 @@ use super::Pace;
 /// How much one mirror may be asked, and all together. `[budget]` of mirrors.toml, divided by `share`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Allowance {
-    /// HTTP requests in any 60 seconds.
+    /// HTTP requests in any `minute`.
     pub requests_per_minute: u32,
+    /// 60 seconds; longer where a part of a minute's requests would be less than one rehearsal's.
+    pub minute: Duration,
     /// HTTP requests in 24 hours.
     pub requests_per_day: u32,
     /// Refusals in 48 hours.
@@ -51,10 +53,6 @@ pub struct Together {
     pub whole: usize,
 }
 
-/// The most that a rehearsal costs: the prober itself makes no more requests ([`crate::probe`]), reads at most one
-/// mebibyte of a layer and some kibibytes of manifests, and is refused by HEAD and GET of the same manifest.
-pub(in super::super) const REHEARSAL: Spent =
-    Spent { requests: 10, refusals: 2, bytes: (1 << 20) + (64 << 10) };
 /// The most that a sample of a known layer costs: a new token, a redirect to itself, the layer.
 const SAMPLE: Spent = Spent { requests: 3, refusals: 1, bytes: 40 << 10 };
 
@@ -73,14 +71,20 @@ const DAY: Duration = Duration::from_secs(24 * 3600);
 const HOUR: Duration = Duration::from_secs(3600);
 
 impl Allowance {
-    /// The part of one among `share` hosts behind one address; at least what a few rehearsals need.
+    /// The part of one among `share` hosts behind one address.
+    ///
+    /// What a rehearsal may cost is the least of each, for it cannot be had in halves; `check` warns of that. Of the
+    /// requests of a minute less can be had: one rehearsal in several of them.
     pub fn part(self, share: u32) -> Self {
         let share = share.max(1);
+        let minutes = u64::from(REHEARSAL.requests) * u64::from(share);
+        let minutes = minutes.div_ceil(u64::from(self.requests_per_minute.max(1)));
         Self {
             requests_per_minute: (self.requests_per_minute / share).max(REHEARSAL.requests),
-            requests_per_day: (self.requests_per_day / share).max(4 * REHEARSAL.requests),
+            minute: Duration::from_secs(60 * minutes).min(LONGEST_WINDOW),
+            requests_per_day: (self.requests_per_day / share).max(REHEARSAL.requests),
             refusals_per_2_days: (self.refusals_per_2_days / share).max(REHEARSAL.refusals),
-            bytes_per_day: (self.bytes_per_day / u64::from(share)).max(4 * REHEARSAL.bytes),
+            bytes_per_day: (self.bytes_per_day / u64::from(share)).max(REHEARSAL.bytes),
             total_bytes_per_day: (self.total_bytes_per_day / u64::from(share)).max(REHEARSAL.bytes),
             reloads_per_day: self.reloads_per_day,
         }
@@ -134,9 +138,15 @@ impl Allowance {
             Purpose::Needed => (requests, bytes),
             // Without the re-checks' part a leader could begin to fail and nobody be allowed to prove it.
             Purpose::Watch => watch,
-            Purpose::Usual if selected => (rest.0.min(watch.0), rest.1.min(watch.1)),
-            // Of 400 requests and 24 MiB, 120 and 13: as much as a rehearsal every two hours takes.
-            Purpose::Usual => (requests / 10 * 3, bytes / 24 * 13),
+            Purpose::Usual if selected => (
+                rest.0.min(watch.0).max(REHEARSAL.requests),
+                rest.1.min(watch.1).max(REHEARSAL.bytes),
+            ),
+            // Of 400 requests and 24 MiB, 120 and 13: as much as a rehearsal every two hours takes. And one at least.
+            Purpose::Usual => (
+                (requests / 10 * 3).max(REHEARSAL.requests),
+                (bytes / 24 * 13).max(REHEARSAL.bytes),
+            ),
             Purpose::Deciding => (rest.0 / 10 * 9, rest.1 / 10 * 9),
         }
     }
@@ -189,13 +199,13 @@ impl Request<'_> {
     }
 
     fn after_the_minute(&self, at: Timestamp) -> Timestamp {
-        let limit = self.allowance.requests_per_minute;
+        let Allowance { requests_per_minute: limit, minute, .. } = *self.allowance;
         let mut left = self.cost().requests;
         // From the newest: what still fits beside the new one may stay; what does not must be a minute old.
-        for (leaves, requests) in self.record.asked_lately(at).rev() {
+        for (ended, requests) in self.record.asked_lately(at, minute).rev() {
             left = left.saturating_add(requests);
             if left > limit {
-                return leaves;
+                return ended + minute;
             }
         }
         at

@@ -14,10 +14,12 @@ const DAY: u32 = 24;
 /// ... refusals over two: a mirror's operator counts them so, and bans for them.
 const TWO_DAYS: u32 = 48;
 
-/// A minute is sixty seconds, whichever the clock's hand points at.
-const MINUTE: Duration = Duration::from_secs(60);
+/// Hosts that share an address count their minute's requests over several minutes, but over no more than these.
+pub(crate) const LONGEST_WINDOW: Duration = Duration::from_secs(3600);
+/// So many probes of the last hour are kept apart: with the defaults one has to wait for each minute of them.
+const APART: usize = 24;
 
-/// The requests of the last minute, by when the probes that made them ended.
+/// The requests of the last hour, by when the probes that made them ended.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub(super) struct Lately(Vec<(Moment, u32)>);
@@ -28,24 +30,31 @@ impl Lately {
     }
 
     pub(super) fn add(&mut self, ended: Timestamp, requests: u32) {
-        self.0.retain(|(at, _)| near(at.time(), ended));
+        self.0.retain(|(at, _)| near(at.time(), ended, LONGEST_WINDOW));
         if requests > 0 {
             self.0.push((ended.into(), requests));
         }
+        // Two are taken for one that came as late as the second: too much is counted for long, never too little.
+        if self.0.len() > APART {
+            let (_, first) = self.0.remove(0);
+            self.0[0].1 = self.0[0].1.saturating_add(first);
+        }
     }
 
-    /// The requests of the minute before `now`, oldest first, and when each leaves the minute.
-    pub(super) fn leaving(&self, now: Timestamp) -> impl DoubleEndedIterator<Item = (Timestamp, u32)> {
-        self.0
-            .iter()
-            .filter(move |(at, _)| near(at.time(), now))
-            .map(|(at, count)| (at.time() + MINUTE, *count))
+    /// The requests of so long before `now`, oldest first, and when the probes that made them ended.
+    pub(super) fn within(
+        &self,
+        now: Timestamp,
+        window: Duration,
+    ) -> impl DoubleEndedIterator<Item = (Timestamp, u32)> {
+        let near = move |(at, _): &&(Moment, u32)| near(at.time(), now, window);
+        self.0.iter().filter(near).map(|(at, count)| (at.time(), *count))
     }
 }
 
-/// Less than a minute apart; what lies further ahead is what a clock that was set back has left behind.
-fn near(one: Timestamp, other: Timestamp) -> bool {
-    one.since(other).max(other.since(one)) < MINUTE
+/// Less than this apart; what lies further ahead is what a clock that was set back has left behind.
+fn near(one: Timestamp, other: Timestamp, window: Duration) -> bool {
+    one.since(other).max(other.since(one)) < window
 }
 
 /// Hourly buckets, oldest first.
@@ -206,15 +215,28 @@ mod tests {
     }
 
     #[test]
-    fn requests_leave_the_minute_sixty_seconds_after_their_probe_ended() {
+    fn requests_leave_a_window_as_long_after_their_probe_ended_as_it_is() {
         let mut lately = Lately::default();
         lately.add(START, 7);
         lately.add(START + Duration::from_secs(20), 2);
         let at = |seconds| START + Duration::from_secs(seconds);
-        let left = |now| lately.leaving(now).collect::<Vec<_>>();
-        assert_eq!(left(at(30)), [(at(60), 7), (at(80), 2)]);
-        assert_eq!(left(at(60)), [(at(80), 2)]);
-        assert_eq!(left(at(80)), []);
-        assert_eq!(left(START - hours(9000)), [], "the clock was set back");
+        let left = |now, seconds| lately.within(now, Duration::from_secs(seconds)).collect::<Vec<_>>();
+        assert_eq!(left(at(30), 60), [(at(0), 7), (at(20), 2)]);
+        assert_eq!(left(at(60), 60), [(at(20), 2)]);
+        assert_eq!(left(at(80), 60), []);
+        assert_eq!(left(at(80), 120), [(at(0), 7), (at(20), 2)]);
+        assert_eq!(left(START - hours(9000), 60), [], "the clock was set back");
+    }
+
+    #[test]
+    fn what_is_kept_of_the_last_hour_is_bounded_and_never_counts_too_little() {
+        let mut lately = Lately::default();
+        for minute in 0..59 {
+            lately.add(START + Duration::from_secs(60 * minute), 1);
+        }
+        let now = START + Duration::from_secs(60 * 58);
+        let kept: Vec<_> = lately.within(now, LONGEST_WINDOW).collect();
+        assert_eq!((kept.len(), kept.iter().map(|(_, requests)| requests).sum::<u32>()), (APART, 59));
+        assert_eq!(lately.within(now, Duration::from_secs(600)).count(), 10);
     }
 }
