@@ -8,7 +8,7 @@ use mirrorwatch::daemon::schedule::{Allowance, Pace};
 use mirrorwatch::daemon::step::{Action, EngineView, Event, Past, Proof, Settings, State};
 use mirrorwatch::image::{Digest, Image};
 use mirrorwatch::mirror::{DOCKER_HUB, Mirror, MirrorUrl};
-use mirrorwatch::observation::{Depth, Failure, Observation, Outcome, Spent, Stage};
+use mirrorwatch::observation::{Depth, Failure, Observation, Outcome, REHEARSAL, Spent, Stage};
 use mirrorwatch::ranking::Policy;
 use mirrorwatch::ranking::record::{Record, Standing};
 use mirrorwatch::reason::{ChangeKind, FailureKind, ProblemKind};
@@ -38,6 +38,12 @@ pub(super) enum Mood {
     Limits(Option<Duration>),
     /// Answers 500 to every manifest.
     Errors,
+    /// The same with Docker Hub's own `TOOMANYREQUESTS` inside, which is a limit: found at the manifest, by HEAD and GET.
+    Nested,
+    /// Serves, and makes every probe cost as much as one can: a token each time, redirects to itself, a whole mebibyte.
+    Costs(f64),
+    /// Serves now at this speed and now at that, from one rehearsal to the next.
+    Wavers(f64, f64),
     /// Serves for so long, then answers 500 for so long, and so on.
     Flaps(Duration, f64),
     /// Fails so at the first step that can fail so.
@@ -62,6 +68,7 @@ pub(super) enum Next {
     Tick,
 }
 
+#[derive(Clone)]
 pub(super) struct World {
     pub(super) state: State,
     pub(super) now: Timestamp,
@@ -79,6 +86,8 @@ pub(super) struct World {
     pub(super) probes: BTreeMap<MirrorUrl, Vec<(Timestamp, Depth)>>,
     /// What the mirrors saw, counted by them and not by us.
     pub(super) asked: BTreeMap<MirrorUrl, Vec<Asked>>,
+    /// Nothing may be written, as this world told: until then, or for good.
+    paused: Option<Option<Timestamp>>,
 }
 
 pub(super) fn url(name: &str) -> MirrorUrl {
@@ -150,6 +159,7 @@ impl World {
             applies: Vec::new(),
             probes: BTreeMap::new(),
             asked: BTreeMap::new(),
+            paused: None,
         };
         let candidates = mirrors.iter().map(|(name, _)| (mirror(name), Record::default())).collect();
         world.tell(Event::Engine(EngineView::Lists(Vec::new())));
@@ -164,6 +174,9 @@ impl World {
     }
 
     pub(super) fn tell(&mut self, event: Event) {
+        if let Event::Paused(paused) = &event {
+            self.paused = *paused;
+        }
         for action in self.state.step(event, self.now) {
             match action {
                 Action::Probe { url, depth, image, .. } => {
@@ -175,6 +188,9 @@ impl World {
                     self.plan(self.now + after, Next::Observed(url, Box::new(observation)));
                 }
                 Action::Apply { list, change } => {
+                    let paused = self.paused.is_some_and(|until| until.is_none_or(|until| until > self.now));
+                    assert!(!paused, "written while paused: {list:?}, {change:?}");
+                    assert!(!self.state.network.is_down(), "written in an outage: {list:?}, {change:?}");
                     let names =
                         list.iter().map(|url| url.host().trim_end_matches(".example").to_owned()).collect();
                     self.applies.push((self.now, names, change.kind));
@@ -229,6 +245,24 @@ impl World {
                 seen.retry_after = rest;
                 fails(seen, FailureKind::RateLimited, Stage::Ping, 1, 1, ms(50))
             }
+            Mood::Nested if depth == Depth::Sample => {
+                fails(seen, FailureKind::RateLimited, Stage::Layer, 1, 1, ms(200))
+            }
+            Mood::Nested if asks => fails(seen, FailureKind::RateLimited, Stage::Manifest, 4, 2, ms(200)),
+            Mood::Costs(speed) => {
+                let (after, mut seen) = serves(seen, speed);
+                match depth {
+                    Depth::Connect => {}
+                    Depth::Sample => (seen.spent.requests, seen.spent.bytes) = (3, 40 << 10),
+                    Depth::Rehearse => seen.spent = Spent { refusals: 0, ..REHEARSAL },
+                }
+                (after, seen)
+            }
+            Mood::Wavers(one, other) => {
+                let rehearsed = self.probes.get(url).into_iter().flatten();
+                let count = rehearsed.filter(|(_, depth)| *depth == Depth::Rehearse).count();
+                serves(seen, if count.is_multiple_of(2) { one } else { other })
+            }
             Mood::Errors if asks => fails(seen, FailureKind::ServerError, Stage::Manifest, 4, 2, ms(200)),
             Mood::Flaps(half, speed) => {
                 let good = (self.now.since(START).as_secs() / half.as_secs()).is_multiple_of(2);
@@ -272,7 +306,7 @@ impl World {
                 }
                 (after, seen)
             }
-            Mood::Fails(_) | Mood::Stalls | Mood::Limits(_) | Mood::Errors => serves(seen, 1.0),
+            Mood::Fails(_) | Mood::Stalls | Mood::Limits(_) | Mood::Errors | Mood::Nested => serves(seen, 1.0),
         }
     }
 
@@ -327,6 +361,7 @@ impl World {
         self.agenda.clear();
         self.what.clear();
         self.tick = None;
+        self.tell(Event::Paused(self.paused));
         self.tell(Event::Configured { settings: Box::new(settings), candidates: records });
         self.tell(Event::Engine(EngineView::Lists(listed)));
     }
