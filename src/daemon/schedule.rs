@@ -92,7 +92,7 @@ pub(super) fn due(track: &Track, around: &Circumstances<'_>) -> Option<Due> {
     // A run that goes on with the last one's list begins gently: a fleet may have been switched on together.
     let at = match around.resumed {
         Some(began) if track.turn == 0 => {
-            let part = phase::part(around.settings.seed, track.mirror.url.as_str(), 0);
+            let part = phase::part(around.settings.seed, track.mirror.url.as_str(), (Depth::Connect, 0));
             at.max(began + pace.connect.mul_f64(part))
         }
         Some(_) | None => at,
@@ -156,8 +156,11 @@ struct Wish {
 fn wishes(track: &Track, around: &Circumstances<'_>) -> Vec<Wish> {
     let Circumstances { settings, now, .. } = *around;
     let (record, pace) = (&track.record, &settings.pace);
-    let interval = |base: Duration| {
-        phase::shortened(base, settings.seed, track.mirror.url.as_str(), track.turn, track.turn <= 1)
+    // Each depth has a phase of its own: hosts in step must not stay so at the depths that are seldom asked.
+    let interval = |depth: Depth, base: Duration| {
+        let asked = track.asked(depth);
+        let first = asked == 0 || asked == 1 && around.resumed.is_none();
+        phase::shortened(base, settings.seed, track.mirror.url.as_str(), (depth, asked), first)
     };
     let after = |least: Depth, pause: Duration| last(record, least, now).map_or(now, |at| at + pause);
     let wish = |at: Timestamp, depth: Depth, purpose: Purpose| Wish { at, depth, purpose, again: false };
@@ -170,21 +173,25 @@ fn wishes(track: &Track, around: &Circumstances<'_>) -> Vec<Wish> {
         wishes.push(wish(now, depth, Purpose::Usual));
     }
     if around.selected {
-        wishes.push(wish(after(Depth::Connect, interval(pace.connect)), Depth::Connect, Purpose::Watch));
-        let sample = interval(settings.allowance.spared(pace.sample, record.spent(now)));
+        wishes.push(wish(
+            after(Depth::Connect, interval(Depth::Connect, pace.connect)),
+            Depth::Connect,
+            Purpose::Watch,
+        ));
+        let sample = interval(Depth::Sample, settings.allowance.spared(pace.sample, record.spent(now)));
         wishes.push(wish(after(Depth::Sample, sample), Depth::Sample, Purpose::Watch));
     }
     // Purposes are the budget's: who would stand in the list, if it could, is watched as one who does.
     if let Some(depth) = record.lookout().filter(|_| !around.selected && track.left_lately(now)) {
-        wishes.push(wish(after(depth, interval(pace.sample)), depth, Purpose::Watch));
+        wishes.push(wish(after(depth, interval(depth, pace.sample)), depth, Purpose::Watch));
     }
     let usual = settings.allowance.stretched(pace.rehearse, around.together);
-    let usual = interval(patience(record, usual));
+    let usual = interval(Depth::Rehearse, patience(record, usual));
     wishes.push(wish(after(Depth::Rehearse, usual), Depth::Rehearse, Purpose::Usual));
     // Who contends cannot win while nothing can be written; who rises would be missed if the list broke meanwhile.
     let decides = track.deciding && (around.may_write || record.standing() == Standing::Rejected);
     if decides && !around.is_upstream {
-        let pause = interval(pace.decide.min(pace.rehearse));
+        let pause = interval(Depth::Rehearse, pace.decide.min(pace.rehearse));
         wishes.push(wish(after(Depth::Rehearse, pause), Depth::Rehearse, Purpose::Deciding));
     }
     // What the budget refuses to a lesser purpose may be granted to a greater one later on.

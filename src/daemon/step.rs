@@ -361,6 +361,7 @@ impl State {
             }
             track.in_flight = Some(task.depth);
             track.turn += 1;
+            track.samples += u64::from(task.depth >= Depth::Sample);
             track.rehearsals += u64::from(task.depth == Depth::Rehearse);
             let turn = track.turn;
             if task.depth == Depth::Rehearse {
@@ -402,8 +403,7 @@ impl State {
 
     fn count_together(&self, now: Timestamp) -> Together {
         let spent = self.all_tracks().map(|track| {
-            let under_way =
-                if track.in_flight == Some(Depth::Rehearse) { REHEARSAL.bytes } else { 0 };
+            let under_way = if track.in_flight == Some(Depth::Rehearse) { REHEARSAL.bytes } else { 0 };
             track.record.spent(now).bytes_today.saturating_add(under_way)
         });
         let live = |track: &&Track| track.record.standing() == Standing::Live && track.mirror.takes_part();

@@ -4,22 +4,32 @@
 
 use std::time::Duration;
 
+use crate::observation::Depth;
+
 /// Jitter takes up to this part of an interval away ...
 const JITTER: f64 = 0.1;
 /// ... and of the first interval of a run, before which all hosts that started together are in step, up to this.
 const FIRST: f64 = 0.5;
 
+/// How often a mirror was asked at a depth.
+pub(super) type Turn = (Depth, u64);
+
 /// Takes up to a tenth away, differently for every host, mirror and turn; of the first interval up to half.
-pub(super) fn shortened(interval: Duration, seed: u64, url: &str, turn: u64, first: bool) -> Duration {
+pub(super) fn shortened(interval: Duration, seed: u64, url: &str, turn: Turn, first: bool) -> Duration {
     let most = if first { FIRST } else { JITTER };
     interval.mul_f64(1.0 - most * part(seed, url, turn))
 }
 
 /// From 0 to 1, differently for every host, mirror and turn.
-pub(super) fn part(seed: u64, url: &str, turn: u64) -> f64 {
+pub(super) fn part(seed: u64, url: &str, (depth, turn): Turn) -> f64 {
     // FNV-1a: any hash that spreads will do; its constants are Fowler, Noll and Vo's.
     let mut hash = 0xcbf2_9ce4_8422_2325_u64 ^ seed;
-    for byte in url.bytes().chain(turn.to_le_bytes()) {
+    let depth = match depth {
+        Depth::Connect => b'c',
+        Depth::Sample => b's',
+        Depth::Rehearse => b'r',
+    };
+    for byte in url.bytes().chain([depth]).chain(turn.to_le_bytes()) {
         hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
     }
     // The last bytes have not reached every bit yet.
@@ -33,14 +43,15 @@ mod tests {
 
     #[test]
     fn ten_thousand_hosts_are_spread_evenly() {
-        for turn in 0..5 {
+        let depths = [Depth::Connect, Depth::Sample, Depth::Rehearse];
+        for turn in (0..3).flat_map(|turn| depths.map(|depth| (depth, turn))) {
             let hosts = (0..10_000_u64).map(|host| host.wrapping_mul(0x9e37_79b9_7f4a_7c15));
             let parts: Vec<f64> = hosts.map(|seed| part(seed, "https://a.example", turn)).collect();
             for hundredth in 0..100 {
                 let from = f64::from(hundredth) / 100.0;
                 let count = parts.iter().filter(|part| (from..from + 0.01).contains(*part)).count();
                 // A hundred each, and by chance (a standard deviation of ten) some more or fewer.
-                assert!((50..=150).contains(&count), "turn {turn}, {hundredth}: {count}");
+                assert!((50..=150).contains(&count), "{turn:?}, {hundredth}: {count}");
             }
         }
     }
@@ -49,6 +60,7 @@ mod tests {
     fn jitter_only_shortens_and_is_the_same_when_asked_again() {
         let minute = Duration::from_secs(60);
         for turn in 0..1000 {
+            let turn = (Depth::Sample, turn);
             let one = shortened(minute, 7, "https://a.example", turn, false);
             assert!(one <= minute && one >= minute.mul_f64(0.9), "{one:?}");
             assert_eq!(one, shortened(minute, 7, "https://a.example", turn, false));

@@ -21,6 +21,8 @@ pub struct Track {
     pub in_flight: Option<Depth>,
     /// Counts probes: rotates layers and offsets.
     pub turn: u64,
+    /// Counts probes that asked for a layer.
+    pub samples: u64,
     /// Counts rehearsals: rotates images, which the many connects between them must not skip.
     pub rehearsals: u64,
     /// When it last proved that packets travel ...
@@ -66,6 +68,7 @@ impl Track {
             record,
             in_flight: None,
             turn: 0,
+            samples: 0,
             rehearsals: 0,
             last_packets: None,
             last_genuine: None,
@@ -80,6 +83,15 @@ impl Track {
             last_asked: None,
             left: None,
             addresses: Vec::new(),
+        }
+    }
+
+    /// How often it was asked so far or farther in this run.
+    pub fn asked(&self, depth: Depth) -> u64 {
+        match depth {
+            Depth::Connect => self.turn,
+            Depth::Sample => self.samples,
+            Depth::Rehearse => self.rehearsals,
         }
     }
 
