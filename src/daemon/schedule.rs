@@ -6,7 +6,7 @@ mod phase;
 use std::time::Duration;
 
 pub use budget::{Allowance, Together};
-use budget::{Purpose, Request};
+use budget::{Purpose, Request, Stands};
 
 use crate::image::Image;
 use crate::observation::{Depth, Spent};
@@ -272,7 +272,13 @@ fn request<'a>(
         pace: &around.settings.pace,
         record: &track.record,
         spent: track.record.spent(around.now),
-        selected: around.selected,
+        stands: if around.selected {
+            Stands::Selected
+        } else if track.left_lately(around.now) {
+            Stands::Lately
+        } else {
+            Stands::Outside
+        },
         depth,
         purpose,
         layer_unknown: track.known_image.is_none(),

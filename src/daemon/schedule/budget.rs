@@ -44,6 +44,17 @@ pub(super) enum Purpose {
     Deciding,
 }
 
+/// Whether a mirror stands in the list, as its budget sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stands {
+    /// It does.
+    Selected,
+    /// It did within the last day, and what that cost is still counted.
+    Lately,
+    /// It does not.
+    Outside,
+}
+
 /// What all mirrors have cost together.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Together {
@@ -122,7 +133,8 @@ impl Allowance {
     }
 
     /// The budget of a day that ends for this purpose: (requests, bytes). `known` is how far back it is counted.
-    fn ends(&self, purpose: Purpose, selected: bool, pace: &Pace, known: Duration) -> (u32, u64) {
+    fn ends(&self, purpose: Purpose, stands: Stands, pace: &Pace, known: Duration) -> (u32, u64) {
+        let (selected, lately) = (stands == Stands::Selected, stands != Stands::Outside);
         // A member's samples see a stall: no rehearsal may use up what those will need that the day still lacks. Once
         // a whole day is counted, each new sample takes the place of an old one.
         let lacking = if selected { DAY.saturating_sub(known) } else { Duration::ZERO };
@@ -142,12 +154,13 @@ impl Allowance {
                 rest.0.min(watch.0).max(REHEARSAL.requests),
                 rest.1.min(watch.1).max(REHEARSAL.bytes),
             ),
-            // Of 400 requests and 24 MiB, 120 and 13: as much as a rehearsal every two hours takes. And one at least.
-            Purpose::Usual => (
+            Purpose::Deciding if lately => (rest.0 / 10 * 9, rest.1 / 10 * 9),
+            // Of 400 requests and 24 MiB, 120 and 13: as much as a rehearsal every two hours takes. And one at least. Who
+            // contends without end for a place that it does not win costs no more than that either.
+            Purpose::Usual | Purpose::Deciding => (
                 (requests / 10 * 3).max(REHEARSAL.requests),
                 (bytes / 24 * 13).max(REHEARSAL.bytes),
             ),
-            Purpose::Deciding => (rest.0 / 10 * 9, rest.1 / 10 * 9),
         }
     }
 }
@@ -159,7 +172,7 @@ pub(super) struct Request<'a> {
     pub(super) record: &'a Record,
     /// What went of the record's budget, as of now.
     pub(super) spent: SpentToday,
-    pub(super) selected: bool,
+    pub(super) stands: Stands,
     pub(super) depth: Depth,
     pub(super) purpose: Purpose,
     /// A sample may have to become a rehearsal, because nobody knows a layer yet.
@@ -215,7 +228,7 @@ impl Request<'_> {
         let (cost, spent) = (self.cost(), self.spent);
         let (requests, bytes) = {
             let known = self.record.counted_since(now).map_or(Duration::ZERO, |since| now.since(since));
-            self.allowance.ends(self.purpose, self.selected, self.pace, known)
+            self.allowance.ends(self.purpose, self.stands, self.pace, known)
         };
         spent.requests_today.saturating_add(cost.requests) <= requests
             && spent.bytes_today.saturating_add(cost.bytes) <= bytes
