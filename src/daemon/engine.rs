@@ -17,13 +17,17 @@ use crate::reason::{ProblemKind, WarningKind};
 use crate::store::Switch;
 use crate::timestamp::Timestamp;
 
-/// How often an engine that is well is asked what it lists; an edit of its file is seen at once.
+/// How often an engine that is well is asked what it lists. An edit of its file is seen at once; this is for what shows
+/// nowhere else, as somebody else's reload. `status` says nothing older than that, for 288 looks a day.
 const LOOK_WELL: Duration = Duration::from_secs(300);
-/// How often one that refuses its list is looked at again.
+/// How often one that refuses its list is looked at again: as often as a selected mirror is asked by default, for what is
+/// in the way is mostly mended by a person, who waits.
 const LOOK_REFUSING: Duration = Duration::from_secs(60);
-/// How often one whose file has somebody's edits, which its administrator may activate any moment.
+/// How often one whose file has somebody's edits, which its administrator may activate any moment: only the engine's own
+/// answer shows that, and whoever has just done it looks whether the list is in place now.
 const LOOK_WAITING: Duration = Duration::from_secs(10);
-/// How often one that is away is looked for; the look is one failed connect to a socket.
+/// How often one that is away is looked for. A restart of dockerd takes some seconds, and the look is one failed connect to
+/// a socket, which costs next to nothing.
 const LOOK_AWAY: Duration = Duration::from_secs(2);
 
 impl Daemon {

@@ -306,7 +306,9 @@ impl World {
                 }
                 (after, seen)
             }
-            Mood::Fails(_) | Mood::Stalls | Mood::Limits(_) | Mood::Errors | Mood::Nested => serves(seen, 1.0),
+            Mood::Fails(_) | Mood::Stalls | Mood::Limits(_) | Mood::Errors | Mood::Nested => {
+                serves(seen, 1.0)
+            }
         }
     }
 

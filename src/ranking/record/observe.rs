@@ -17,8 +17,9 @@ const REST: Duration = Duration::from_secs(3600);
 const LONGEST_REST: Duration = Duration::from_secs(6 * 3600);
 /// ... and at least a minute, also when it says `Retry-After: 0`.
 const SHORTEST_REST: Duration = Duration::from_secs(60);
-/// A fall counts half after this time: whoever falls every hour is nearly at the longest quarantine within a day, and
-/// one that fell twice on a bad day is trusted as before on the next.
+/// A fall counts half after this time. So chosen that whoever falls every hour is at the longest quarantine within half a
+/// day (after ten falls they count for six, and 2^5 times `decide` are five hours), and that one which fell twice on a bad
+/// day is trusted as before on the next (an eighth and the new one are less than the 1.5 from which on it is not).
 const FORGIVEN: Duration = Duration::from_secs(6 * 3600);
 /// Beyond this the quarantine is at its longest whatever `decide` is.
 const MOST_FALLS: f64 = 32.0;
