@@ -62,10 +62,43 @@ pub struct Config {
     pub mirrors: Vec<Mirror>,
     /// For each mirror's name the files that speak of it, in the order in which they override each other.
     pub files: BTreeMap<String, Vec<PathBuf>>,
+    /// Where each mirror stands, by its name.
+    pub stands: BTreeMap<String, Stands>,
+    /// Where some settings stand.
+    pub said: Said,
     /// What will not do as its author hopes.
     pub warnings: Vec<Diagnostic>,
     /// The SHA-256, in hexadecimal, of all files that were read, names included.
     pub digest: String,
+}
+
+/// Where a mirror stands, and what keeps it out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stands {
+    /// The first entry of its name.
+    pub at: Position,
+    /// Everything that keeps it from taking part.
+    pub off: Vec<Off>,
+}
+
+/// What keeps a mirror from taking part.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Off {
+    /// `enabled = false`, here.
+    Switch(Position),
+    /// Its group, which is none of `groups`.
+    Group(String),
+}
+
+/// Where settings stand in mirrors.toml that only turn out to be wrong outside of it; `None` where they are not said.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Said {
+    /// `groups` of `[select]`.
+    pub groups: Option<Place>,
+    /// `ca_file` of `[probe]`.
+    pub ca_file: Option<Place>,
+    /// `command` of `[notify]`.
+    pub command: Option<Place>,
 }
 
 /// How a mirror is asked.
@@ -242,7 +275,8 @@ impl std::error::Error for Invalid {}
 impl Config {
     /// Whether `other` means the same: comments and layout are no difference.
     pub fn means_the_same(&self, other: &Self) -> bool {
-        *self == Self { digest: self.digest.clone(), ..other.clone() }
+        let Self { digest, stands, said, .. } = self.clone();
+        *self == Self { digest, stands, said, ..other.clone() }
     }
 
     /// Whether another file than [`local::file`] speaks of the mirror `name`, so that `remove` can only disable it.
@@ -331,8 +365,8 @@ fn understand(path: &Path, said: &[(PathBuf, Vec<u8>)], mut findings: Findings) 
     if let Some((source, _)) = main {
         check_groups(source, &settings, &mirrors.mirrors, &mut findings);
     }
-    let Settings { probe, schedule, budget, select, notify, engines, .. } = settings;
-    let mirrors::Mirrors { mirrors, files } = mirrors;
+    let Settings { probe, schedule, budget, select, notify, engines, said: places, .. } = settings;
+    let mirrors::Mirrors { mirrors, files, stands } = mirrors;
     let warnings = findings.sorted(Severity::Warning);
     let digest = digest(said);
     Ok(Config {
@@ -345,6 +379,8 @@ fn understand(path: &Path, said: &[(PathBuf, Vec<u8>)], mut findings: Findings) 
         engines,
         mirrors,
         files,
+        stands,
+        said: places,
         warnings,
         digest,
     })
@@ -398,7 +434,7 @@ fn check_groups(source: &Source, settings: &Settings, mirrors: &[Mirror], findin
             findings.warning(source, span.clone(), Problem::EmptyGroup { group: group.clone(), near });
         }
     }
-    if !mirrors.iter().any(|mirror| mirror.enabled) {
+    if !mirrors.iter().any(Mirror::takes_part) {
         findings.file(Severity::Warning, &source.path, source.index, Problem::NobodyTakesPart);
     }
 }

@@ -28,6 +28,18 @@ impl Timestamp {
     }
 }
 
+/// A duration as people write it: `30s`, `1h 30m`; `None` where it is none.
+///
+/// humantime checks each sum of seconds and not the nanoseconds that are carried into it, so that some texts make it
+/// panic. Within these bounds the sum is far below that: 64 bytes hold six numbers of nine digits, and a thousand
+/// million years are 10^16.5 of the 10^19 seconds that a [`Duration`] takes.
+pub fn duration(said: &str) -> Option<Duration> {
+    const BYTES: usize = 64;
+    const DIGITS: usize = 9;
+    let long = said.split(|c: char| !c.is_ascii_digit()).any(|digits| digits.len() > DIGITS);
+    if said.len() > BYTES || long { None } else { humantime::parse_duration(said).ok() }
+}
+
 impl From<SystemTime> for Timestamp {
     fn from(time: SystemTime) -> Self {
         let elapsed = time.duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -92,6 +104,23 @@ mod tests {
         let time = Timestamp::from_millis(1_795_176_000_000);
         assert_eq!(time.to_string(), "2026-11-20T12:00:00Z");
         assert_eq!("2026-11-20T12:00:00Z".parse(), Ok(time));
+    }
+
+    #[test]
+    fn a_duration_that_overflows_is_none_and_no_panic() {
+        for said in [
+            "584542046090y 19767615s 1000000000ns",
+            "18446744073709551615s 1000000000ns",
+            "1s 99999999999999999999ns",
+            "soon",
+            "",
+        ] {
+            assert_eq!(duration(said), None, "{said}");
+        }
+        assert_eq!(duration(&"1s ".repeat(22)), None, "66 bytes");
+        assert_eq!(duration("1h 30m"), Some(Duration::from_secs(5400)));
+        let most = duration(&"999999999y".repeat(6)).expect("sixty bytes");
+        assert_eq!((Timestamp::default() + most).since(Timestamp::from_millis(u64::MAX)), Duration::ZERO);
     }
 
     #[test]

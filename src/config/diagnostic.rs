@@ -35,7 +35,12 @@ pub struct Diagnostic {
 impl Diagnostic {
     /// `file:line:column: what`, in English, for logs and for `config.error` of status.json.
     pub fn one_line(&self) -> String {
-        let what = self.problem.what(Lang::En);
+        self.line(Lang::En)
+    }
+
+    /// The same for people.
+    pub fn line(&self, lang: Lang) -> String {
+        let what = self.problem.what(lang);
         match &self.place {
             Some(place) => format!("{}:{}:{}: {what}", self.file.display(), place.line, place.column),
             None => format!("{}: {what}", self.file.display()),

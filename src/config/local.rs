@@ -11,7 +11,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::diagnostic::{Findings, Severity};
 use super::nearest::nearest;
-use super::safe::quoted;
+use super::safe::{printable, quoted};
 use super::syntax::Syntax;
 use super::{Config, Invalid, source};
 use crate::mirror::{Mirror, MirrorUrl};
@@ -64,7 +64,7 @@ impl EditError {
     pub fn render(&self, lang: Lang) -> String {
         match self {
             Self::NotToml { line, column, syntax } => {
-                say::edit_not_toml(lang, *line, *column, &syntax.what(lang))
+                say::edit_not_toml(lang, *line, *column, &printable(&syntax.what(lang)))
             }
             Self::Inline => say::edit_inline(lang),
             Self::NameTaken { name, url } => say::edit_name_taken(lang, &quoted(name), url),

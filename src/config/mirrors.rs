@@ -12,7 +12,7 @@ use super::nearest::nearest;
 use super::problem::{Expected, Found, Position, Problem};
 use super::section::Section;
 use super::source::Source;
-use super::value;
+use super::{Off, Stands, value};
 use crate::mirror::{DOCKER_HUB, Mirror, MirrorUrl};
 
 /// A place in one of the files.
@@ -39,9 +39,9 @@ struct Said<'a> {
     url: Option<(MirrorUrl, Spot<'a>)>,
     /// It has a url that is wrong, which is on record.
     url_wrong: bool,
-    upstream: Option<String>,
+    upstream: Option<(String, Spot<'a>)>,
     group: Option<Option<String>>,
-    enabled: Option<bool>,
+    enabled: Option<(bool, Spot<'a>)>,
     note: Option<String>,
 }
 
@@ -50,9 +50,15 @@ struct Merged<'a> {
     name: String,
     url: Option<(MirrorUrl, Spot<'a>)>,
     upstream: String,
+    /// Where that is said.
+    upstream_at: Option<Spot<'a>>,
     group: Option<String>,
     enabled: bool,
+    /// Where that is said.
+    enabled_at: Option<Spot<'a>>,
     note: Option<String>,
+    /// Where it begins: the first entry of its name.
+    begins: Position,
     files: Vec<PathBuf>,
 }
 
@@ -60,6 +66,7 @@ struct Merged<'a> {
 pub(super) struct Mirrors {
     pub(super) mirrors: Vec<Mirror>,
     pub(super) files: BTreeMap<String, Vec<PathBuf>>,
+    pub(super) stands: BTreeMap<String, Stands>,
 }
 
 /// Merges the files in their order: a later entry with an earlier one's name overrides what it says.
@@ -98,7 +105,8 @@ pub(super) fn read<'a>(
         mirror.warn(findings);
     }
     let files = kept.iter().map(|mirror| (mirror.name.clone(), mirror.files.clone())).collect();
-    Mirrors { mirrors: kept.into_iter().filter_map(|mirror| mirror.finish(groups)).collect(), files }
+    let stands = kept.iter().map(|mirror| (mirror.name.clone(), mirror.stands(groups))).collect();
+    Mirrors { mirrors: kept.into_iter().filter_map(|mirror| mirror.finish(groups)).collect(), files, stands }
 }
 
 /// The entries of one file that have a usable name.
@@ -150,9 +158,9 @@ fn entry<'a>(
         name: (name.unwrap_or_default(), spot(at.span("name"))),
         url_wrong: url.is_none() && at.span("url").is_some(),
         url: url.map(|url| (url, spot(at.span("url")))),
-        upstream: at.get("upstream", value::registry),
+        upstream: at.get("upstream", value::registry).map(|said| (said, spot(at.span("upstream")))),
         group: at.get("group", value::group),
-        enabled: at.get("enabled", value::flag),
+        enabled: at.get("enabled", value::flag).map(|said| (said, spot(at.span("enabled")))),
         note: at.get("note", value::text),
     };
     (!said.name.0.is_empty()).then_some(said)
@@ -164,9 +172,12 @@ impl<'a> Merged<'a> {
             name: said.name.0.clone(),
             url: None,
             upstream: DOCKER_HUB.to_owned(),
+            upstream_at: None,
             group: None,
             enabled: true,
+            enabled_at: None,
             note: None,
+            begins: said.name.1.position(),
             files: Vec::new(),
         };
         merged.take(said);
@@ -177,9 +188,13 @@ impl<'a> Merged<'a> {
     fn take(&mut self, said: Said<'a>) {
         self.files.push(said.name.1.source.path.clone());
         self.url = said.url.or(self.url.take());
-        self.upstream = said.upstream.unwrap_or(std::mem::take(&mut self.upstream));
+        if let Some((upstream, spot)) = said.upstream {
+            (self.upstream, self.upstream_at) = (upstream, Some(spot));
+        }
         self.group = said.group.unwrap_or(self.group.take());
-        self.enabled = said.enabled.unwrap_or(self.enabled);
+        if let Some((enabled, spot)) = said.enabled {
+            (self.enabled, self.enabled_at) = (enabled, Some(spot));
+        }
         self.note = said.note.or(self.note.take());
     }
 
@@ -187,11 +202,25 @@ impl<'a> Merged<'a> {
         self.enabled && self.group.as_ref().is_none_or(|group| groups.contains(group))
     }
 
+    /// Where it stands, and what keeps it out.
+    fn stands(&self, groups: &[String]) -> Stands {
+        let mut off = Vec::new();
+        if let Some(spot) = self.enabled_at.as_ref().filter(|_| !self.enabled) {
+            off.push(Off::Switch(spot.position()));
+        }
+        if let Some(group) = self.group.as_ref().filter(|group| !groups.contains(group)) {
+            off.push(Off::Group(group.clone()));
+        }
+        Stands { at: self.begins.clone(), off }
+    }
+
     /// What is odd about a mirror that takes part.
     fn warn(&self, findings: &mut Findings) {
         let Some((url, spot)) = &self.url else { return };
         if self.upstream != DOCKER_HUB {
-            let problem = Problem::UpstreamNotSupported { upstream: self.upstream.clone() };
+            let meant = means_docker_hub(&self.upstream);
+            let problem = Problem::UpstreamNotSupported { upstream: self.upstream.clone(), meant };
+            let spot = self.upstream_at.as_ref().unwrap_or(spot);
             findings.warning(spot.source, spot.span.clone(), problem);
         } else if let Some(known) = lookup(url.host()) {
             let problem = Problem::Known { host: url.host().to_owned(), known };
@@ -211,6 +240,13 @@ impl<'a> Merged<'a> {
             note: self.note,
         })
     }
+}
+
+/// Whether somebody who wrote this for an upstream meant Docker Hub.
+fn means_docker_hub(said: &str) -> bool {
+    let bare = said.replace(['-', '_', '.'], "");
+    ["docker", "dockerhub", "hub", "hubdocker", "dockercom", "library"].contains(&bare.as_str())
+        || nearest(said, [DOCKER_HUB, "dockerhub"]).is_some()
 }
 
 /// Leaves one mirror for each URL of an upstream.

@@ -9,7 +9,7 @@ use super::name::NameError;
 use super::safe::{printable, quoted};
 use super::syntax::Syntax;
 use crate::image::ImageError;
-use crate::mirror::UrlError;
+use crate::mirror::{DOCKER_HUB, UrlError};
 use crate::text::{Lang, config as say};
 
 /// What is wrong or odd. The texts are in `text::config`.
@@ -17,6 +17,8 @@ use crate::text::{Lang, config as say};
 #[expect(missing_docs, reason = "the name of a variant says it; its text says it to people")]
 pub enum Problem {
     Missing,
+    /// A link, and nothing where it leads.
+    DanglingLink,
     Forbidden,
     Directory,
     NotADirectory,
@@ -105,6 +107,16 @@ pub enum Problem {
     /// Warning.
     UpstreamNotSupported {
         upstream: String,
+        /// Docker Hub itself was meant.
+        meant: bool,
+    },
+    /// The authorities at `ca_file` are of no use.
+    CaFile {
+        why: String,
+    },
+    /// Warning: the program of `[notify]` is not there.
+    NoProgram {
+        program: String,
     },
     /// Warning.
     EmptyGroup {
@@ -220,6 +232,7 @@ impl Problem {
     fn what_as_said(&self, lang: Lang) -> String {
         match self {
             Self::Missing => say::missing(lang),
+            Self::DanglingLink => say::dangling_link(lang),
             Self::Forbidden => say::forbidden(lang),
             Self::Directory => say::directory(lang),
             Self::NotADirectory => say::not_a_directory(lang),
@@ -256,7 +269,9 @@ impl Problem {
             Self::Replaces { url, name, .. } => say::replaces(lang, url, &quoted(name)),
             Self::Known { host, known } => known.what(lang, host),
             Self::EngineNotSupported { engine } => say::engine_not_supported(lang, engine),
-            Self::UpstreamNotSupported { upstream } => say::upstream_not_supported(lang, upstream),
+            Self::CaFile { why } => say::ca_file(lang, why),
+            Self::NoProgram { program } => say::no_program(lang, &quoted(program)),
+            Self::UpstreamNotSupported { upstream, .. } => say::upstream_not_supported(lang, upstream),
             Self::EmptyGroup { group, .. } => say::empty_group(lang, &quoted(group)),
             Self::PartTooSmall { key, share, .. } => say::part_too_small(lang, key, share),
             Self::NobodyTakesPart => say::nobody_takes_part(lang),
@@ -267,6 +282,7 @@ impl Problem {
         let did_you_mean = |meant: &dyn Display| say::did_you_mean(lang, &meant.to_string());
         match self {
             Self::Missing => Some(say::missing_hint(lang)),
+            Self::DanglingLink => Some(say::dangling_link_hint(lang)),
             Self::Forbidden => Some(say::forbidden_hint(lang)),
             Self::Directory => Some(say::directory_hint(lang)),
             Self::NotADirectory => Some(say::not_a_directory_hint(lang)),
@@ -307,7 +323,10 @@ impl Problem {
             }
             Self::Known { known, .. } => Some(known.hint(lang)),
             Self::EngineNotSupported { .. } => Some(say::engine_not_supported_hint(lang)),
-            Self::UpstreamNotSupported { .. } => Some(say::upstream_not_supported_hint(lang)),
+            Self::CaFile { .. } => Some(say::ca_file_hint(lang)),
+            Self::NoProgram { .. } => Some(say::no_program_hint(lang)),
+            Self::UpstreamNotSupported { meant: true, .. } => Some(did_you_mean(&quoted(DOCKER_HUB))),
+            Self::UpstreamNotSupported { meant: false, .. } => Some(say::upstream_not_supported_hint(lang)),
             Self::EmptyGroup { near: Some(near), .. } => Some(say::did_you_mean(lang, &quoted(near))),
             Self::EmptyGroup { near: None, .. } => Some(say::empty_group_hint(lang)),
             Self::PartTooSmall { hosts: 0, .. } => Some(say::part_too_small_alone_hint(lang)),

@@ -11,7 +11,7 @@ use super::known::lookup;
 use super::problem::{Expected, Found, Problem};
 use super::section::{self, ENGINES, Section};
 use super::source::Source;
-use super::{Budget, Enabled, Engine, Engines, Notify, Probe, Schedule, Select, value};
+use super::{Budget, Enabled, Engine, Engines, Notify, Probe, Said, Schedule, Select, value};
 use crate::mirror::MirrorUrl;
 use crate::observation::REHEARSAL;
 
@@ -43,6 +43,7 @@ pub(super) struct Settings {
     pub(super) notify: Notify,
     pub(super) engines: Engines,
     pub(super) groups_said: Vec<(String, Range<usize>)>,
+    pub(super) said: Said,
 }
 
 /// Reads the settings of `root`; the mirrors are read elsewhere.
@@ -52,6 +53,15 @@ pub(super) fn read<'a>(source: &'a Source, root: &'a DeTable<'a>, findings: &mut
         findings.error(source, key.span(), problem);
     }
     let root = Root { source, root };
+    let place = |table: &str, key: &str| {
+        let value = root.root.get(table)?.get_ref().as_table()?.get(key)?;
+        Some(source.place(value.span()))
+    };
+    let said = Said {
+        groups: place("select", "groups"),
+        ca_file: place("probe", "ca_file"),
+        command: place("notify", "command"),
+    };
     let (select, groups_said) = select(&mut root.section("select", findings));
     Settings {
         probe: probe(&mut root.section("probe", findings)),
@@ -61,6 +71,7 @@ pub(super) fn read<'a>(source: &'a Source, root: &'a DeTable<'a>, findings: &mut
         engines: root.engines(findings),
         select,
         groups_said,
+        said,
     }
 }
 

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::OFlags;
 
 use super::problem::{Encoding, Problem};
+use super::safe::masked;
 
 /// No mirrors.toml is longer; 1 MiB holds some ten thousand mirrors. Beyond it somebody named the wrong file.
 pub(super) const MAX_BYTES: u64 = 1024 * 1024;
@@ -70,7 +71,8 @@ impl Source {
         let to = floor(line, (span.end.max(start) - line_start).clamp(from, line.len()));
         let number = text[..line_start].matches('\n').count() + 1;
         let column = line[..from].chars().count() + 1;
-        let (excerpt, span, cut) = window(line, from..to);
+        // What `run` shows goes to the journal.
+        let (excerpt, span, cut) = window(&masked(line), from..to);
         Place { line: number, column, excerpt, span, cut }
     }
 }
@@ -107,14 +109,14 @@ fn floor(text: &str, at: usize) -> usize {
 
 /// The bytes of a file.
 pub(super) fn read(path: &Path) -> Result<Vec<u8>, Problem> {
-    let metadata = std::fs::metadata(path).map_err(|error| unreadable(&error))?;
+    let metadata = std::fs::metadata(path).map_err(|error| unreadable(path, &error))?;
     if metadata.is_dir() {
         return Err(Problem::Directory);
     }
     let mut bytes = Vec::new();
     open(path)
         .and_then(|file| file.take(MAX_BYTES + 1).read_to_end(&mut bytes))
-        .map_err(|error| unreadable(&error))?;
+        .map_err(|error| unreadable(path, &error))?;
     if bytes.len() as u64 > MAX_BYTES { Err(Problem::TooLarge) } else { Ok(bytes) }
 }
 
@@ -126,8 +128,10 @@ fn open(path: &Path) -> io::Result<File> {
     Ok(file)
 }
 
-fn unreadable(error: &io::Error) -> Problem {
-    if error.kind() == io::ErrorKind::NotFound {
+fn unreadable(path: &Path, error: &io::Error) -> Problem {
+    if error.kind() == io::ErrorKind::NotFound && path.symlink_metadata().is_ok() {
+        Problem::DanglingLink
+    } else if error.kind() == io::ErrorKind::NotFound {
         Problem::Missing
     } else if error.kind() == io::ErrorKind::PermissionDenied {
         Problem::Forbidden
@@ -145,11 +149,14 @@ pub(super) fn drop_ins(main: &Path) -> Result<Vec<PathBuf>, (PathBuf, Problem)> 
         Err(error) if error.kind() == io::ErrorKind::NotADirectory => {
             return Err((directory, Problem::NotADirectory));
         }
-        Err(error) => return Err((directory, unreadable(&error))),
+        Err(error) => {
+            let problem = unreadable(&directory, &error);
+            return Err((directory, problem));
+        }
     };
     let mut files = Vec::new();
     for entry in list {
-        let path = entry.map_err(|error| (directory.clone(), unreadable(&error)))?.path();
+        let path = entry.map_err(|error| (directory.clone(), unreadable(&directory, &error)))?.path();
         let hidden = path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
         if path.extension().is_some_and(|extension| extension == "toml") && !hidden {
             files.push(path);

@@ -10,6 +10,7 @@ use super::problem::{Expected, Found, Problem};
 use super::{Enabled, ProxyChoice, Reload};
 use crate::image::Image;
 use crate::mirror::{DOCKER_HUB, MirrorUrl};
+use crate::timestamp;
 
 /// A value, or what is wrong with it.
 pub(super) type Read<T> = Result<T, Problem>;
@@ -112,20 +113,12 @@ pub(super) fn duration(most: Duration) -> impl Fn(&DeValue<'_>) -> Read<Duration
                 return Err(unexpected(Expected::Duration, value, seconds));
             }
         };
-        match parse_duration(said) {
+        match timestamp::duration(said) {
             Some(duration) if !duration.is_zero() && duration <= most => Ok(duration),
             Some(_) => Err(Problem::Duration { most, found: said.to_owned() }),
             None => Err(unexpected(Expected::Duration, value, meant_duration(said))),
         }
     }
-}
-
-/// humantime adds up to u64::MAX seconds and panics one nanosecond later, so numbers are kept far below that.
-fn parse_duration(said: &str) -> Option<Duration> {
-    /// Digits of the largest single number; 10^12 seconds are 31,000 years.
-    const DIGITS: usize = 12;
-    let long = said.split(|c: char| !c.is_ascii_digit()).any(|digits| digits.len() > DIGITS);
-    if long { None } else { humantime::parse_duration(said).ok() }
 }
 
 /// Units in Chinese, and numbers without one, are understood but not taken.
@@ -147,7 +140,7 @@ fn meant_duration(said: &str) -> Option<String> {
     if meant.bytes().all(|b| b.is_ascii_digit()) {
         meant.push('s');
     }
-    parse_duration(&meant).map(|_| format!("\"{meant}\""))
+    timestamp::duration(&meant).map(|_| format!("\"{meant}\""))
 }
 
 /// A size in bytes, more than nothing and at most `most`.
@@ -405,6 +398,7 @@ mod tests {
                 ("''", Err(None)),
                 ("true", Err(None)),
                 ("'18446744073709551615s 1000000000ns'", Err(None)),
+                ("'584542046090y 19767615s 1000000000ns'", Err(None)),
             ],
         );
     }

@@ -22,6 +22,10 @@ messages! {
         "可用 --config 文件名 指定；软件包会把它装在 /etc/mirrorwatch/mirrors.toml",
     }
     /// The file.
+    dangling_link() { "a link that leads nowhere", "这是一个失效的符号链接" }
+    /// What to do.
+    dangling_link_hint() { "mend or remove it; where it leads: ls -l FILE", "请修复或删除该链接；查看其指向：ls -l 文件名" }
+    /// The file.
     forbidden() { "may not be read by this user", "当前用户无权读取" }
     /// What to do.
     forbidden_hint() { "try again with sudo, or let everybody read it: chmod a+r FILE", "请用 sudo 重试，或放开读权限：chmod a+r 文件名" }
@@ -290,6 +294,17 @@ messages! {
     }
     /// What to do.
     upstream_not_supported_hint() { "write enabled = false to silence this", "写上 enabled = false 即可消除此警告" }
+    /// `ca_file`.
+    ca_file(why: &str) { "cannot be used as certificates (PEM): {why}", "无法用作 PEM 证书：{why}" }
+    /// What to do.
+    ca_file_hint() { "set ca_file to a PEM file, or to \"\" for none", "请将 ca_file 设为 PEM 文件；不需要时设为 \"\"" }
+    /// `command` of `[notify]`.
+    no_program(program: &str) { "there is no program {program}: nobody would be notified", "找不到程序 {program}，将无法发出通知" }
+    /// What to do.
+    no_program_hint() {
+        "write its whole path, and see that it may be run: chmod a+x PROGRAM",
+        "请写完整路径，并确认它有执行权限：chmod a+x 程序",
+    }
     /// A group.
     empty_group(group: &str) { "no mirror is in the group {group}", "没有镜像源属于分组 {group}" }
     /// What to do.
@@ -301,7 +316,7 @@ messages! {
     /// What to do.
     part_too_small_alone_hint() { "below that no mirror can be rehearsed", "低于此数就无法对镜像源做完整探测" }
     /// The whole configuration.
-    nobody_takes_part() { "no mirror takes part: all are disabled or in other groups", "没有镜像源参与：全部被停用，或不在所选分组里" }
+    nobody_takes_part() { "no mirror takes part: all are disabled, in other groups, or for another registry", "没有镜像源参与：全部被停用、不在所选分组里，或对应其他仓库" }
     /// What to do.
     nobody_takes_part_hint() { "see groups in [select], and enabled in each [[mirror]]", "请检查 [select] 的 groups 和各 [[mirror]] 的 enabled" }
 
