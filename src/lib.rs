@@ -15,7 +15,7 @@
 //! # What holds everywhere
 //!
 //! - A failed probe is data, from a closed list ([`reason::FailureKind`]); an error is when *we* are broken.
-//! - Time and randomness are arguments. Only [`daemon`] and [`cli`] read the wall clock.
+//! - Time and randomness are arguments. Only [`assembly::now`] reads the wall clock.
 //! - The value that is applied is the value that is printed ([`ranking::select::Selection`]).
 //! - Unknown is a value: `None`, never `0` or an empty string.
 //! - Whatever fails, the engine's file and the running engine stay as they were.

@@ -243,16 +243,6 @@ impl Store {
         });
     }
 
-    /// Drops a mirror's record; its observations stay.
-    pub fn forget_record(&self, key: &Key) {
-        self.write(|connection| {
-            connection
-                .prepare_cached("DELETE FROM records WHERE upstream = ?1 AND url = ?2")?
-                .execute(params![key.upstream, key.url.as_str()])?;
-            Ok(())
-        });
-    }
-
     /// Keeps an observation, for 30 days, thinned with age.
     pub fn log(&self, key: &Key, observation: &Observation) {
         self.latest.set(self.latest.get().max(observation.at));

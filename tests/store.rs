@@ -179,8 +179,6 @@ fn a_record_and_a_fact_have_one_value_the_last() {
     assert_eq!(store.fact::<u32>("n"), None, "another shape than was kept");
     store.set_fact("n", &None::<u32>);
     assert_eq!(store.fact::<String>("n"), None);
-    store.forget_record(&key(1));
-    assert_eq!(store.records(), []);
 }
 
 #[test]
