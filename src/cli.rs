@@ -18,6 +18,7 @@ use crate::text::{Lang, cli as say};
 pub mod apply;
 pub mod args;
 pub mod candidates;
+pub mod check;
 pub mod completions;
 pub mod exit;
 pub mod explain;
@@ -31,6 +32,7 @@ mod recorded;
 pub mod restore;
 pub mod run;
 pub mod status;
+pub mod usage;
 pub mod why;
 
 use exit::{Error, Exit};
@@ -106,7 +108,7 @@ pub fn main(args: Vec<OsString>, env: impl Fn(&str) -> Option<OsString>) -> Exit
     let typed = args.clone();
     let cli = match parse(args, &env) {
         Ok(cli) => cli,
-        Err(error) => return exit::print_usage(&error, args::language(&typed, &|name| env(name))).into(),
+        Err(error) => return usage::print(error, &typed, &|name| env(name)).into(),
     };
     let mut out = Out::stdout(&cli.global);
     match dispatch(&cli, &mut out) {
@@ -114,7 +116,7 @@ pub fn main(args: Vec<OsString>, env: impl Fn(&str) -> Option<OsString>) -> Exit
         Ok(_) if out.is_closed() => Exit::Ok.into(),
         Ok(exit) => exit.into(),
         Err(error) => {
-            error.print(&cli.global, &typed);
+            error.print(&cli.global, &typed, &env);
             error.exit.into()
         }
     }
@@ -159,7 +161,7 @@ pub fn dispatch(cli: &Cli, out: &mut Out) -> Result<Exit, Error> {
         Command::History { name, since, json } => {
             history::history(global, name.as_deref(), *since, *json, now(), out)
         }
-        Command::Check { file } => candidates::check(global, file.clone(), out),
+        Command::Check { file } => check::check(global, file.clone(), out),
         Command::Add { url, name } => asynchronously(global, candidates::add(global, url, name.clone(), out)),
         Command::Remove { name } => candidates::remove(global, name, out),
     }
@@ -193,6 +195,7 @@ pub fn view(global: &Global, out: &Out) -> View {
         legend,
         now: now(),
         span: Span::Round,
+        network: None,
     }
 }
 

@@ -8,6 +8,7 @@ use std::str::FromStr;
 
 pub mod cli;
 pub mod config;
+pub mod detail;
 pub mod engine;
 pub mod history;
 pub mod probe;

@@ -131,9 +131,14 @@ fn a_usage_error_is_code_2_and_says_what_was_meant() {
         (&["--colour", "never"], "'--color'"),
         (&["pause", "--for", "5x"], "expected a duration such as 30s, 5m, 2h"),
         (&["pause", "--for", "0s"], "must last a while"),
+        // humantime itself panics at these.
+        (&["why", "--since", "18446744073709551615s 1000000000ns"], "expected a duration"),
+        (&["history", "--since", "584542046090y 19767615s 1000000000ns"], "expected a duration"),
         (&["add"], "<URL>"),
         (&["status", "--lang", "fr"], "en, zh"),
         (&["completions", "tcsh"], "bash"),
+        (&["pause", "1h"], "did you mean --for 1h?"),
+        (&["why", "2d"], "did you mean --since 2d?"),
         (&["probe", "--image", "ghcr.io/a/b"], "Docker Hub"),
         (&["help", "nope"], "'nope'"),
         (&["-q", "-v"], "--quiet"),
@@ -224,10 +229,17 @@ fn a_reader_that_hangs_up_is_success() {
 #[test]
 fn an_output_that_takes_no_more_is_an_error() {
     let full_disk = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
-    let output = Host::with(full()).command(&["status"]).stdout(full_disk).output().unwrap();
+    for args in [&["status"][..], &["--help"], &["-V"], &["man"]] {
+        let full_disk = full_disk.try_clone().unwrap();
+        let output = Host::with(full()).command(args).stdout(full_disk).output().unwrap();
+        let (code, _, errors) = said(output);
+        assert_eq!(code, 1, "{args:?}");
+        assert!(errors.starts_with("error: standard output: write: "), "{errors}");
+    }
+    let output = Host::new().command(&["--lang", "zh", "--help"]).stdout(full_disk).output().unwrap();
     let (code, _, errors) = said(output);
     assert_eq!(code, 1);
-    assert!(errors.starts_with("error: standard output: write: "), "{errors}");
+    assert!(errors.starts_with("错误：标准输出：写入失败："), "{errors}");
 }
 
 #[test]
@@ -448,10 +460,12 @@ fn a_shipped_mirror_that_is_off_takes_part_once_it_is_added() {
         assert!(!before.mirrors.iter().any(|mirror| mirror.name == name && mirror.enabled));
         let (code, text, errors) = host.run(&["add", url, "--config", config]);
         assert_eq!(code, 0, "{errors}");
-        assert!(text.contains(&format!("{name} added to ")), "{text}");
+        assert!(text.contains(&format!("{name} switched on again in ")), "{text}");
         let after = mirrorwatch::config::load(&path).unwrap();
         assert!(after.mirrors.iter().any(|mirror| mirror.name == name && mirror.enabled), "{name}");
-        assert_eq!(host.run(&["add", url, "--config", config]).0, 1, "it is there already");
+        let (code, _, errors) = host.run(&["add", url, "--config", config]);
+        assert_eq!(code, 1);
+        assert!(errors.contains(&format!("{name} is there already: {config}:")), "{errors}");
     }
 }
 
@@ -468,12 +482,15 @@ fn what_a_later_file_keeps_out_is_not_said_to_be_added() {
 }
 
 #[test]
-fn an_edit_that_would_make_the_configuration_invalid_is_not_written() {
+fn a_name_that_no_mirror_can_have_is_a_usage_error_and_nothing_is_written() {
     let (host, path) = configured(SHIPPED);
-    let (code, _, errors) =
-        host.run(&["add", "http://127.0.0.4:9", "--name=-x", "--config", path.to_str().unwrap()]);
-    assert_eq!(code, 1);
-    assert!(errors.contains("local.toml: the edit would make the configuration invalid"), "{errors}");
+    for (name, why) in [("-x", "begins with a dash"), ("", "the name is empty"), ("a ", "with a blank")] {
+        let name = format!("--name={name}");
+        let args = ["add", "http://127.0.0.4:9", &name, "--config", path.to_str().unwrap()];
+        let (code, _, errors) = host.run(&args);
+        assert_eq!(code, 2);
+        assert!(errors.contains(why), "{errors}");
+    }
     assert!(!host.dir.path().join("mirrors.d/local.toml").exists());
 }
 
@@ -483,11 +500,13 @@ fn a_second_removal_says_so_and_writes_nothing() {
     let args = ["remove", "DaoCloud", "--config", path.to_str().unwrap()];
     let (code, text, _) = host.run(&args);
     assert_eq!(code, 0);
-    assert!(text.contains("DaoCloud came with mirrorwatch and is switched off"), "{text}");
     let file = host.dir.path().join("mirrors.d/local.toml");
+    let expected = format!("DaoCloud switched off in {}: it stands in {}:7", file.display(), args[3]);
+    assert!(text.starts_with(&expected), "{text}");
     let inode = std::os::unix::fs::MetadataExt::ino(&file.metadata().unwrap());
     let (code, text, _) = host.run(&args);
-    assert_eq!((code, text.as_str()), (0, "DaoCloud is switched off already; nothing was changed\n"));
+    let at = format!("(enabled = false, {}:7)", file.display());
+    assert_eq!((code, text), (0, format!("DaoCloud is switched off already {at}; nothing was changed\n")));
     assert_eq!(std::os::unix::fs::MetadataExt::ino(&file.metadata().unwrap()), inode);
     // An upgrade that drops the mirror leaves a configuration that is still valid.
     std::fs::write(&path, "[[mirror]]\nname = \"other\"\nurl = \"http://127.0.0.4:9\"\n").unwrap();
@@ -589,8 +608,9 @@ fn a_usage_error_in_chinese_is_chinese() {
         (&["statsu"][..], "提示：是不是想写 status？"),
         (&["--colour", "never"], "提示：是不是想写 --color？"),
         (&["add"], "错误：缺少：<URL>"),
-        (&["-q", "-v"], "错误：--quiet 与 --verbose... 不能同时使用"),
-        (&["add", "https://a", "--name"], "错误：--name <NAME> 缺少值"),
+        (&["-q", "-v"], "错误：--quiet 与 --verbose 不能同时使用"),
+        (&["add", "https://a", "--name"], "错误：--name <名称> 缺少值"),
+        (&["pause", "1h"], "错误：多余的参数：1h\n提示：是不是想写 --for 1h？"),
         (&["pause", "--for", "5x"], "提示：请写成 30s、5m、2h 这样的时长"),
         (&["status", "--lang", "fr", "--lang", "zh"], "提示：可用的值：en, zh"),
     ] {
@@ -627,7 +647,10 @@ fn not_permitted_is_code_4_with_the_command_to_type_instead() {
     let (code, _, errors) = said(command.stdin(Stdio::null()).output().unwrap());
     assert_eq!(code, 4, "{errors}");
     assert!(errors.contains("state/pause.json: permission denied\n"), "{errors}");
-    assert!(errors.contains(&format!("hint: type: sudo {program} pause --for 2h\n")), "{errors}");
+    // sudo hands no environment on.
+    let state = host.dir.path().join("state");
+    let again = format!("hint: type: sudo {program} --state-dir {}", state.display());
+    assert!(errors.contains(&again) && errors.ends_with(" pause --for 2h\n"), "{errors}");
 }
 
 #[test]
@@ -683,4 +706,84 @@ fn a_watch_without_a_terminal_prints_whole_tables() {
     rustix::process::kill_process(rustix::process::Pid::from_child(&child), rustix::process::Signal::TERM)
         .unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn a_line_of_the_help_is_no_wider_than_the_terminal_in_chinese_either() {
+    use unicode_width::UnicodeWidthStr;
+    let host = Host::new();
+    for command in COMMANDS {
+        let output =
+            host.command(&[command, "--help", "--lang", "zh"]).env("COLUMNS", "72").output().unwrap();
+        let (_, help, _) = said(output);
+        // What has no place to break at may stand out: JSON, and a command to copy.
+        let wide = help.lines().find(|line| line.width() > 72 && !line.contains(['{', '>', '"']));
+        assert_eq!(wide, None, "{command}:\n{help}");
+        assert!(!help.contains("[OPTIONS]") && !help.contains("possible values"), "{help}");
+    }
+}
+
+#[test]
+fn a_database_that_cannot_be_read_is_no_silence() {
+    let host = Host::with(full());
+    std::fs::write(host.dir.path().join("state/state.db"), vec![b'x'; 4096]).unwrap();
+    for args in [&["why"][..], &["why", "--json"], &["history"], &["explain", "DaoCloud"]] {
+        let (code, data, errors) = host.run(args);
+        assert_eq!((code, data.as_str()), (1, ""), "{args:?}: {errors}");
+        assert!(errors.contains("state.db: the database is damaged"), "{errors}");
+        assert!(errors.contains("hint: the service sets it aside"), "{errors}");
+    }
+}
+
+#[test]
+fn a_mirror_that_is_off_is_explained_with_the_line_that_keeps_it_out() {
+    let (host, path) =
+        configured(&SHIPPED.replace("group = \"world\"\nenabled = false", "group = \"world\""));
+    let config = path.to_str().unwrap();
+    for (name, expected) in [
+        ("off", format!("  enabled = false, {config}:12\n")),
+        ("far", "  its group world is not in groups of [select] (by default: cn, own)\n".to_owned()),
+    ] {
+        let (code, text, errors) = host.run(&["explain", name, "--config", config]);
+        assert_eq!(code, 0, "{errors}");
+        assert!(text.contains(&expected), "{text}");
+        assert!(text.contains("  to switch it on: sudo mirrorwatch add http://127.0.0."), "{text}");
+    }
+}
+
+#[test]
+fn a_mirror_of_another_group_is_switched_off_for_good() {
+    let (host, path) =
+        configured(&SHIPPED.replace("group = \"world\"\nenabled = false", "group = \"world\""));
+    // By its URL, as `explain` takes it too.
+    let (code, text, _) = host.run(&["remove", "http://127.0.0.3:9", "--config", path.to_str().unwrap()]);
+    assert_eq!(code, 0);
+    assert!(text.starts_with("far switched off in "), "{text}");
+    let local = std::fs::read_to_string(host.dir.path().join("mirrors.d/local.toml")).unwrap();
+    assert!(local.ends_with("enabled = false\n"), "{local}");
+}
+
+#[test]
+fn check_names_the_line_of_what_a_setting_leads_to_and_is_not_there() {
+    let (host, path) = configured(
+        "[probe]\nca_file = \"/nonexistent/ca.pem\"\n[notify]\ncommand = [\"/nonexistent/tell\"]\n[[mirror]]\nname = \"a\"\nurl = \"https://a.example\"\n",
+    );
+    let config = path.to_str().unwrap();
+    let (code, _, errors) = host.run(&["check", config]);
+    assert_eq!(code, 78);
+    for expected in
+        ["cannot be used as certificates", ":6:11", "there is no program \"/nonexistent/tell\"", ":8:11"]
+    {
+        assert!(errors.contains(expected), "{expected}: {errors}");
+    }
+}
+
+#[test]
+fn a_registry_that_docker_has_no_mirrors_for_takes_no_part() {
+    let (host, path) =
+        configured("[[mirror]]\nname = \"a\"\nurl = \"https://a.example\"\nupstream = \"dockerhub\"\n");
+    let (code, text, errors) = host.run(&["check", path.to_str().unwrap()]);
+    assert_eq!(code, 0);
+    assert!(text.ends_with("valid; 1 mirror, 0 take part\n"), "{text}");
+    assert!(errors.contains(":8:12") && errors.contains("did you mean \"docker.io\"?"), "{errors}");
 }

@@ -167,6 +167,9 @@ fn account(mirror: Mirror, seen: Vec<Seen>, record: Record) -> Account {
             ("https://old.example".to_owned(), "old".to_owned()),
             (mirror.url.to_string(), mirror.name.clone()),
         ],
+        off: Vec::new(),
+        groups: (Vec::new(), None),
+        network_down: false,
         mirror,
         record,
     }
@@ -330,7 +333,7 @@ fn both_go_by_the_record_while_the_service_runs_while_it_is_down_and_while_mirro
             assert_eq!(said.err.contains("mirrors.toml:2:1"), invalid, "{said:?}");
             assert_eq!(said.err.contains("not running; what it last knew is"), down, "{said:?}");
             let said = run(&["explain", &a.url(), "--lang", "zh"]).ended(0);
-            assert!(said.out.contains("可用，位于列表首位"), "{said:?}");
+            assert!(said.out.contains("可用，已选为首选"), "{said:?}");
             let said = run(&["explain", "Alpah"]).ended(1);
             assert!(said.err.contains("Alpha"), "what was meant: {said:?}");
             run(&["history", "nobody"]).ended(1);

@@ -22,7 +22,7 @@ fn full() -> Status {
 }
 
 fn view(lang: Lang, width: Option<usize>) -> View {
-    View { lang, width, color: false, all: false, legend: false, now: NOW, span: Span::Days }
+    View { lang, width, color: false, all: false, legend: false, now: NOW, span: Span::Days, network: None }
 }
 
 #[track_caller]

@@ -279,7 +279,7 @@ _mirrorwatch() {
             return 0
             ;;
         mirrorwatch__subcmd__help)
-            opts="-v -q -h -V --config --state-dir --runtime-dir --verbose --quiet --lang --color --help --version"
+            opts="-v -q -h -V --config --state-dir --runtime-dir --verbose --quiet --lang --color --help --version run status probe apply restore pause resume why explain history check add remove completions man help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

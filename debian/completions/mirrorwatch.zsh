@@ -280,7 +280,7 @@ _arguments "${_arguments_options[@]}" : \
 '--help[Print help; --help says more than -h]' \
 '-V[Print the version]' \
 '--version[Print the version]' \
-':name -- Its name:_default' \
+':name -- Its name or its URL:_default' \
 && ret=0
 ;;
 (completions)
@@ -316,7 +316,7 @@ _arguments "${_arguments_options[@]}" : \
 '--help[Print help; --help says more than -h]' \
 '-V[Print the version]' \
 '--version[Print the version]' \
-'::page -- Whose page\: that of the program, or that of every setting:(mirrorwatch mirrors.toml)' \
+'::page -- Whose page\: mirrorwatch, or mirrors.toml for every setting \[default\: mirrorwatch\]:(mirrorwatch mirrors.toml)' \
 && ret=0
 ;;
 (help)
@@ -334,7 +334,7 @@ _arguments "${_arguments_options[@]}" : \
 '--help[Print help; --help says more than -h]' \
 '-V[Print the version]' \
 '--version[Print the version]' \
-'::command -- Whose help:_default' \
+'::command -- Whose help:(run status probe apply restore pause resume why explain history check add remove completions man help)' \
 && ret=0
 ;;
         esac

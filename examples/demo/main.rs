@@ -235,8 +235,16 @@ impl Audience {
         let rows: Vec<&Mirror> = status.mirrors.iter().collect();
         let color = AutoStream::choice(&std::io::stdout()) != anstream::ColorChoice::Never;
         let now = now().into();
-        let view =
-            View { lang: Lang::En, width: None, color, all: true, legend: false, now, span: Span::Days };
+        let view = View {
+            lang: Lang::En,
+            width: None,
+            color,
+            all: true,
+            legend: false,
+            now,
+            span: Span::Days,
+            network: None,
+        };
         println!("{}", mirrors(&rows, &view));
         Ok(())
     }

@@ -7,16 +7,18 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anstream::ColorChoice;
-use clap::builder::Styles;
+use clap::builder::{PossibleValuesParser, Styles};
 use clap::{Arg, ArgAction, ArgMatches, Command as Clap, value_parser};
 use clap_complete::Shell;
 
 use super::man::Page;
 use super::{Cli, Command, Global};
 use crate::assembly::own::Own;
+use crate::config::NameError;
 use crate::image::Image;
 use crate::observation::Depth;
 use crate::text::{Lang, cli as say};
+use crate::timestamp;
 
 /// The program's name.
 pub const PROGRAM: &str = "mirrorwatch";
@@ -65,7 +67,7 @@ pub(super) fn language(args: &[OsString], env: Env<'_>) -> Lang {
 }
 
 /// The last value of `option`, as clap will see it.
-fn said<'a>(args: &'a [OsString], option: &str) -> Option<&'a OsStr> {
+pub(super) fn said<'a>(args: &'a [OsString], option: &str) -> Option<&'a OsStr> {
     let options = args.split(|arg| arg == "--").next().unwrap_or_default();
     let value = |(index, arg): (usize, &'a OsString)| {
         if arg == option {
@@ -78,7 +80,12 @@ fn said<'a>(args: &'a [OsString], option: &str) -> Option<&'a OsStr> {
 
 /// The whole command line in one language.
 pub fn command(lang: Lang) -> Clap {
-    frame(Clap::new(PROGRAM), PROGRAM, lang)
+    let program = match lang {
+        Lang::En => Clap::new(PROGRAM),
+        // clap breaks lines at blanks only, so that Chinese is left to whoever prints it.
+        Lang::Zh => Clap::new(PROGRAM).term_width(0),
+    };
+    frame(program, PROGRAM, lang)
         .version(env!("CARGO_PKG_VERSION"))
         .propagate_version(true)
         .args_override_self(true)
@@ -114,15 +121,10 @@ fn frame(command: Clap, name: &str, lang: Lang) -> Clap {
 
 fn globals(lang: Lang) -> Vec<Arg> {
     let path = |name: &'static str, value: &'static str, help: String| {
-        Arg::new(name).long(name).value_name(value).value_parser(value_parser!(PathBuf)).help(help)
+        option(name, value, help, lang).value_parser(value_parser!(PathBuf))
     };
     let words = |name: &'static str, value: &'static str, words: &'static [&'static str], help: String| {
-        Arg::new(name)
-            .long(name)
-            .value_name(value)
-            .value_parser(words.to_vec())
-            .hide_possible_values(true)
-            .help(help)
+        option(name, value, help, lang).value_parser(words.to_vec()).hide_possible_values(true)
     };
     let args = [
         path("config", "FILE", say::config(lang, CONFIG)),
@@ -147,112 +149,163 @@ fn globals(lang: Lang) -> Vec<Arg> {
 }
 
 fn subcommands(lang: Lang) -> Vec<Clap> {
-    let command = |name: &'static str, about: String, long: String| {
-        frame(Clap::new(name), &format!("{PROGRAM} {name}"), lang)
-            .display_name(PROGRAM)
-            .about(about)
-            .long_about(long)
-            .next_help_heading(say::heading_options(lang))
-    };
-    let json = || flag("json", say::json(lang));
-    let dry_run = || flag("dry-run", say::dry_run(lang));
-    let argument = |name: &'static str, value: &'static str, help: String| {
-        Arg::new(name).value_name(value).help(help).help_heading(say::heading_arguments(lang))
-    };
-    vec![
-        command("run", say::run(lang), say::run_long(lang)),
-        command("status", say::status(lang), say::status_long(lang)).args([
-            flag("json", say::status_json(lang)),
-            flag("watch", say::watch(lang)),
-            flag("all", say::all(lang)),
-        ]),
-        command("probe", say::probe(lang), say::probe_long(lang)).args([
-            argument("mirrors", "NAME|URL", say::mirrors(lang)).action(ArgAction::Append).num_args(0..),
-            Arg::new("image")
-                .long("image")
-                .value_name("IMAGE")
-                .help(say::image(lang))
-                .value_parser(value_parser!(Image)),
-            Arg::new("depth")
-                .long("depth")
-                .value_name("DEPTH")
-                .value_parser(["connect", "sample", "rehearse"])
-                .hide_possible_values(true)
-                .help(say::depth(lang)),
-            json(),
-        ]),
-        command("apply", say::apply(lang), say::apply_long(lang)).args([
-            dry_run(),
-            flag("with-pending", say::with_pending(lang)),
-            json(),
-        ]),
-        command("restore", say::restore(lang), say::restore_long(lang)).args([
-            flag("list", say::list(lang)).conflicts_with_all(["to", "dry-run"]),
-            Arg::new("to")
-                .long("to")
-                .value_name("N")
-                .value_parser(value_parser!(u64))
-                .default_value("0")
-                .hide_default_value(true)
-                .help(say::to(lang)),
-            flag("no-pause", say::no_pause(lang)),
-            dry_run(),
-        ]),
-        command("pause", say::pause(lang), say::pause_long(lang)).arg(
-            Arg::new("for")
-                .long("for")
-                .value_name("DURATION")
-                .value_parser(move |text: &str| duration(text, lang))
-                .help(say::length(lang)),
-        ),
-        command("resume", say::resume(lang), say::resume_long(lang)),
-        command("why", say::why(lang), say::why_long(lang)).args([
-            Arg::new("since")
-                .long("since")
-                .value_name("DURATION")
-                .value_parser(move |text: &str| {
-                    humantime::parse_duration(text).map_err(|_| say::bad_duration(lang))
-                })
-                .help(say::since(lang)),
-            json(),
-        ]),
-        command("explain", say::explain(lang), say::explain_long(lang))
-            .arg(argument("name", "NAME", say::name_or_url(lang)).required(true)),
-        command("history", say::history(lang), say::history_long(lang)).args([
-            argument("name", "NAME", say::name_or_url(lang)),
-            Arg::new("since")
-                .long("since")
-                .value_name("DURATION")
-                .value_parser(move |text: &str| duration(text, lang))
-                .help(say::history_since(lang)),
-            json(),
-        ]),
-        command("check", say::check(lang), say::check_long(lang))
-            .arg(argument("file", "FILE", say::file(lang)).value_parser(value_parser!(PathBuf))),
-        command("add", say::add(lang), say::add_long(lang)).args([
-            argument("url", "URL", say::url(lang)).required(true),
-            Arg::new("name").long("name").value_name("NAME").help(say::name(lang)),
-        ]),
-        command("remove", say::remove(lang), say::remove_long(lang))
-            .arg(argument("name", "NAME", say::which(lang)).required(true)),
-        command("completions", say::completions(lang), say::completions_long(lang)).arg(
-            argument("shell", "SHELL", say::shell(lang))
-                .required(true)
-                .hide_possible_values(true)
-                .value_parser(value_parser!(Shell)),
-        ),
-        command("man", say::man(lang), say::man_long(lang)).arg(
-            argument("page", "PAGE", say::page(lang))
-                .value_parser(Page::NAMES)
-                .default_value(Page::NAMES[0])
-                .hide_default_value(true),
-        ),
-        command("help", say::help(lang), say::help(lang)).arg(argument(
-            "command",
-            "COMMAND",
-            say::help_command(lang),
-        )),
-    ]
+    let mut all = vec![
+        sub("run", say::run(lang), say::run_long(lang), lang),
+        status(lang),
+        probe(lang),
+        apply(lang),
+        restore(lang),
+        pause(lang),
+        sub("resume", say::resume(lang), say::resume_long(lang), lang),
+        why(lang),
+        sub("explain", say::explain(lang), say::explain_long(lang), lang)
+            .arg(argument("name", "NAME", say::name_or_url(lang), lang).required(true)),
+        history(lang),
+        sub("check", say::check(lang), say::check_long(lang), lang)
+            .arg(argument("file", "FILE", say::file(lang), lang).value_parser(value_parser!(PathBuf))),
+        add(lang),
+        sub("remove", say::remove(lang), say::remove_long(lang), lang)
+            .arg(argument("name", "NAME", say::name_or_url(lang), lang).required(true)),
+        completions(lang),
+        man(lang),
+    ];
+    let names = all
+        .iter()
+        .map(|command| command.get_name().to_owned())
+        .chain(["help".to_owned()])
+        .collect::<Vec<_>>();
+    let command = argument("command", "COMMAND", say::help_command(lang), lang);
+    let command = command.value_parser(PossibleValuesParser::new(names)).hide_possible_values(true);
+    all.push(sub("help", say::help(lang), say::help(lang), lang).arg(command));
+    all
+}
+
+fn sub(name: &'static str, about: String, long: String, lang: Lang) -> Clap {
+    frame(Clap::new(name), &format!("{PROGRAM} {name}"), lang)
+        .display_name(PROGRAM)
+        .about(about)
+        .long_about(long)
+        .next_help_heading(say::heading_options(lang))
+}
+
+fn argument(name: &'static str, value: &'static str, help: String, lang: Lang) -> Arg {
+    let value = placeholder(lang, value);
+    Arg::new(name).value_name(value).help(help).help_heading(say::heading_arguments(lang))
+}
+
+fn option(name: &'static str, value: &'static str, help: String, lang: Lang) -> Arg {
+    Arg::new(name).long(name).value_name(placeholder(lang, value)).help(help)
+}
+
+fn json(lang: Lang) -> Arg {
+    flag("json", say::json(lang))
+}
+
+fn dry_run(lang: Lang) -> Arg {
+    flag("dry-run", say::dry_run(lang))
+}
+
+/// What stands for a value in the help.
+fn placeholder(lang: Lang, english: &'static str) -> &'static str {
+    match (lang, english) {
+        (Lang::Zh, "FILE") => "文件",
+        (Lang::Zh, "DIR") => "目录",
+        (Lang::Zh, "LANG") => "语言",
+        (Lang::Zh, "WHEN") => "何时",
+        (Lang::Zh, "NAME") => "名称",
+        (Lang::Zh, "NAME|URL") => "名称|URL",
+        (Lang::Zh, "IMAGE") => "镜像",
+        (Lang::Zh, "DEPTH") => "深度",
+        (Lang::Zh, "N") => "编号",
+        (Lang::Zh, "DURATION") => "时长",
+        (Lang::Zh, "PAGE") => "手册页",
+        (Lang::Zh, "COMMAND") => "命令",
+        (Lang::En | Lang::Zh, same) => same,
+    }
+}
+
+fn status(lang: Lang) -> Clap {
+    sub("status", say::status(lang), say::status_long(lang), lang).args([
+        flag("json", say::status_json(lang)),
+        flag("watch", say::watch(lang)),
+        flag("all", say::all(lang)),
+    ])
+}
+
+fn probe(lang: Lang) -> Clap {
+    let mirrors = argument("mirrors", "NAME|URL", say::mirrors(lang), lang);
+    sub("probe", say::probe(lang), say::probe_long(lang), lang).args([
+        mirrors.action(ArgAction::Append).num_args(0..),
+        option("image", "IMAGE", say::image(lang), lang).value_parser(value_parser!(Image)),
+        option("depth", "DEPTH", say::depth(lang), lang)
+            .value_parser(["connect", "sample", "rehearse"])
+            .hide_possible_values(true),
+        json(lang),
+    ])
+}
+
+fn apply(lang: Lang) -> Clap {
+    let with_pending = flag("with-pending", say::with_pending(lang));
+    sub("apply", say::apply(lang), say::apply_long(lang), lang).args([
+        dry_run(lang),
+        with_pending,
+        json(lang),
+    ])
+}
+
+fn restore(lang: Lang) -> Clap {
+    sub("restore", say::restore(lang), say::restore_long(lang), lang).args([
+        flag("list", say::list(lang)).conflicts_with_all(["to", "dry-run"]),
+        option("to", "N", say::to(lang), lang)
+            .value_parser(value_parser!(u64))
+            .default_value("0")
+            .hide_default_value(true),
+        flag("no-pause", say::no_pause(lang)),
+        dry_run(lang),
+    ])
+}
+
+fn pause(lang: Lang) -> Clap {
+    let length = option("for", "DURATION", say::length(lang), lang);
+    sub("pause", say::pause(lang), say::pause_long(lang), lang)
+        .arg(length.value_parser(move |text: &str| duration(text, lang)))
+}
+
+fn why(lang: Lang) -> Clap {
+    let since = option("since", "DURATION", say::since(lang), lang);
+    // Nothing at all is an answer here: only what is heard from now on.
+    let length = move |text: &str| timestamp::duration(text).ok_or_else(|| say::bad_duration(lang));
+    sub("why", say::why(lang), say::why_long(lang), lang).args([since.value_parser(length), json(lang)])
+}
+
+fn history(lang: Lang) -> Clap {
+    let since = option("since", "DURATION", say::history_since(lang), lang);
+    sub("history", say::history(lang), say::history_long(lang), lang).args([
+        argument("name", "NAME", say::name_or_url(lang), lang),
+        since.value_parser(move |text: &str| duration(text, lang)),
+        json(lang),
+    ])
+}
+
+fn add(lang: Lang) -> Clap {
+    let named =
+        move |text: &str| NameError::check(text).map(|()| text.to_owned()).map_err(|error| error.what(lang));
+    sub("add", say::add(lang), say::add_long(lang), lang).args([
+        argument("url", "URL", say::url(lang), lang).required(true),
+        option("name", "NAME", say::name(lang), lang).value_parser(named),
+    ])
+}
+
+fn completions(lang: Lang) -> Clap {
+    let shell = argument("shell", "SHELL", say::shell(lang), lang);
+    let shell = shell.required(true).hide_possible_values(true).value_parser(value_parser!(Shell));
+    sub("completions", say::completions(lang), say::completions_long(lang), lang).arg(shell)
+}
+
+fn man(lang: Lang) -> Clap {
+    let page = argument("page", "PAGE", say::page(lang), lang).value_parser(Page::NAMES);
+    let page = page.default_value(Page::NAMES[0]).hide_default_value(true).hide_possible_values(true);
+    sub("man", say::man(lang), say::man_long(lang), lang).arg(page)
 }
 
 fn flag(name: &'static str, help: String) -> Arg {
@@ -260,11 +313,11 @@ fn flag(name: &'static str, help: String) -> Arg {
 }
 
 fn duration(text: &str, lang: Lang) -> Result<Duration, String> {
-    match humantime::parse_duration(text) {
-        Ok(Duration::ZERO) => Err(say::no_duration(lang)),
-        Ok(duration) => Ok(duration),
+    match timestamp::duration(text) {
+        Some(Duration::ZERO) => Err(say::no_duration(lang)),
+        Some(duration) => Ok(duration),
         // humantime speaks of offsets and suffixes; what is wanted says more.
-        Err(_) => Err(say::bad_duration(lang)),
+        None => Err(say::bad_duration(lang)),
     }
 }
 

@@ -1,14 +1,14 @@
-//! `check`, `add` and `remove`: mirrors.toml and what stands beside it.
+//! `add` and `remove`: what stands beside mirrors.toml.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::exit::{Error, Exit};
 use super::judge::{self, Question};
 use super::out::Out;
-use super::{Global, view};
+use super::{Global, note, view};
 use crate::assembly;
 use crate::config::local::{EditError, Standing};
-use crate::config::{self, Config, local};
+use crate::config::{self, Config, Off, Position, local};
 use crate::file;
 use crate::mirror::{DOCKER_HUB, Mirror, MirrorUrl};
 use crate::observation::Depth;
@@ -16,64 +16,93 @@ use crate::status;
 use crate::store::Store;
 use crate::text::round as say;
 
-/// Validates mirrors.toml.
-///
-/// # Errors
-/// It is invalid; every mistake has been said.
-pub fn check(global: &Global, file: Option<PathBuf>, out: &mut Out) -> Result<Exit, Error> {
-    let path = file.unwrap_or_else(|| global.config.clone());
-    let config = judge::load(global, &path)?;
-    let color = super::color_of_stderr(global);
-    for warning in &config.warnings {
-        super::note(global, warning.render(global.lang, color).trim_end_matches('\n'));
-    }
-    let enabled = config.mirrors.iter().filter(|mirror| mirror.enabled).count();
-    let shown = path.display().to_string();
-    out.print(&format!("{}\n", say::valid(global.lang, &shown, config.mirrors.len(), enabled)))?;
-    Ok(Exit::Ok)
-}
-
 /// Validates a URL, probes it, says what it saw, and adds it to `mirrors.d/local.toml`.
 ///
 /// # Errors
 /// It is no mirror's URL, it is there already, or the file cannot be written.
 pub async fn add(global: &Global, url: &str, name: Option<String>, out: &mut Out) -> Result<Exit, Error> {
+    let lang = global.lang;
     let config = judge::load(global, &global.config)?;
     let url: MirrorUrl = url.parse().map_err(|error| judge::not_a_url(global, url, error, Exit::Failed))?;
+    let path = local::file(&global.config);
+    // Before anybody is asked: a probe takes seconds, and what it says is no use to who may not write.
+    writable(global, &path)?;
+    let edit = edit(global, &config, &url, name, &path)?;
+    if let Some(known) = config::known::lookup(url.host()) {
+        let hint = say::added_all_the_same(lang, &edit.name);
+        note(global, &say::known_host(lang, &known.what(lang, url.host()), &hint));
+    }
+    show_probed(global, &config, &edit.name, url, out).await?;
+    write(global, &path, &edit.after, edit.before.as_ref())?;
+    // A mirror that is down today may be up tomorrow: it is added, and the table above says how it stands.
+    let shown = path.display().to_string();
+    let line = match edit.standing {
+        Standing::New => say::added(lang, &edit.name, &shown),
+        Standing::Off | Standing::OffByGroup => say::switched_on(lang, &edit.name, &shown),
+    };
+    out.print(&format!("{line}\n"))?;
+    Ok(Exit::Ok)
+}
+
+/// What `add` is about to write.
+struct Edit {
+    name: String,
+    standing: Standing,
+    before: Option<file::Snapshot>,
+    after: String,
+}
+
+fn edit(
+    global: &Global,
+    config: &Config,
+    url: &MirrorUrl,
+    name: Option<String>,
+    path: &Path,
+) -> Result<Edit, Error> {
+    let lang = global.lang;
     let name = name.unwrap_or_else(|| url.authority().to_owned());
-    let known = config.mirrors.iter().find(|mirror| mirror.url == url);
+    let at = |name: &str| config.stands.get(name).map(|stands| place(&stands.at)).unwrap_or_default();
+    let known = config.mirrors.iter().find(|mirror| mirror.url == *url);
     if let Some(known) = known.filter(|known| known.enabled) {
-        return Err(Error::failed(say::is_there(global.lang, &known.name)));
+        return Err(Error::failed(say::is_there(lang, &known.name, &at(&known.name))));
     }
     // What is switched off is switched on again under the name it has.
     let name = known.map_or(name, |known| known.name.clone());
     if known.is_none() && config.mirrors.iter().any(|mirror| mirror.name == name) {
-        return Err(Error::failed(say::name_is_taken(global.lang, &name)));
+        return Err(Error::failed(say::name_is_taken(lang, &name, &at(&name))));
     }
-    judge::warn_of_known(global, &url);
     let standing = known.map_or(Standing::New, |known| match &known.group {
         Some(group) if !config.select.groups.contains(group) => Standing::OffByGroup,
         Some(_) | None => Standing::Off,
     });
-    let path = local::file(&global.config);
-    let before = read(&path)?;
+    let before = read(path)?;
     let text = before.as_ref().map_or("", |(text, _)| text);
     let after =
-        local::with_mirror(text, &name, &url, standing).map_err(|error| not_edited(global, &path, &error))?;
-    let edited = valid(global, &path, &after)?;
-    if !edited.mirrors.iter().any(|mirror| mirror.url == url && mirror.enabled) {
+        local::with_mirror(text, &name, url, standing).map_err(|error| not_edited(global, path, &error))?;
+    let edited = valid(global, path, &after)?;
+    if !edited.mirrors.iter().any(|mirror| mirror.url == *url && mirror.enabled) {
         let directory = config::mirrors_d(&global.config).display().to_string();
-        return Err(Error::failed(say::stays_off(global.lang, &path.display().to_string(), &name))
-            .with_hint(say::see_files(global.lang, &directory)));
+        return Err(Error::failed(say::stays_off(lang, &path.display().to_string(), &name))
+            .with_hint(say::see_files(lang, &directory)));
     }
+    Ok(Edit { name, standing, before: before.map(|(_, snapshot)| snapshot), after })
+}
 
+/// Rehearses a pull at `url`, and shows how it went.
+async fn show_probed(
+    global: &Global,
+    config: &Config,
+    name: &str,
+    url: MirrorUrl,
+    out: &mut Out,
+) -> Result<(), Error> {
     let (store, _) = Store::open(&global.state_dir, assembly::now());
-    let facts = match assembly::docker(&config, &crate::applier::root_state(&global.state_dir)) {
+    let facts = match assembly::docker(config, &crate::applier::root_state(&global.state_dir)) {
         Some(docker) => docker.facts().await.ok(),
         None => None,
     };
     let mirror = Mirror {
-        name: name.clone(),
+        name: name.to_owned(),
         url,
         upstream: DOCKER_HUB.to_owned(),
         group: None,
@@ -87,47 +116,54 @@ pub async fn add(global: &Global, url: &str, name: Option<String>, out: &mut Out
         facts: facts.as_ref(),
         current: Vec::new(),
     };
-    let judgement = judge::judge(global, &config, &store, question).await?;
+    let judgement = judge::judge(global, config, &store, question).await?;
     let mut shown = judgement.shown();
     for mirror in &mut shown {
         mirror.selected = None;
     }
     let rows: Vec<&status::Mirror> = shown.iter().collect();
-    out.print(&status::text::mirrors(&rows, &view(global, out)))?;
-
-    write(&path, &after, before.as_ref().map(|(_, snapshot)| snapshot))?;
-    // A mirror that is down today may be up tomorrow: it is added, and the table above says how it stands.
-    out.print(&format!("{}\n", say::added(global.lang, &name, &path.display().to_string())))?;
-    Ok(Exit::Ok)
+    out.print(&status::text::mirrors(&rows, &view(global, out)))
 }
 
-/// Takes a mirror out of `mirrors.d/local.toml`, or switches a shipped one off there.
+/// Takes a mirror out of `mirrors.d/local.toml`, or switches one of another file off there.
 ///
 /// # Errors
 /// There is no such mirror, or the file cannot be written.
 pub fn remove(global: &Global, name: &str, out: &mut Out) -> Result<Exit, Error> {
+    let lang = global.lang;
     let config = judge::load(global, &global.config)?;
     let known = find(global, &config, name)?;
     let path = local::file(&global.config);
-    let shipped = config.shipped(&known.name);
-    if shipped && !known.enabled {
-        out.print(&format!("{}\n", say::off_already(global.lang, &known.name)))?;
+    let elsewhere = config.shipped(&known.name);
+    let stands = config.stands.get(&known.name);
+    let off = stands.iter().flat_map(|stands| &stands.off).find_map(|off| match off {
+        Off::Switch(at) => Some(at),
+        // Who chooses that group tomorrow does not want it either.
+        Off::Group(_) => None,
+    });
+    if let Some(at) = off.filter(|_| elsewhere) {
+        out.print(&format!("{}\n", say::off_already(lang, &known.name, &place(at))))?;
         return Ok(Exit::Ok);
     }
+    writable(global, &path)?;
     let before = read(&path)?;
     let text = before.as_ref().map_or("", |(text, _)| text);
-    let after = local::without_mirror(text, &known.name, shipped.then_some(&known.url))
+    let after = local::without_mirror(text, &known.name, elsewhere.then_some(&known.url))
         .map_err(|error| not_edited(global, &path, &error))?;
     valid(global, &path, &after)?;
-    write(&path, &after, before.as_ref().map(|(_, snapshot)| snapshot))?;
+    write(global, &path, &after, before.as_ref().map(|(_, snapshot)| snapshot))?;
     let shown = path.display().to_string();
-    let line = if shipped {
-        say::switched_off(global.lang, &known.name, &shown)
-    } else {
-        say::removed(global.lang, &known.name, &shown)
+    let line = match stands.filter(|_| elsewhere) {
+        Some(stands) => say::switched_off(lang, &known.name, &shown, &place(&stands.at)),
+        None => say::removed(lang, &known.name, &shown),
     };
     out.print(&format!("{line}\n"))?;
     Ok(Exit::Ok)
+}
+
+/// `file:line`.
+fn place(at: &Position) -> String {
+    format!("{}:{}", at.file.display(), at.line)
 }
 
 fn find<'a>(global: &Global, config: &'a Config, name: &str) -> Result<&'a Mirror, Error> {
@@ -158,13 +194,38 @@ fn read(path: &Path) -> Result<Option<(String, file::Snapshot)>, Error> {
     Ok(Some((text.to_owned(), snapshot)))
 }
 
-fn write(path: &Path, text: &str, expected: Option<&file::Snapshot>) -> Result<(), Error> {
+/// Whether `path` could be replaced, as far as rights go.
+fn writable(global: &Global, path: &Path) -> Result<(), Error> {
+    use rustix::fs::{Access, access};
+    // The file is replaced by another, so it is the directory that must take it; one that is missing is made.
+    let there = path.ancestors().skip(1).find(|directory| directory.exists()).unwrap_or(Path::new("."));
+    let there = if there == Path::new("") { Path::new(".") } else { there };
+    match access(there, Access::WRITE_OK | Access::EXEC_OK) {
+        Err(rustix::io::Errno::ACCESS | rustix::io::Errno::PERM) => Err(not_permitted(global, path)),
+        // What else is in the way is said by the attempt.
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
+fn not_permitted(global: &Global, path: &Path) -> Error {
+    Error::new(Exit::NotPermitted, say::not_writable(global.lang, &path.display().to_string()))
+}
+
+fn write(global: &Global, path: &Path, text: &str, expected: Option<&file::Snapshot>) -> Result<(), Error> {
     let directory = path.parent().unwrap_or(Path::new("."));
     std::fs::create_dir_all(directory).map_err(|error| io_error(directory, &error))?;
-    file::replace(path, text.as_bytes(), expected).map_err(|error| {
-        let exit =
-            if error.obstacle == file::Obstacle::NotPermitted { Exit::NotPermitted } else { Exit::Failed };
-        Error::new(exit, error.to_string())
+    file::replace(path, text.as_bytes(), expected).map_err(|error| match error.obstacle {
+        file::Obstacle::NotPermitted => not_permitted(global, path),
+        file::Obstacle::Raced
+        | file::Obstacle::HardLinked
+        | file::Obstacle::MountPoint
+        | file::Obstacle::ReadOnly
+        | file::Obstacle::Immutable
+        | file::Obstacle::Full
+        | file::Obstacle::NoDirectory
+        | file::Obstacle::DanglingLink
+        | file::Obstacle::NotAFile
+        | file::Obstacle::Other => Error::failed(error.to_string()),
     })
 }
 

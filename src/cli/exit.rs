@@ -7,10 +7,9 @@ use std::process::ExitCode;
 
 use anstream::AutoStream;
 use anstyle::{AnsiColor, Style};
-use clap::error::{ContextKind, ContextValue, ErrorKind};
 
-use super::Global;
-use crate::text::{Lang, cli as say};
+use super::{Global, args};
+use crate::text::cli as say;
 
 /// Every way to end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,9 +80,13 @@ impl Error {
         Self { hint: Some(hint.into()), ..self }
     }
 
-    /// Says it on standard error; `typed` is what the user typed, for what to type instead.
-    pub fn print(&self, global: &Global, typed: &[OsString]) {
-        let again = || say::type_instead(global.lang, &format!("sudo {}", quoted(typed)));
+    /// Says it on standard error; `typed` is what the user typed, for what to type instead, and `env` what it was
+    /// understood by.
+    pub fn print(&self, global: &Global, typed: &[OsString], env: &dyn Fn(&str) -> Option<OsString>) {
+        let again = || {
+            let command = quoted(&with_places(global, typed, env));
+            say::type_instead(global.lang, &format!("sudo {command}"))
+        };
         let hint = match self.exit {
             Exit::NotPermitted => self.hint.clone().or_else(|| Some(again())),
             Exit::Ok | Exit::Failed | Exit::Usage | Exit::NotRunning | Exit::Config => self.hint.clone(),
@@ -102,6 +105,22 @@ fn line(out: &mut String, style: Style, label: &str, text: &str) {
     writeln!(out, "{style}{label}{style:#}{text}").expect("a String takes everything");
 }
 
+/// What was typed, with the places that the environment named: `sudo` does not hand it on.
+fn with_places(global: &Global, typed: &[OsString], env: &dyn Fn(&str) -> Option<OsString>) -> Vec<OsString> {
+    let places = [
+        ("--config", "MIRRORWATCH_CONFIG", &global.config),
+        ("--state-dir", "STATE_DIRECTORY", &global.state_dir),
+        ("--runtime-dir", "RUNTIME_DIRECTORY", &global.runtime_dir),
+    ];
+    let said = |option: &str, variable: &str| {
+        args::said(typed, option).is_some() || env(variable).is_none_or(|value| value.is_empty())
+    };
+    let named = places.into_iter().filter(|(option, variable, _)| !said(option, variable));
+    let named = named.flat_map(|(option, _, path)| [option.into(), path.clone().into_os_string()]);
+    let (program, rest) = typed.split_at(typed.len().min(1));
+    program.iter().cloned().chain(named).chain(rest.iter().cloned()).collect()
+}
+
 /// What was typed, such that a shell reads it as the same words.
 fn quoted(typed: &[OsString]) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,@%+".contains(c);
@@ -110,78 +129,6 @@ fn quoted(typed: &[OsString]) -> String {
         word => format!("'{}'", word.replace('\'', r"'\''")),
     });
     words.collect::<Vec<_>>().join(" ")
-}
-
-/// Prints what clap has to say: help and version on standard output, the rest on standard error.
-pub fn print_usage(error: &clap::Error, lang: Lang) -> Exit {
-    let exit = if error.use_stderr() { Exit::Usage } else { Exit::Ok };
-    if exit == Exit::Usage && lang == Lang::Zh {
-        // clap's own sentences have no translations.
-        let ours = headline(error, lang);
-        let complete = ours.is_some();
-        let mut text = format!("{}{}\n", say::error(lang), ours.unwrap_or_else(|| say::usage_error(lang)));
-        if complete {
-            usage_hints(&mut text, error, lang);
-        }
-        drop(std::io::stderr().write_all(text.as_bytes()));
-        if complete {
-            return exit;
-        }
-    }
-    // A reader of the help may have hung up already, and that is fine.
-    drop(error.print());
-    exit
-}
-
-/// What was meant, what may be said, and how the command is used.
-fn usage_hints(text: &mut String, error: &clap::Error, lang: Lang) {
-    let said = |kind| match error.get(kind) {
-        Some(ContextValue::Strings(all)) if !all.is_empty() => Some(all.join(", ")),
-        Some(ContextValue::String(one)) => Some(one.clone()),
-        _ => None,
-    };
-    let mut hint = |line: String| text.push_str(&format!("{}{line}\n", say::hint(lang)));
-    let meant = [ContextKind::SuggestedSubcommand, ContextKind::SuggestedArg, ContextKind::SuggestedValue];
-    if let Some(meant) = meant.into_iter().find_map(said) {
-        hint(say::did_you_mean(lang, &meant));
-    }
-    if let Some(values) = said(ContextKind::ValidValue) {
-        hint(say::one_of(lang, &values));
-    }
-    // What our own reading of a value says is in the user's language already.
-    if let (ErrorKind::ValueValidation, Some(why)) = (error.kind(), std::error::Error::source(error)) {
-        hint(why.to_string());
-    }
-    if let Some(usage) = error.get(ContextKind::Usage).map(ToString::to_string) {
-        let usage = usage.trim_start().trim_start_matches("Usage:").trim();
-        text.push_str(&format!("{}{usage}\n", say::heading_usage(lang)));
-        let command: Vec<&str> =
-            usage.split(' ').take_while(|word| !word.starts_with(['[', '<', '-'])).collect();
-        text.push_str(&format!("{}\n", say::see_help(lang, &format!("{} --help", command.join(" ")))));
-    }
-}
-
-/// What is wrong, where a sentence of ours says all of it.
-fn headline(error: &clap::Error, lang: Lang) -> Option<String> {
-    let context = |kind| error.get(kind).map(ToString::to_string);
-    let (argument, value) = (context(ContextKind::InvalidArg), context(ContextKind::InvalidValue));
-    Some(match (error.kind(), argument, value) {
-        (ErrorKind::UnknownArgument, Some(argument), _) => say::unknown_argument(lang, &argument),
-        (ErrorKind::InvalidSubcommand, _, _) => {
-            say::unknown_command(lang, &context(ContextKind::InvalidSubcommand).unwrap_or_default())
-        }
-        (ErrorKind::InvalidValue | ErrorKind::ValueValidation, Some(argument), Some(value))
-            if !value.is_empty() =>
-        {
-            say::bad_value(lang, &argument, &value)
-        }
-        (ErrorKind::InvalidValue, Some(argument), _) => say::missing_value(lang, &argument),
-        (ErrorKind::ArgumentConflict, Some(argument), _) => {
-            say::conflict(lang, &argument, &context(ContextKind::PriorArg)?)
-        }
-        (ErrorKind::MissingRequiredArgument, Some(argument), _) => say::missing(lang, &argument),
-        _ => return None,
-    })
 }
 
 #[cfg(test)]

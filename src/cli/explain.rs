@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
+use super::Global;
 use super::exit::{Error, Exit};
 use super::history::{Outcome, Seen, observations, switches};
 use super::out::Out;
-use super::recorded::Recorded;
-use super::{Global, note};
+use super::recorded::{Recorded, unreadable};
 use crate::assembly;
+use crate::config::{Config, Off, Position};
 use crate::daemon::terms::{TERMS_FACT, Terms};
 use crate::mirror::Mirror;
 use crate::ranking::record::{Record, Standing};
@@ -54,6 +55,12 @@ pub struct Account {
     pub switches: Vec<Switch>,
     /// What people call the mirrors of those, by URL.
     pub names: Vec<(String, String)>,
+    /// What keeps it from taking part, as mirrors.toml stands now.
+    pub off: Vec<Off>,
+    /// `groups` of `[select]`, and where they are said.
+    pub groups: (Vec<String>, Option<Position>),
+    /// Whether our own network is down, so that nobody is judged.
+    pub network_down: bool,
 }
 
 /// Prints it.
@@ -65,15 +72,24 @@ pub fn explain(global: &Global, name: &str, now: Timestamp, out: &mut Out) -> Re
     let mirror = recorded.find(global, name)?.clone();
     let account = account(&recorded, mirror, now);
     if let Some(setback) = recorded.store.as_ref().and_then(crate::store::Store::setback) {
-        note(global, &setback.render(global.lang));
+        return Err(unreadable(global, &setback));
     }
     out.print(&text::render(&account, global.lang, out.color(), now))?;
     Ok(Exit::Ok)
 }
 
+fn groups(config: &Config) -> (Vec<String>, Option<Position>) {
+    let place = config.said.groups.as_ref();
+    (
+        config.select.groups.clone(),
+        place.map(|place| Position { file: config.path.clone(), line: place.line }),
+    )
+}
+
 fn account(recorded: &Recorded, mirror: Mirror, now: Timestamp) -> Account {
     let key = Key { upstream: mirror.upstream.clone(), url: mirror.url.clone() };
     let store = recorded.store.as_ref();
+    let config = recorded.config.as_ref();
     let records = store.map(assembly::records).unwrap_or_default();
     let terms: Terms = store.and_then(|store| store.fact(TERMS_FACT)).unwrap_or_default();
     let record = records.get(&mirror.url).cloned().unwrap_or_default();
@@ -118,6 +134,15 @@ fn account(recorded: &Recorded, mirror: Mirror, now: Timestamp) -> Account {
         known_since: seen.first().map(|seen| seen.at),
         failures: seen.iter().rev().filter(failed).take(LAST).cloned().collect(),
         switches: switched.into_iter().rev().take(LAST).collect(),
+        off: config
+            .and_then(|config| config.stands.get(&mirror.name))
+            .map(|it| it.off.clone())
+            .unwrap_or_default(),
+        groups: config.map(groups).unwrap_or_default(),
+        network_down: recorded
+            .status
+            .as_ref()
+            .is_some_and(|status| runs && status.service.network == Some(status::Network::Down)),
         names: recorded.mirrors.iter().map(|one| (one.url.to_string(), one.name.clone())).collect(),
         mirror,
         record,

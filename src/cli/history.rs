@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::Global;
 use super::exit::{Error, Exit};
 use super::out::Out;
-use super::recorded::Recorded;
+use super::recorded::{Recorded, unreadable};
 use crate::daemon::view;
 use crate::observation::{Depth, Stage};
 use crate::reason::FailureKind;
@@ -114,6 +114,9 @@ pub fn history(
         },
         None => History { schema: SCHEMA, since, observations: Vec::new(), switches: Vec::new() },
     };
+    if let Some(setback) = recorded.store.as_ref().and_then(Store::setback) {
+        return Err(unreadable(global, &setback));
+    }
     let text = if json {
         to_string(&history, Layout::Indented)
     } else {

@@ -4,18 +4,51 @@ use std::collections::BTreeMap;
 
 use super::exit::{Error, Exit};
 use super::{Global, judge, note, status};
+use crate::config::Config;
 use crate::mirror::{Mirror, MirrorUrl};
 use crate::status::safe::line as safe;
 use crate::status::text::age;
 use crate::status::{ServiceState, Status};
-use crate::store::{SetbackKind, Store};
-use crate::text::history as say;
+use crate::store::{Setback, SetbackKind, Store};
+use crate::text::{history as say, store as words};
 use crate::timestamp::Timestamp;
+
+/// The database; `None` when there is none yet.
+///
+/// # Errors
+/// It is there and cannot be read.
+pub(super) fn store(global: &Global) -> Result<Option<Store>, Error> {
+    match Store::open_read_only(&global.state_dir) {
+        Ok(store) => Ok(Some(store)),
+        Err(setback) if setback.kind == SetbackKind::Missing => Ok(None),
+        Err(setback) => Err(unreadable(global, &setback)),
+    }
+}
+
+/// Why the database cannot be read, and what becomes of it.
+pub(super) fn unreadable(global: &Global, setback: &Setback) -> Error {
+    let lang = global.lang;
+    let failed = Error::failed(setback.render(lang));
+    match setback.kind {
+        SetbackKind::NotPermitted => Error { exit: Exit::NotPermitted, ..failed },
+        SetbackKind::Damaged | SetbackKind::Foreign | SetbackKind::Newer => {
+            failed.with_hint(words::begins_anew(lang, setback.path.display()))
+        }
+        SetbackKind::Missing
+        | SetbackKind::ReadOnly
+        | SetbackKind::Full
+        | SetbackKind::Busy
+        | SetbackKind::Replaced
+        | SetbackKind::Unusable => failed,
+    }
+}
 
 /// What was recorded.
 pub(super) struct Recorded {
     /// What the service published last; `None` when none ever ran here.
     pub(super) status: Option<Status>,
+    /// mirrors.toml, where it is valid.
+    pub(super) config: Option<Config>,
     /// The database; `None` when there is none yet.
     pub(super) store: Option<Store>,
     /// The candidates: of the last status, and of mirrors.toml where it is valid and has more.
@@ -31,7 +64,7 @@ impl Recorded {
         let lang = global.lang;
         let config = crate::config::load(&global.config);
         if let status::Standing::Invalid(why) = status::standing(global) {
-            note(global, &say::going_by_record(lang, &safe(&why)));
+            note(global, &say::going_by_record(lang, &safe(&why.line(lang))));
         }
         let status = match status::read(global, now) {
             Ok(status) => Some(status),
@@ -46,23 +79,7 @@ impl Recorded {
             }
             Some(_) => {}
         }
-        let store = match Store::open_read_only(&global.state_dir) {
-            Ok(store) => Some(store),
-            Err(setback) => match setback.kind {
-                SetbackKind::Missing => None,
-                SetbackKind::NotPermitted => {
-                    return Err(Error::new(Exit::NotPermitted, setback.render(lang)));
-                }
-                SetbackKind::Damaged
-                | SetbackKind::Foreign
-                | SetbackKind::Newer
-                | SetbackKind::ReadOnly
-                | SetbackKind::Full
-                | SetbackKind::Busy
-                | SetbackKind::Replaced
-                | SetbackKind::Unusable => return Err(Error::failed(setback.render(lang))),
-            },
-        };
+        let store = store(global)?;
         let mut mirrors: BTreeMap<MirrorUrl, Mirror> = BTreeMap::new();
         let known = status.iter().flat_map(|status| &status.mirrors).map(|mirror| Mirror {
             name: mirror.name.clone(),
@@ -72,10 +89,11 @@ impl Recorded {
             enabled: true,
             note: None,
         });
-        for mirror in config.into_iter().flat_map(|config| config.mirrors).chain(known) {
+        let config = config.ok();
+        for mirror in config.iter().flat_map(|config| config.mirrors.clone()).chain(known) {
             mirrors.insert(mirror.url.clone(), mirror);
         }
-        Ok(Self { status, store, mirrors: mirrors.into_values().collect() })
+        Ok(Self { status, config, store, mirrors: mirrors.into_values().collect() })
     }
 
     /// The mirror that was named, or whose URL was given.

@@ -11,13 +11,13 @@ use super::exit::{Error, Exit};
 use super::out::Out;
 use crate::applier::root_state;
 use crate::assembly::now;
-use crate::config::{self, Problem};
+use crate::config::{self, Diagnostic, Problem};
 use crate::pause::{Pause, Until};
 use crate::status::health::Trouble;
 use crate::status::json::{Layout, to_string};
 use crate::status::text::{Span, View, render_with};
 use crate::status::{ServiceState, Status};
-use crate::text::{cli as say, status as words};
+use crate::text::{Lang, cli as say, status as words};
 use crate::timestamp::Timestamp;
 
 /// How often `--watch` looks.
@@ -134,7 +134,8 @@ fn frame(status: &Status, global: &Global, all: bool, screen: bool, out: &Out) -
 
 fn view(global: &Global, all: bool, now: Timestamp, out: &Out) -> View {
     let (lang, color) = (global.lang, out.color());
-    View { lang, width: out.size().0, color, all, legend: all || global.verbose > 0, now, span: Span::Days }
+    let legend = all || global.verbose > 0;
+    View { lang, width: out.size().0, color, all, legend, now, span: Span::Days, network: None }
 }
 
 /// The text form, with the pause that waits for a service that is not there.
@@ -143,9 +144,29 @@ fn text(status: &Status, global: &Global, all: bool, now: Timestamp, out: &Out) 
         ServiceState::Stopped => waiting_pause(global, now),
         ServiceState::Starting | ServiceState::Running | ServiceState::Paused => None,
     };
+    let told = told(status, global);
     let more: Vec<Trouble<'_>> =
         paused.iter().map(|pause| Trouble::Paused { engine: None, until: pause.until }).collect();
-    render_with(status, &more, &view(global, all, now, out))
+    render_with(&told, &more, &view(global, all, now, out))
+}
+
+/// The status with what is said of mirrors.toml in the reader's language, where the file still is what it was.
+fn told(status: &Status, global: &Global) -> Status {
+    let mut status = status.clone();
+    if global.lang == Lang::En {
+        return status;
+    }
+    let diagnostics = match config::load(&global.config) {
+        Ok(config) => config.warnings,
+        Err(invalid) => invalid.diagnostics,
+    };
+    let notices = status.service.notices.iter_mut().map(|notice| &mut notice.detail);
+    for said in status.service.config.error.iter_mut().chain(notices) {
+        if let Some(same) = diagnostics.iter().find(|diagnostic| diagnostic.one_line() == *said) {
+            *said = same.line(global.lang);
+        }
+    }
+    status
 }
 
 /// What the service would find when it is started; a file that makes no sense pauses nothing.
@@ -156,8 +177,8 @@ fn waiting_pause(global: &Global, now: Timestamp) -> Option<Until> {
 /// mirrors.toml as it stands now.
 pub(super) enum Standing {
     Valid,
-    /// `file:line:column: what`.
-    Invalid(String),
+    /// The first mistake.
+    Invalid(Diagnostic),
     /// It is not there, or not for us to read.
     Unknown,
 }
@@ -169,7 +190,7 @@ pub(super) fn standing(global: &Global) -> Standing {
     let unknown =
         |problem: &Problem| *problem == Problem::Forbidden || (missing && *problem == Problem::Missing);
     match invalid.diagnostics.iter().find(|diagnostic| !unknown(&diagnostic.problem)) {
-        Some(first) => Standing::Invalid(first.one_line()),
+        Some(first) => Standing::Invalid(first.clone()),
         None => Standing::Unknown,
     }
 }
@@ -179,7 +200,8 @@ pub(super) fn read(global: &Global, now: Timestamp) -> Result<Status, Error> {
     let standing = standing(global);
     let mut status = published(global).map_err(|error| match (error.exit, &standing) {
         (Exit::NotRunning, Standing::Invalid(why)) => {
-            let message = say::not_running_invalid(global.lang, &crate::status::safe::line(why));
+            let why = crate::status::safe::line(&why.line(global.lang));
+            let message = say::not_running_invalid(global.lang, &why);
             Error::failed(message).with_hint(format!("{PROGRAM} check {}", global.config.display()))
         }
         _ => error,
@@ -190,7 +212,7 @@ pub(super) fn read(global: &Global, now: Timestamp) -> Result<Status, Error> {
         Standing::Invalid(why) => {
             recorded.path = global.config.display().to_string();
             recorded.valid = false;
-            recorded.error = Some(why);
+            recorded.error = Some(why.one_line());
         }
         // What a service that is gone found wrong has been mended since.
         Standing::Valid if stopped => {

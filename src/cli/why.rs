@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::exit::{Error, Exit};
 use super::out::Out;
+use super::recorded::{store, unreadable};
 use super::{Global, note};
 use crate::mirror::MirrorUrl;
 use crate::observation::Failure;
@@ -14,17 +15,18 @@ use crate::pull::{Seen, Sign};
 use crate::status::json::{Layout, to_string};
 use crate::status::safe::line as safe;
 use crate::status::table::{Cell, Column, Table};
-use crate::status::text::{age, moment};
+use crate::status::text::{moment, span};
 use crate::status::{NoticeKind, SCHEMA, ServiceState, Status};
 use crate::store::Store;
-use crate::text::{reason as phrase, why as say};
+use crate::text::detail::detail;
+use crate::text::{reason as phrase, status as words, why as say};
 use crate::timestamp::Timestamp;
 
 /// One sign as JSON has it.
 #[derive(Serialize)]
 struct Shown<'a> {
     at: Timestamp,
-    /// `left`, `silent`, `served`, `doubtful`, `absent`.
+    /// `left`, `silent`, `crawling`, `served`, `doubtful`, `absent`.
     seen: &'static str,
     url: Option<&'a MirrorUrl>,
     name: Option<&'a str>,
@@ -46,7 +48,7 @@ struct Answer<'a> {
 ///
 /// # Errors
 ///
-/// Standard output takes no more.
+/// What was recorded cannot be read, or standard output takes no more.
 pub fn why(
     global: &Global,
     since: Duration,
@@ -56,8 +58,11 @@ pub fn why(
 ) -> Result<Exit, Error> {
     let since = now - since;
     // A service that never ran has no database, which is one way of having heard nothing.
-    let signs = Store::open_read_only(&global.state_dir).map(|store| store.signs_since(since));
-    let signs = signs.unwrap_or_default();
+    let store = store(global)?;
+    let signs = store.as_ref().map(|store| store.signs_since(since)).unwrap_or_default();
+    if let Some(setback) = store.as_ref().and_then(Store::setback) {
+        return Err(unreadable(global, &setback));
+    }
     let status = Status::read(&global.runtime_dir, &global.state_dir).ok();
     if json {
         let signs = signs.iter().map(|sign| shown(sign, status.as_ref())).collect();
@@ -70,7 +75,7 @@ pub fn why(
     }
     // Where nobody ever listened, that is the reason, and to look further back is no use.
     if signs.is_empty() && status.is_some() {
-        note(global, &say::nothing(global.lang, &age(global.lang, now.since(since))));
+        note(global, &say::nothing(global.lang, &span(global.lang, now.since(since))));
     }
     Ok(if signs.is_empty() { Exit::Failed } else { Exit::Ok })
 }
@@ -82,7 +87,7 @@ fn remarks(global: &Global, status: Option<&Status>, now: Timestamp) -> Vec<Stri
     let deaf = status.service.notices.iter().filter(|notice| notice.kind == NoticeKind::Deaf);
     let mut remarks: Vec<String> = deaf.map(|notice| say::deaf(lang, &safe(&notice.detail))).collect();
     if status.service.state == ServiceState::Stopped {
-        remarks.push(say::stopped(lang, &age(lang, now.since(status.generated_at))));
+        remarks.push(say::stopped(lang, &span(lang, now.since(status.generated_at))));
     }
     remarks
 }
@@ -145,7 +150,9 @@ fn row(sign: &Sign, status: Option<&Status>, global: &Global, now: Timestamp) ->
     let (what, color) = match &sign.seen {
         Seen::Left { failure, .. } => {
             let why = phrase::reason(lang, failure.kind.into());
-            (say::left(lang, why, &safe(&failure.detail)), Some(AnsiColor::Red))
+            let detail = safe(&detail(lang, &failure.detail));
+            let why = if detail.is_empty() { why.to_owned() } else { words::with_detail(lang, why, &detail) };
+            (say::left(lang, &why), Some(AnsiColor::Red))
         }
         Seen::Silent { quiet_ms, .. } => (say::silent(lang, quiet_ms / 1000), Some(AnsiColor::Red)),
         Seen::Crawling { .. } => (say::crawling(lang), Some(AnsiColor::Red)),

@@ -120,8 +120,10 @@ pub(super) fn own_reasons(now: Timestamp, policy: &Policy, mirror: &Mirror, reco
             None => reasons.push(Reason::new(kind, detail, Some(since))),
         }
     }
+    // What is no registry at all is unfit for every store, and saying so is no help.
+    let registry = reasons.iter().all(|reason| reason.kind != ReasonKind::NotARegistry);
     let unfit: Vec<&str> = record.unfit(policy.store).map(describe).collect();
-    if !unfit.is_empty() {
+    if registry && !unfit.is_empty() {
         let detail = format!("{}: {}", store_name(policy.store), unfit.join(", "));
         reasons.push(Reason::new(ReasonKind::Unfit, detail, None));
     }

@@ -12,6 +12,7 @@ use super::{
     Engine, EngineState, Mirror, Network, Notice, NoticeKind, ServiceState, Status, Switch, Warning,
 };
 use crate::reason::NetworkKind;
+use crate::text::detail::detail;
 use crate::text::{Lang, engine as advise, reason as phrase, status as say};
 use crate::timestamp::Timestamp;
 
@@ -43,6 +44,8 @@ pub struct View {
     pub now: Timestamp,
     /// Over what time the figures were gathered.
     pub span: Span,
+    /// Whether our own network works, where that is known.
+    pub network: Option<Network>,
 }
 
 /// Over what time figures were gathered.
@@ -61,6 +64,7 @@ pub fn render(status: &Status, view: &View) -> String {
 
 /// The same with `more` that is not well, which the service that wrote the status could not know.
 pub fn render_with(status: &Status, more: &[Trouble<'_>], view: &View) -> String {
+    let view = &View { network: status.service.network, ..*view };
     let mut out = String::new();
     let mut troubles = status.health();
     troubles.extend_from_slice(more);
@@ -98,7 +102,7 @@ pub fn render_with(status: &Status, more: &[Trouble<'_>], view: &View) -> String
 fn first_lines(out: &mut String, status: &Status, troubles: &[Trouble<'_>], view: &View) {
     let lang = view.lang;
     let (sentence, style) = match status.service.state {
-        ServiceState::Stopped => (say::stopped(lang, &age(lang, view.now.since(status.generated_at))), BAD),
+        ServiceState::Stopped => (say::stopped(lang, &span(lang, view.now.since(status.generated_at))), BAD),
         ServiceState::Starting if troubles.iter().all(is_only_waiting) => (say::starting(lang), UNSURE),
         ServiceState::Starting | ServiceState::Running | ServiceState::Paused => match troubles {
             [] => (well(status, view), GOOD),
@@ -210,7 +214,7 @@ fn trouble_text(trouble: &Trouble<'_>, status: &Status, view: &View) -> String {
         Trouble::Paused { engine, until } => {
             let end = match until {
                 None => say::until_resume(lang),
-                Some(at) => say::until(lang, &moment(*at, view.now), &age(lang, at.since(view.now))),
+                Some(at) => say::until(lang, &moment(*at, view.now), &span(lang, at.since(view.now))),
             };
             match engine {
                 None if status.service.state == ServiceState::Stopped => say::paused_stopped(lang, &end),
@@ -236,10 +240,13 @@ fn engine_trouble(engine: &Engine, view: &View) -> String {
     with_detail(lang, what, engine.problem.as_deref())
 }
 
-fn with_detail(lang: Lang, text: String, detail: Option<&str>) -> String {
-    match detail {
+fn with_detail(lang: Lang, text: String, said: Option<&str>) -> String {
+    match said {
         None | Some("") => text,
-        Some(detail) => say::with_detail(lang, &text, &safe(detail)),
+        Some(said) => match detail(lang, said) {
+            none if none.is_empty() => text,
+            detail => say::with_detail(lang, &text, &safe(&detail)),
+        },
     }
 }
 
@@ -269,7 +276,7 @@ fn engine_lines(out: &mut String, status: &Status, engine: &Engine, view: &View)
     let lang = view.lang;
     let (state, style) = match (engine.state, engine.verified_at) {
         (EngineState::InPlace, Some(at)) => {
-            (say::engine_in_place(lang, &age(lang, view.now.since(at))), GOOD)
+            (say::engine_in_place(lang, &span(lang, view.now.since(at))), GOOD)
         }
         (EngineState::InPlace, None) => (say::engine_in_place_unverified(lang), GOOD),
         (EngineState::Pending, _) => (say::engine_waits(lang), UNSURE),
@@ -306,8 +313,12 @@ fn switch_text(status: &Status, switch: &Switch, view: &View) -> String {
         if names.is_empty() { say::nobody(lang) } else { names.join(", ") }
     };
     let why = switch_why(switch, &status.upstream.name, lang);
-    let text = say::last_switch(lang, &safe(&switch.engine), &age(lang, view.now.since(switch.at)), &why);
-    format!("{text} [{} → {}]", names(&switch.from), names(&switch.to))
+    let text = say::last_switch(lang, &safe(&switch.engine), &span(lang, view.now.since(switch.at)), &why);
+    if switch.from == switch.to {
+        format!("{text} [{}]", say::same_list(lang, &names(&switch.to)))
+    } else {
+        format!("{text} [{} → {}]", names(&switch.from), names(&switch.to))
+    }
 }
 
 /// Why a list changed, in a fragment.
@@ -328,7 +339,7 @@ fn service_line(out: &mut String, status: &Status, view: &View) {
     let service = &status.service;
     let mut facts = Vec::new();
     if let (ServiceState::Running | ServiceState::Paused, Some(since)) = (service.state, service.since) {
-        facts.push(say::running_for(lang, &age(lang, view.now.since(since))));
+        facts.push(say::running_for(lang, &span(lang, view.now.since(since))));
     }
     facts.push(match service.network {
         Some(Network::Up) => say::network_up(lang),
@@ -336,7 +347,7 @@ fn service_line(out: &mut String, status: &Status, view: &View) {
         None => say::network_unknown(lang),
     });
     facts.push(safe(&service.config.path));
-    facts.push(say::as_of(lang, &age(lang, view.now.since(status.generated_at))));
+    facts.push(say::as_of(lang, &span(lang, view.now.since(status.generated_at))));
     faint_line(out, &say::service(lang, &safe(&service.version), &facts.join(&say::and(lang))), view);
 }
 
@@ -362,7 +373,7 @@ pub fn mebibytes(bytes: u64) -> String {
     format!("{:.1} MiB", bytes as f64 / f64::from(1 << 20))
 }
 
-/// One number and one unit: ages are for a glance.
+/// One number and one unit: in a table ages are for a glance.
 pub fn age(lang: Lang, age: Duration) -> String {
     let seconds = age.as_secs();
     match seconds {
@@ -370,5 +381,22 @@ pub fn age(lang: Lang, age: Duration) -> String {
         60..3600 => say::minutes(lang, seconds / 60),
         3600..172_800 => say::hours(lang, seconds / 3600),
         172_800.. => say::days(lang, seconds / 86_400),
+    }
+}
+
+/// Two units, the second where it is not nothing: in a sentence, one alone would be off by half.
+pub fn span(lang: Lang, time: Duration) -> String {
+    let seconds = time.as_secs();
+    let (first, second) = match seconds {
+        0..60 => (say::seconds(lang, seconds), None),
+        60..3600 => {
+            (say::minutes(lang, seconds / 60), Some((seconds % 60, say::seconds as fn(Lang, u64) -> String)))
+        }
+        3600..172_800 => (say::hours(lang, seconds / 3600), Some((seconds / 60 % 60, say::minutes as _))),
+        172_800.. => (say::days(lang, seconds / 86_400), Some((seconds / 3600 % 24, say::hours as _))),
+    };
+    match second {
+        Some((more, unit)) if more > 0 => format!("{first} {}", unit(lang, more)),
+        Some(_) | None => first,
     }
 }

@@ -83,7 +83,7 @@ messages! {
     history() { "What was observed, and what was switched", "探测与切换的历史" }
     history_long() {
         "Every probe and every switch, the latest last; probes of a mirror that ended alike one after the other share a line, and with a NAME only those that merely connect. Observations are kept for 30 days, those older than two days thinned; switches for ever. Works while the service is down and while mirrors.toml is invalid.\n\n--json: {{\"schema\": 1, \"since\", \"observations\": [{{\"at\", \"name\", \"url\", \"upstream\", \"depth\", \"image\", \"outcome\", \"stage\", \"detail\", \"stages_ms\", \"bytes_per_second\", \"requests\", \"refusals\", \"bytes\"}}], \"switches\": [as in the status]}}, the oldest first; outcome is served or the failure's word.",
-        "所有探测与切换，最新的在最后；同一镜像源连续且结果相同的探测合并为一行，指定 NAME 时只合并单纯的连接探测。探测记录保留 30 天，两天以前的会逐步稀疏；切换记录永久保留。服务没有运行或 mirrors.toml 有错误时也可用。\n\n--json：{{\"schema\": 1, \"since\", \"observations\": [{{\"at\", \"name\", \"url\", \"upstream\", \"depth\", \"image\", \"outcome\", \"stage\", \"detail\", \"stages_ms\", \"bytes_per_second\", \"requests\", \"refusals\", \"bytes\"}}], \"switches\": [与 status 相同]}}，最旧的在前；outcome 为 served 或失败的代号。",
+        "所有探测与切换，最新的在最后；同一镜像源连续且结果相同的探测合并为一行，指定名称时只合并单纯的连接探测。探测记录保留 30 天，两天以前的会逐步稀疏；切换记录永久保留。服务没有运行或 mirrors.toml 有错误时也可用。\n\n--json：{{\"schema\": 1, \"since\", \"observations\": [{{\"at\", \"name\", \"url\", \"upstream\", \"depth\", \"image\", \"outcome\", \"stage\", \"detail\", \"stages_ms\", \"bytes_per_second\", \"requests\", \"refusals\", \"bytes\"}}], \"switches\": [与 status 相同]}}，最旧的在前；outcome 为 served 或失败的代号。",
     }
     check() { "Validate mirrors.toml", "检查 mirrors.toml" }
     check_long() {
@@ -97,8 +97,8 @@ messages! {
     }
     remove() { "Remove a mirror", "移除镜像源" }
     remove_long() {
-        "Takes a mirror out of mirrors.d/local.toml; one that was shipped is switched off there instead, so that an upgrade does not bring it back.",
-        "从 mirrors.d/local.toml 中删除；若是随软件附带的，则在其中停用，升级后不会再出现。",
+        "Takes a mirror out of mirrors.d/local.toml; one that stands in another file is switched off there instead, and that file is left as it is.",
+        "从 mirrors.d/local.toml 中删除；若写在其他文件里，则在 local.toml 中停用，其他文件保持不变。",
     }
     completions() { "Completions for a shell", "生成 shell 补全脚本" }
     completions_long() {
@@ -110,7 +110,10 @@ messages! {
         "Prints a man page: mirrorwatch man | man -l - for the program, mirrorwatch man mirrors.toml | man -l - for its settings.",
         "输出 man 手册页：mirrorwatch man | man -l - 查看程序，mirrorwatch man mirrors.toml | man -l - 查看设置。",
     }
-    page() { "Whose page: that of the program, or that of every setting", "要输出的手册页：程序，或全部设置" }
+    page() {
+        "Whose page: mirrorwatch, or mirrors.toml for every setting [default: mirrorwatch]",
+        "要输出的手册页：mirrorwatch，或 mirrors.toml（全部设置）[默认：mirrorwatch]",
+    }
     help() { "This help, or that of a command", "显示本帮助，或某个命令的帮助" }
     help_command() { "Whose help", "要查看的命令" }
 
@@ -140,7 +143,6 @@ messages! {
     file() { "Another file than --config's", "要检查的文件，默认为 --config 所指" }
     url() { "Where it is: scheme://host[:port]", "镜像源地址：scheme://host[:port]" }
     name() { "What to call it; else its host", "名称，默认为主机名" }
-    which() { "Its name", "镜像源名称" }
     name_or_url() { "Its name or its URL", "镜像源的名称或 URL" }
     history_since() { "How far back, such as 30m, 24h, 7d [default: 24h]", "回溯多久，例如 30m、24h、7d [默认：24h]" }
     shell() { "bash, zsh, fish, elvish or powershell", "bash、zsh、fish、elvish 或 powershell" }
@@ -165,6 +167,7 @@ messages! {
     see_help(command: &str) { "more: {command}", "查看帮助：{command}" }
     usage_error() { "the command line is not understood", "命令行有误" }
     unknown_argument(what: &str) { "there is no option {what}", "没有这个选项：{what}" }
+    surplus_argument(what: &str) { "{what} is one argument too many", "多余的参数：{what}" }
     unknown_command(what: &str) { "there is no command {what}", "没有这个命令：{what}" }
     bad_value(what: &str, value: &str) { "{value} is no value for {what}", "{what} 的值不正确：{value}" }
     missing(what: &str) { "{what} is missing", "缺少：{what}" }
@@ -214,7 +217,7 @@ messages! {
     settings_name() { "which mirrors there are, and how mirrorwatch chooses among them", "候选镜像源，以及 mirrorwatch 如何选择" }
     settings_description() {
         "Every key but those of [[mirror]] has a default, shown here behind it, which holds where the key is left out. An edit takes effect by itself; one that is wrong changes nothing, and mirrorwatch check shows each mistake with its line.\n\nFiles in mirrors.d beside it hold [[mirror]] tables only: more candidates, or other words on one of the same name. An upgrade leaves them alone.\n\nDurations are written as 90s, 10m, 2h; sizes as 64KiB, 24MiB.",
-        "除 [[mirror]] 中的键以外都有默认值，即下文各键后面的值；省略某个键等于使用默认值。保存后自动生效；写错了不会影响现状，用 mirrorwatch check 查看错误所在的行。\n\n同目录 mirrors.d 中的文件只能包含 [[mirror]]：可以增加候选，或按名称覆盖已有的设置。升级不会改动这些文件。\n\n时长写作 90s、10m、2h，大小写作 64KiB、24MiB。",
+        "除 [[mirror]] 中的键以外都有默认值，即下文各键后面的值；省略某个键等于使用默认值。保存后自动生效；写错了不会影响现状，用 mirrorwatch check 查看错误所在的行。\n\n同目录 mirrors.d 中的文件只能包含 [[mirror]]：可以增加候选，或按名称覆盖已有的设置。升级不会改动这些文件。\n\n时长写作 90s、10m、2h，容量写作 64KiB、24MiB。",
     }
     exit_ok() { "Done; healthy; at least one live.", "成功；健康；至少一个可用。" }
     exit_failed() { "Not done; not healthy; none live.", "未成功；不健康；没有可用的。" }
@@ -226,7 +229,7 @@ messages! {
     env_state() { "What --state-dir says when it is not given; of several, separated by colons, the first.", "未给出 --state-dir 时使用；以冒号分隔多个时取第一个。" }
     env_runtime() { "What --runtime-dir says when it is not given; of several, separated by colons, the first.", "未给出 --runtime-dir 时使用；以冒号分隔多个时取第一个。" }
     env_lang() { "What --lang says when it is not given; then LC_ALL, LC_MESSAGES, LANG.", "未给出 --lang 时使用；其次为 LC_ALL、LC_MESSAGES、LANG。" }
-    env_no_color() { "Set to anything: no colour, unless --color always.", "设为任意非空值即不使用颜色，除非指定 --color always。" }
+    env_no_color() { "Set and not empty: no colour, unless --color always.", "设为任意非空值即不使用颜色，除非指定 --color always。" }
     file_config() { "The candidates and every setting.", "候选镜像源与全部设置。" }
     file_local() { "What add and remove edit; further files there are read too, by name.", "add 和 remove 编辑的文件；同目录其他文件也会按名称顺序读取。" }
     file_status() { "The published status; status --json prints the same.", "发布的状态，与 status --json 的输出相同。" }

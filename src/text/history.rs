@@ -33,12 +33,14 @@ messages! {
     switch() { "SWITCH", "切换" }
     outcome(what: &str, stage: &str) { "{what}, at {stage}", "{what}（{stage}）" }
     with_detail(what: &str, detail: &str) { "{what}: {detail}", "{what}：{detail}" }
+    unswitched(list: &str, why: &str) { "{list}, the same list: {why}", "{list}（列表未变）：{why}" }
     switched(from: &str, to: &str, why: &str) { "{from} → {to}: {why}", "{from} → {to}：{why}" }
 
     // explain: the first lines.
-    first_place() { "live, first in the list", "可用，位于列表首位" }
-    in_place(place: usize, of: usize) { "live, number {place} of {of} in the list", "可用，列表第 {place} 位（共 {of} 位）" }
-    live_outside() { "live, not in the list", "可用，不在列表中" }
+    first_place() { "live, selected as the first", "可用，已选为首选" }
+    in_place(place: usize, of: usize) { "live, selected as number {place} of {of}", "可用，已选用（第 {place} 位，共 {of} 个）" }
+    live_outside() { "live, not selected", "可用，未选用" }
+    not_judged() { "not judged: the network is down", "暂不评判：网络不通" }
     rejected() { "rejected", "已淘汰" }
     unknown() { "not judged yet", "尚未评判" }
     no_failure(age: &str) { "no failure on record for {age}", "{age}内没有失败记录" }
@@ -54,6 +56,15 @@ messages! {
     section_probes() { "Probes", "探测" }
     section_failures() { "Last failures", "最近的失败" }
     section_switches() { "Switches it took part in", "参与的切换" }
+
+    // explain: what keeps it out.
+    off_here(at: &str) { "enabled = false, {at}", "enabled = false（{at}）" }
+    off_by_group(group: &str, at: &str) { "its group {group} is not in groups ({at})", "所属分组 {group} 不在 groups 中（{at}）" }
+    off_by_default(group: &str, groups: &str) {
+        "its group {group} is not in groups of [select] (by default: {groups})",
+        "所属分组 {group} 不在 [select] 的 groups 中（默认：{groups}）",
+    }
+    switch_on(url: &str) { "to switch it on: sudo mirrorwatch add {url}", "启用它：sudo mirrorwatch add {url}" }
 
     // explain: what it lacks.
     lacks_lead(percent: &str, other: &str, needed: u32, has: u32) {
@@ -95,6 +106,7 @@ messages! {
     twice(each: &str) { "2 × {each}", "2 × {each}" }
     at_speed(speed: &str) { "30 MiB at {speed}", "30 MiB，{speed}" }
     not_measured() { "not measured", "未测得" }
+    not_needed() { "not needed", "不需要" }
     figure_missing() { "its speed or its first byte has not been measured yet", "速度或首字节时间尚未测得" }
 
     // explain: the rest.

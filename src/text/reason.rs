@@ -10,6 +10,11 @@ fn pick(lang: Lang, (english, chinese): (&'static str, &'static str)) -> &'stati
     }
 }
 
+/// In the place of [`ReasonKind::Unprobed`] while our own network is down.
+pub fn no_verdict(lang: Lang) -> &'static str {
+    pick(lang, ("asked, no verdict: the network is down", "已探测，但网络不通，无法判断"))
+}
+
 /// Why a mirror stands where it stands.
 pub fn reason(lang: Lang, kind: ReasonKind) -> &'static str {
     pick(

@@ -35,8 +35,13 @@ messages! {
     }
     known_host(what: &str, hint: &str) { "warning: {what}\n  hint: {hint}", "警告：{what}\n  提示：{hint}" }
     url_form() { "a mirror is scheme://host[:port], such as https://docker.m.daocloud.io", "镜像源的写法是 scheme://host[:port]，例如 https://docker.m.daocloud.io" }
-    is_there(name: &str) { "{name} is there already", "{name} 已经存在" }
-    name_is_taken(name: &str) { "the name {name} is taken", "名称 {name} 已被使用" }
+    is_there(name: &str, at: &str) { "{name} is there already: {at}", "{name} 已经存在：{at}" }
+    name_is_taken(name: &str, at: &str) { "the name {name} is taken: {at}", "名称 {name} 已被使用：{at}" }
+    added_all_the_same(name: &str) {
+        "it is added all the same; to take it out again: mirrorwatch remove {name}",
+        "仍会添加；如需移除：mirrorwatch remove {name}",
+    }
+    not_writable(path: &str) { "{path}: cannot be written: permission denied", "{path}：无法写入：权限不足" }
     edit_invalid(path: &str) {
         "{path}: the edit would make the configuration invalid, so it was not written",
         "{path}：这样修改会使配置无效，因此没有写入",
@@ -46,10 +51,17 @@ messages! {
         "{path}：{name} 仍会处于停用状态，因此没有写入：排在后面的文件中写有 enabled = false，或写了不参与的分组",
     }
     see_files(dir: &str) { "files are read in the order of their names: ls {dir}", "各文件按名称顺序读取：ls {dir}" }
-    off_already(name: &str) { "{name} is switched off already; nothing was changed", "{name} 已处于停用状态，未作任何改动" }
+    off_already(name: &str, at: &str) {
+        "{name} is switched off already (enabled = false, {at}); nothing was changed",
+        "{name} 已处于停用状态（enabled = false，{at}），未作任何改动",
+    }
     added(name: &str, path: &str) { "{name} added to {path}", "{name} 已添加到 {path}" }
     removed(name: &str, path: &str) { "{name} removed from {path}", "已从 {path} 中删除 {name}" }
-    switched_off(name: &str, path: &str) { "{name} came with mirrorwatch and is switched off in {path}", "{name} 是随软件附带的，已在 {path} 中停用" }
+    switched_on(name: &str, path: &str) { "{name} switched on again in {path}", "已在 {path} 中重新启用 {name}" }
+    switched_off(name: &str, path: &str, at: &str) {
+        "{name} switched off in {path}: it stands in {at}, which is left as it is",
+        "已在 {path} 中停用 {name}：它写在 {at}，该文件保持不变",
+    }
     in_place(list: &str) { "In place, and the engine says so: {list}", "已生效，引擎已确认：{list}" }
     unchanged(list: &str) { "Nothing to change, the engine has it already: {list}", "无需改动，引擎已在使用：{list}" }
     written_not_verified(list: &str) {

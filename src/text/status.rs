@@ -112,13 +112,13 @@ messages! {
     why_since(what: &str, age: &str) { "{what}, for {age}", "{what}，已 {age}" }
     why_detail(what: &str, detail: &str) { "{what}: {detail}", "{what}：{detail}" }
     why_backend(other: &str) { "same backend as {other}", "与 {other} 同一后端" }
-    why_and(what: &str, more: usize) { "{what} (+{more})", "{what}（+{more}）" }
+    why_and(what: &str, more: usize) { "{what} (+{more} more)", "{what}（另 {more} 项）" }
     folded_one() { "1 more is switched off; --all shows it.", "另有 1 个已停用，用 --all 显示。" }
     folded(count: usize) { "{count} more are switched off; --all shows them.", "另有 {count} 个已停用，用 --all 显示。" }
     no_mirrors() { "No mirror is known.", "没有任何镜像源。" }
     legend_marks() {
-        "* first in the list   + in the list   - live, not needed   x answers wrongly   ? does not answer, or not asked yet   o switched off",
-        "* 列表首位   + 在列表中   - 可用，暂不需要   x 响应不合格   ? 无响应或尚未探测   o 已停用",
+        "* selected, first   + selected   - live, not needed   x answers wrongly   ? does not answer, or not asked yet   o switched off\n(+1 more): another reason; all of them: mirrorwatch explain NAME",
+        "* 首选   + 已选用   - 可用，暂不需要   x 响应不合格   ? 无响应或尚未探测   o 已停用\n（另 1 项）：还有其他原因，全部见 mirrorwatch explain 名称",
     }
     legend_figures() {
         "PULL: 30 MiB in 4 layers, predicted.  FIRST: cold connection to first byte of a layer.",
@@ -134,6 +134,7 @@ messages! {
     engine_in_place_unverified() { "has the list", "已应用" }
     engine_list(list: &str) { "list: {list}", "列表：{list}" }
     engine_empty() { "list: empty, the upstream is used directly", "列表：空，直接使用上游" }
+    same_list(list: &str) { "{list}, the same list", "{list}，列表未变" }
     warning(what: &str) { "warning: {what}", "警告：{what}" }
     because(what: &str, why: &str) { "{what}; {why}", "{what}；{why}" }
     with_detail(what: &str, detail: &str) { "{what} ({detail})", "{what}（{detail}）" }

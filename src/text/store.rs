@@ -9,6 +9,11 @@ crate::text::messages! {
     foreign(detail: &str) { "not a database of mirrorwatch ({detail})", "不是 mirrorwatch 的数据库（{detail}）" }
     /// A later version's database.
     newer(detail: &str) { "written by a newer mirrorwatch ({detail})", "由更新版本的 mirrorwatch 写入（{detail}）" }
+    /// What becomes of one that cannot be used.
+    begins_anew(path: impl Display) {
+        "the service sets it aside as {path}.damaged-TIME when it starts, and begins a new one: sudo systemctl restart mirrorwatch",
+        "服务启动时会把它另存为 {path}.damaged-时间 并新建数据库：sudo systemctl restart mirrorwatch",
+    }
     /// No database yet.
     missing() {
         "nothing has been recorded yet; hint: the service records, `systemctl start mirrorwatch`",

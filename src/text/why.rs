@@ -9,7 +9,7 @@ messages! {
     head_bytes() { "CAME", "已收" }
     head_speed() { "SPEED", "速度" }
     head_what() { "WHAT HAPPENED", "情况" }
-    left(why: &str, detail: &str) { "left for the next: {why} ({detail})", "转向下一个：{why}（{detail}）" }
+    left(why: &str) { "left for the next: {why}", "转向下一个：{why}" }
     silent(seconds: u64) { "no byte for {seconds} s", "{seconds} 秒内没有收到数据" }
     crawling() { "crawls", "速度极慢" }
     served() { "served", "正常提供" }

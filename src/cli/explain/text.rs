@@ -8,7 +8,9 @@ use unicode_width::UnicodeWidthStr;
 
 use super::Account;
 use crate::cli::history::{Outcome, Seen};
+use crate::config::{Off, Position};
 use crate::image::Image;
+use crate::mirror::Scheme;
 use crate::observation::{Stage, Stages};
 use crate::ranking::record::Standing;
 use crate::ranking::score::{Lead, Parts};
@@ -17,7 +19,8 @@ use crate::status::Verdict;
 use crate::status::safe::line as safe;
 use crate::status::spark::bars;
 use crate::status::table::paint;
-use crate::status::text::{age, mebibytes, moment, speed, switch_why};
+use crate::status::text::{age, mebibytes, moment, span, speed, switch_why};
+use crate::text::detail::detail;
 use crate::text::{Lang, history as say, reason as phrase, status as words};
 use crate::timestamp::Timestamp;
 
@@ -72,12 +75,23 @@ impl Page<'_> {
         }
     }
 
+    /// Lines about a moment each: what, when, how long ago, and more.
+    fn dated(&mut self, rows: Vec<(String, Timestamp, [String; 2])>) {
+        let widest = rows.iter().map(|(what, ..)| what.width()).max().unwrap_or(0);
+        let rows = rows.into_iter().map(|(what, at, [ago, more])| {
+            let after = widest - what.width();
+            [format!("{what}{:after$}  ({})", "", self.moment(at)), ago, more]
+        });
+        let rows: Vec<[String; 3]> = rows.collect();
+        self.rows(&rows);
+    }
+
     fn ago(&self, at: Timestamp) -> String {
         age(self.lang, self.now.since(at))
     }
 
     fn left(&self, at: Timestamp) -> String {
-        age(self.lang, at.since(self.now))
+        span(self.lang, at.since(self.now))
     }
 
     fn moment(&self, at: Timestamp) -> String {
@@ -90,7 +104,11 @@ impl Page<'_> {
         paint(&mut self.out, &title, HEADING, self.color);
         self.out.push('\n');
         let (text, style) = match &account.judged {
+            None if !account.off.is_empty() => (phrase::reason(lang, ReasonKind::Disabled).to_owned(), BAD),
             None => (say::unknown(lang), Style::new()),
+            Some(judged) if account.network_down && judged.selected.is_none() && is_unprobed(judged) => {
+                (say::not_judged(lang), Style::new())
+            }
             Some(judged) => match (judged.verdict, judged.selected) {
                 (Verdict::Live, Some(1)) => (say::first_place(lang), GOOD),
                 (Verdict::Live, Some(place)) => (say::in_place(lang, place, account.listed), GOOD),
@@ -108,12 +126,15 @@ impl Page<'_> {
         self.section(&say::section_why(lang));
         let reasons = account.judged.iter().flat_map(|judged| &judged.reasons);
         for reason in reasons.clone() {
-            let what = phrase::reason(lang, reason.kind);
+            let what = match reason.kind {
+                ReasonKind::Unprobed if account.network_down => phrase::no_verdict(lang),
+                kind => phrase::reason(lang, kind),
+            };
             let text = match reason.since {
                 Some(since) => say::reason_since(lang, what, &self.ago(since), &self.moment(since)),
                 None => what.to_owned(),
             };
-            let detail = safe(&reason.detail);
+            let detail = safe(&detail(lang, &reason.detail));
             let text = if detail.is_empty() { text } else { say::with_detail(lang, &text, &detail) };
             self.line(&text);
         }
@@ -128,8 +149,28 @@ impl Page<'_> {
             (Some(_) | None, _) => {}
         }
         let off = reasons.clone().any(|reason| reason.kind == ReasonKind::Disabled);
-        if !off {
+        self.switched_off();
+        if !off && account.off.is_empty() {
             self.lacks();
+        }
+    }
+
+    /// What keeps it from taking part, and how to change that.
+    fn switched_off(&mut self) {
+        let (account, lang) = (self.account, self.lang);
+        let place = |at: &Position| format!("{}:{}", at.file.display(), at.line);
+        for off in &account.off {
+            let text = match (off, &account.groups) {
+                (Off::Switch(at), _) => say::off_here(lang, &place(at)),
+                (Off::Group(group), (_, Some(at))) => say::off_by_group(lang, &safe(group), &place(at)),
+                (Off::Group(group), (groups, None)) => {
+                    say::off_by_default(lang, &safe(group), &groups.join(", "))
+                }
+            };
+            self.line(&text);
+        }
+        if !account.off.is_empty() {
+            self.line(&say::switch_on(lang, account.mirror.url.as_str()));
         }
     }
 
@@ -137,6 +178,7 @@ impl Page<'_> {
         let (account, lang, now) = (self.account, self.lang, self.now);
         let (record, terms) = (&account.record, &account.terms);
         match record.standing() {
+            Standing::Unprobed if account.network_down => {}
             Standing::Unprobed => self.line(&say::lacks_rehearsal(lang)),
             Standing::Rejected if record.been_live() => {
                 self.line(&say::lacks_rise(lang, record.rising(), terms.rise));
@@ -205,8 +247,13 @@ impl Page<'_> {
             self.line(&say::not_measured(lang));
             return;
         }
+        let plain = self.account.mirror.url.scheme() == Scheme::Http;
         let row = |stage: Stage, time: Option<Duration>| {
-            let shown = time.map_or_else(|| say::not_measured(lang), milliseconds);
+            // A mirror that asks for no token is done with it.
+            let needless =
+                (stage == Stage::Tls && plain) || (stage == Stage::Token && stages.manifest.is_some());
+            let none = || if needless { say::not_needed(lang) } else { say::not_measured(lang) };
+            let shown = time.map_or_else(none, milliseconds);
             [say::stage(lang, stage), shown, String::new()]
         };
         self.rows(&[
@@ -304,13 +351,13 @@ impl Page<'_> {
             };
             let stage = seen.stage.map(|stage| say::outcome(lang, &what, &say::stage(lang, stage)));
             let what = stage.unwrap_or(what);
-            let detail = safe(&seen.detail);
+            let detail = safe(&detail(lang, &seen.detail));
             let what = if detail.is_empty() { what } else { say::with_detail(lang, &what, &detail) };
             let ago = say::ago(lang, &self.ago(seen.at));
-            [format!("{}  ({})", say::depth(lang, seen.depth), self.moment(seen.at)), ago, what]
+            (say::depth(lang, seen.depth), seen.at, [ago, what])
         };
-        let rows: Vec<[String; 3]> = account.failures.iter().map(row).collect();
-        self.rows(&rows);
+        let rows = account.failures.iter().map(row).collect();
+        self.dated(rows);
     }
 
     fn switches(&mut self) {
@@ -329,13 +376,21 @@ impl Page<'_> {
         };
         let row = |switch: &crate::status::Switch| {
             let why = switch_why(switch, &account.mirror.upstream, lang);
-            let text = say::switched(lang, &names(&switch.from), &names(&switch.to), &why);
+            let text = match switch.from == switch.to {
+                true => say::unswitched(lang, &names(&switch.to), &why),
+                false => say::switched(lang, &names(&switch.from), &names(&switch.to), &why),
+            };
             let ago = say::ago(lang, &self.ago(switch.at));
-            [format!("{}  ({})", safe(&switch.engine), self.moment(switch.at)), ago, text]
+            (safe(&switch.engine), switch.at, [ago, text])
         };
-        let rows: Vec<[String; 3]> = account.switches.iter().map(row).collect();
-        self.rows(&rows);
+        let rows = account.switches.iter().map(row).collect();
+        self.dated(rows);
     }
+}
+
+/// Nothing but that it has not been rehearsed is held against it.
+fn is_unprobed(judged: &crate::status::Mirror) -> bool {
+    judged.reasons.iter().all(|reason| reason.kind == ReasonKind::Unprobed)
 }
 
 fn seconds(seconds: f64) -> String {

@@ -10,6 +10,7 @@ use crate::status::Switch;
 use crate::status::safe::line as safe;
 use crate::status::table::{Cell, Column, Table};
 use crate::status::text::{speed, switch_why};
+use crate::text::detail::detail;
 use crate::text::{Lang, history as say, reason as phrase, status as words};
 use crate::timestamp::Timestamp;
 
@@ -136,7 +137,7 @@ fn row_of_run(run: &Run<'_>, lang: Lang) -> Vec<Cell> {
                 Some(stage) => say::outcome(lang, what, &say::stage(lang, stage)),
                 None => what.to_owned(),
             };
-            let detail = safe(&seen.detail);
+            let detail = safe(&detail(lang, &seen.detail));
             let text = if detail.is_empty() { text } else { say::with_detail(lang, &text, &detail) };
             (text, BAD)
         }
@@ -170,7 +171,10 @@ fn row_of_switch(switch: &Switch, name_of: &impl Fn(&str) -> String, lang: Lang)
         cell(say::switch(lang)),
         Cell::default(),
         Cell::default(),
-        cell(say::switched(lang, &names(&switch.from), &names(&switch.to), &why)),
+        cell(match switch.from == switch.to {
+            true => say::unswitched(lang, &names(&switch.to), &why),
+            false => say::switched(lang, &names(&switch.from), &names(&switch.to), &why),
+        }),
     ]
 }
 

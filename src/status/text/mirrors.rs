@@ -8,7 +8,8 @@ use crate::reason::ReasonKind;
 use crate::status::safe::line as safe;
 use crate::status::spark::bars;
 use crate::status::table::{Cell, Column, Table};
-use crate::status::{Mirror, Reason, Verdict};
+use crate::status::{Mirror, Network, Reason, Verdict};
+use crate::text::detail::detail as told;
 use crate::text::{reason as phrase, status as say};
 
 /// One line a mirror, under headings. Also the answer of `probe`.
@@ -142,8 +143,11 @@ fn nature(kind: ReasonKind) -> Nature {
 fn why(mirror: &Mirror, view: &View) -> String {
     let Some((first, rest)) = mirror.reasons.split_first() else { return String::new() };
     let Reason { kind, detail, since } = first;
-    let mut text = phrase::reason(view.lang, *kind).to_owned();
-    let mut detail = safe(detail);
+    let mut text = match (kind, view.network) {
+        (ReasonKind::Unprobed, Some(Network::Down)) => phrase::no_verdict(view.lang).to_owned(),
+        _ => phrase::reason(view.lang, *kind).to_owned(),
+    };
+    let mut detail = safe(&told(view.lang, detail));
     match (nature(*kind), since) {
         (Nature::Silent | Nature::Wrong, Some(since))
             if view.span == Span::Days && *kind != ReasonKind::Unprobed =>

@@ -1,0 +1,85 @@
+//! `mirrorwatch check`: mirrors.toml, and what it leans on outside of itself.
+
+use std::io::ErrorKind;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use super::exit::{Error, Exit};
+use super::out::Out;
+use super::{Global, judge};
+use crate::assembly;
+use crate::config::{Config, Diagnostic, Invalid, Place, Problem, Severity};
+use crate::mirror::Mirror;
+use crate::probe::SetupError;
+use crate::text::round as say;
+
+/// Validates mirrors.toml.
+///
+/// # Errors
+/// It is invalid; every mistake has been said.
+pub fn check(global: &Global, file: Option<PathBuf>, out: &mut Out) -> Result<Exit, Error> {
+    let path = file.unwrap_or_else(|| global.config.clone());
+    let mut config = judge::load(global, &path)?;
+    let (errors, warnings) = beside(&config);
+    config.warnings.extend(warnings);
+    let color = super::color_of_stderr(global);
+    for warning in &config.warnings {
+        super::note(global, warning.render(global.lang, color).trim_end_matches('\n'));
+    }
+    if !errors.is_empty() {
+        return Err(judge::invalid_config(global, &path, &Invalid { diagnostics: errors }));
+    }
+    let part = config.mirrors.iter().filter(|mirror| Mirror::takes_part(mirror)).count();
+    let shown = path.display().to_string();
+    out.print(&format!("{}\n", say::valid(global.lang, &shown, config.mirrors.len(), part)))?;
+    Ok(Exit::Ok)
+}
+
+/// What settings name and what is of no use there: errors, and warnings. The service goes on without them; who asks
+/// whether all is well wants to know.
+fn beside(config: &Config) -> (Vec<Diagnostic>, Vec<Diagnostic>) {
+    let (mut errors, mut warnings) = (Vec::new(), Vec::new());
+    let finding = |severity, place: &Option<Place>, problem| Diagnostic {
+        severity,
+        file: config.path.clone(),
+        place: place.clone(),
+        problem,
+    };
+    if let Some((severity, why)) =
+        config.probe.ca_file.as_deref().and_then(|file| bad_authorities(config, file))
+    {
+        let found = finding(severity, &config.said.ca_file, Problem::CaFile { why });
+        if severity == Severity::Error { errors.push(found) } else { warnings.push(found) }
+    }
+    if let Some(program) = config.notify.command.first().filter(|program| !is_there(program)) {
+        let problem = Problem::NoProgram { program: program.clone() };
+        warnings.push(finding(Severity::Warning, &config.said.command, problem));
+    }
+    (errors, warnings)
+}
+
+/// Why `file` is of no use. One that only this user may not read may be readable to the service.
+fn bad_authorities(config: &Config, file: &Path) -> Option<(Severity, String)> {
+    match std::fs::File::open(file) {
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => {
+            Some((Severity::Warning, error.to_string()))
+        }
+        Ok(_) | Err(_) => match assembly::prober(config, None) {
+            Err(SetupError::CaFile { why, .. }) => Some((Severity::Error, why)),
+            Ok(_) | Err(SetupError::Proxy { .. } | SetupError::Tls { .. }) => None,
+        },
+    }
+}
+
+/// Whether there is such a program, as `execvp` looks for it.
+fn is_there(program: &str) -> bool {
+    let runs = |path: &Path| {
+        path.metadata().is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
+    };
+    if program.contains('/') {
+        return runs(Path::new(program));
+    }
+    let path = std::env::var_os("PATH")
+        .unwrap_or_else(|| "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin".into());
+    std::env::split_paths(&path).any(|directory| runs(&directory.join(program)))
+}

@@ -1,0 +1,284 @@
+//! The details of a failure for people: what our own English says, in their language, without what the kind beside it
+//! says already, and without the numbers that only programmers know.
+//!
+//! JSON, logs and the history keep the English sentence; this reads it back. What is not listed here is somebody
+//! else's (a server's, dockerd's, the system's) and stays as it is. A test holds the list against the code that says
+//! these things.
+
+use crate::text::Lang;
+
+/// What is said, and how it is shown in English (`None`: as it is) and in Chinese. `{}` is data, in its order. Nothing
+/// where the kind says it all.
+const SAID: &[(&str, Option<&str>, &str)] = &[
+    // The way to the mirror.
+    ("no such name", None, "没有这个域名"),
+    ("the name has no address", None, "该域名没有地址"),
+    ("no name server answered within {} s", None, "DNS 服务器 {} 秒内没有应答"),
+    ("{} leads to {} (a private network)", None, "{} 解析到 {}（内网地址）"),
+    ("{} leads to {} (this host)", None, "{} 解析到 {}（本机）"),
+    ("{} leads to {} (a metadata or link-local address)", None, "{} 解析到 {}（元数据或链路本地地址）"),
+    ("{} leads to {} (an address nothing is served from)", None, "{} 解析到 {}（无效地址）"),
+    ("Connection refused", Some(""), ""),
+    ("Connection reset by peer", None, "连接被重置"),
+    ("Connection timed out", Some(""), ""),
+    ("No route to host", Some(""), ""),
+    ("Network is unreachable", Some(""), ""),
+    ("Broken pipe", None, "连接已断开"),
+    ("no address to connect to", None, "没有可连接的地址"),
+    ("no answer to the connection", Some(""), ""),
+    ("it does not connect us: {}", None, "代理无法建立连接：{}"),
+    ("it did not connect us in time", None, "代理未能及时建立连接"),
+    // TLS.
+    (
+        "no authority that this host trusts signed the certificate",
+        Some("a private one is trusted by ca_file in mirrors.toml"),
+        "私有证书请在 mirrors.toml 的 ca_file 中指定其 CA",
+    ),
+    (
+        "this host trusts no certificate authority; the package ca-certificates has them",
+        None,
+        "本机没有任何受信任的 CA，请安装 ca-certificates",
+    ),
+    ("the certificate expired {}", Some("on {}"), "过期时间 {}"),
+    ("the certificate is not valid before {}", None, "{} 起才有效"),
+    ("the certificate is for {}", Some("it is for {}"), "证书属于 {}"),
+    ("a certificate cannot have this host's name", None, "证书不能使用这样的主机名"),
+    ("no answer in the TLS handshake", None, "握手没有响应"),
+    ("what answers does not speak TLS", None, "对方使用的不是 TLS"),
+    ("the connection was reset in the TLS handshake", None, "握手时连接被重置"),
+    ("the connection ended in the TLS handshake", None, "握手时连接断开"),
+    // Answers.
+    ("connected and asked, and no answer came", Some(""), ""),
+    ("the head of the answer did not end in time", None, "响应头未能及时收完"),
+    ("the connection ended before the answer did", Some(""), ""),
+    ("more bytes than such an answer may have", Some(""), ""),
+    ("a body of more than {} bytes", None, "正文超过 {} 字节"),
+    ("not HTTP/1.1: {}", None, "不是 HTTP/1.1：{}"),
+    ("the body did not end in time", None, "正文未能及时收完"),
+    ("the body comes in crumbs", None, "正文零碎到达"),
+    ("no byte of the body for {}", None, "{} 内没有收到数据"),
+    ("it asks for a user and a password", Some(""), ""),
+    ("HTTP 403", Some(""), ""),
+    ("HTTP 404", Some(""), ""),
+    ("HTTP 429", Some(""), ""),
+    ("HTTP {}: a web page, {}", None, "HTTP {}，网页 {}"),
+    ("HTTP {}: a web page", None, "HTTP {}，网页"),
+    ("a web page, {}, instead of a manifest", None, "清单处返回了网页 {}"),
+    ("a web page instead of a manifest", None, "清单处返回了网页"),
+    ("a web page instead of a config", None, "配置处返回了网页"),
+    ("a web page instead of a layer", None, "层数据处返回了网页"),
+    ("{} instead of a manifest", None, "清单处返回了 {}"),
+    ("JSON, but not a manifest", None, "是 JSON，但不是清单"),
+    ("not a manifest: {}", None, "不是清单：{}"),
+    ("a manifest without Content-Type", None, "清单没有 Content-Type"),
+    ("an index within an index", None, "索引中嵌套索引"),
+    ("the image has nothing for {}", None, "该镜像不支持 {}"),
+    ("the token realm: {}", None, "令牌服务：{}"),
+    ("a manifest whose bytes are not those of its digest", None, "清单"),
+    ("a config whose bytes are not those of its digest", None, "配置"),
+    ("a layer whose bytes are not those of its digest", None, "层"),
+    ("a layer of {} bytes instead of {}", None, "层为 {} 字节，应为 {}"),
+    ("the layer does not begin as {} does", None, "层的开头不符合 {}"),
+    ("the layer ended after {} of {} bytes", None, "层只收到 {} / {} 字节"),
+    ("the config ended after {} of {} bytes", None, "配置只收到 {} / {} 字节"),
+    ("a layer at {} KiB/s", Some("{} KiB/s"), "{} KiB/s"),
+    ("from https to http: {}", None, "从 https 转到 http：{}"),
+    ("more than {} redirects", None, "重定向超过 {} 次"),
+    ("a redirect without a readable Location", None, "重定向没有可用的 Location"),
+    // Real pulls.
+    ("a pull received nothing for {} s", None, "一次拉取 {} 秒没有收到数据"),
+    ("a pull received {} kB/s", None, "一次拉取只有 {} kB/s"),
+    // Verdicts.
+    ("serves 0 of {} images", Some("none of {} images"), "{} 个镜像都不提供"),
+    ("left alone until {}", None, "{} 之前不再访问"),
+    ("comes and goes: not trusted before {}", None, "时好时坏，{} 之前不予采信"),
+    ("{} of {} good rehearsals since", None, "此后演练成功 {} / {} 次"),
+    ("{} s, the upstream {} s", None, "{} 秒，直连上游 {} 秒"),
+    ("{} leads to {}, with the upstream to {}", None, "{} 指向 {}，上游为 {}"),
+    ("{} leads to {}, with {} of {} to {}", None, "{} 指向 {}，而 {} / {} 个镜像源为 {}"),
+    (
+        "dockerd takes mirrors of docker.io only, and this one mirrors {}",
+        None,
+        "dockerd 只接受 docker.io 的镜像源，而它对应的是 {}",
+    ),
+    ("the classic store: {}", None, "传统存储：{}"),
+    ("the containerd store: {}", None, "containerd 存储：{}"),
+    ("HEAD of a manifest is refused", None, "拒绝对清单的 HEAD 请求"),
+    ("HEAD of a manifest answers with another media type", None, "对清单的 HEAD 请求返回了其他类型"),
+    ("HEAD of a manifest answers without a length", None, "对清单的 HEAD 请求没有返回长度"),
+    ("HEAD of a manifest answers without a media type", None, "对清单的 HEAD 请求没有返回类型"),
+    ("a token is wanted for the manifest and not for /v2/", None, "清单需要令牌，而 /v2/ 不需要"),
+    ("/v2/ does not answer", None, "/v2/ 没有响应"),
+    // This host.
+    ("this host's clock says {}", None, "本机时间为 {}"),
+    ("first {}: {}", None, "首个是 {}：{}"),
+    // Engines.
+    (
+        "not written: somebody's edits wait there for a reload, and ours would activate them: {}",
+        None,
+        "未写入：其中有他人尚未生效的修改，重载会使其一并生效：{}",
+    ),
+    ("another program rewrites the list again and again", None, "另有程序反复改写该列表"),
+    ("reloaded {} times in 24 hours", None, "24 小时内已重载 {} 次"),
+    ("cannot connect: {}", None, "无法连接：{}"),
+    ("cannot be read: {}", None, "无法读取：{}"),
+    ("another mirrorwatch is applying right now", None, "另一个 mirrorwatch 正在应用列表"),
+    (
+        "failed too often; systemd refuses to start it again (start limit hit)",
+        None,
+        "启动失败次数过多，systemd 拒绝再次启动",
+    ),
+    ("dockerd did not take the list within {}: {}", None, "dockerd 在 {} 内没有采用该列表：{}"),
+    ("somebody else wrote it meanwhile; their edit is in place", None, "其间被他人写入，已保留他人的修改"),
+];
+
+/// A detail, as it is shown; empty where the kind that stands before it says it all.
+pub fn detail(lang: Lang, said: &str) -> String {
+    let said = without_number(said);
+    whole(lang, &said).unwrap_or_else(|| {
+        let parts: Vec<String> =
+            said.split("; ").map(|part| one(lang, part)).filter(|part| !part.is_empty()).collect();
+        parts.join(match lang {
+            Lang::En => "; ",
+            Lang::Zh => "；",
+        })
+    })
+}
+
+/// One part: as a whole, or behind the host, address or path that it is about.
+fn one(lang: Lang, said: &str) -> String {
+    if let Some(shown) = whole(lang, said) {
+        return shown;
+    }
+    let about = said.split_once(": ").filter(|(subject, _)| !subject.contains(' '));
+    let Some((subject, rest)) = about else { return listed(lang, said).unwrap_or_else(|| said.to_owned()) };
+    match whole(lang, rest) {
+        None => said.to_owned(),
+        Some(rest) if rest.is_empty() => subject.to_owned(),
+        Some(rest) => match lang {
+            Lang::En => format!("{subject}: {rest}"),
+            Lang::Zh => format!("{subject}：{rest}"),
+        },
+    }
+}
+
+/// Several that are listed in one.
+fn listed(lang: Lang, said: &str) -> Option<String> {
+    let parts: Option<Vec<String>> = said.split(", ").map(|part| whole(lang, part)).collect();
+    parts.filter(|parts| parts.len() > 1).map(|parts| match lang {
+        Lang::En => parts.join(", "),
+        Lang::Zh => parts.join("、"),
+    })
+}
+
+fn whole(lang: Lang, said: &str) -> Option<String> {
+    SAID.iter().find_map(|(pattern, english, chinese)| {
+        let data = data(pattern, said)?;
+        let data = data.iter().map(|data| {
+            listed(lang, data).or_else(|| whole(lang, data)).unwrap_or_else(|| (*data).to_owned())
+        });
+        match (lang, english) {
+            (Lang::En, None) => Some(said.to_owned()),
+            (Lang::En, Some(english)) => Some(filled(english, data)),
+            (Lang::Zh, _) => Some(filled(chinese, data)),
+        }
+    })
+}
+
+/// What stands where `pattern` has `{}`; `None` where `said` is something else.
+fn data<'a>(pattern: &str, said: &'a str) -> Option<Vec<&'a str>> {
+    let mut pieces = pattern.split("{}");
+    let mut rest = said.strip_prefix(pieces.next()?)?;
+    let mut data = Vec::new();
+    let mut pieces = pieces.peekable();
+    while let Some(piece) = pieces.next() {
+        let (found, behind) = match (piece, pieces.peek()) {
+            ("", None) => (rest, ""),
+            (last, None) => (rest.strip_suffix(last)?, ""),
+            (piece, Some(_)) => rest.split_once(piece)?,
+        };
+        data.push(found);
+        rest = behind;
+    }
+    (rest.is_empty() && data.iter().all(|data| !data.is_empty())).then_some(data)
+}
+
+fn filled(template: &str, data: impl Iterator<Item = String>) -> String {
+    data.fold(template.to_owned(), |text, data| text.replacen("{}", &data, 1))
+}
+
+/// Without ` (os error 111)`, which says nothing to who reads it.
+fn without_number(said: &str) -> String {
+    let mut text = said.to_owned();
+    while let Some(at) = text.find(" (os error ") {
+        let Some(end) = text[at..].find(')') else { break };
+        text.replace_range(at..=at + end, "");
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+
+    use super::*;
+
+    #[test]
+    fn our_own_words_are_told_in_the_readers_language_and_not_twice() {
+        for (said, english, chinese) in [
+            ("203.0.113.7:443: Connection refused (os error 111)", "203.0.113.7:443", "203.0.113.7:443"),
+            ("m.example: no such name", "m.example: no such name", "m.example：没有这个域名"),
+            ("no answer to the connection; left alone until T", "left alone until T", "T 之前不再访问"),
+            (
+                "HTTP 502: a web page, \"502 Bad Gateway\"",
+                "HTTP 502: a web page, \"502 Bad Gateway\"",
+                "HTTP 502，网页 \"502 Bad Gateway\"",
+            ),
+            ("HTTP 403: DENIED: 白名单", "HTTP 403: DENIED: 白名单", "HTTP 403: DENIED: 白名单"),
+            ("HTTP 403; serves 0 of 3 images", "none of 3 images", "3 个镜像都不提供"),
+            (
+                "the classic store: /v2/ does not answer, HEAD of a manifest is refused",
+                "the classic store: /v2/ does not answer, HEAD of a manifest is refused",
+                "传统存储：/v2/ 没有响应、拒绝对清单的 HEAD 请求",
+            ),
+            ("closed in 2024 · 已关闭", "closed in 2024 · 已关闭", "closed in 2024 · 已关闭"),
+            ("", "", ""),
+        ] {
+            assert_eq!(detail(Lang::En, said), english);
+            assert_eq!(detail(Lang::Zh, said), chinese);
+        }
+    }
+
+    #[test]
+    fn every_sentence_is_still_said_somewhere_and_its_data_are_all_shown() {
+        let mut code = String::new();
+        let mut directories = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("src")];
+        while let Some(directory) = directories.pop() {
+            for entry in fs::read_dir(directory).unwrap().map(Result::unwrap) {
+                let path = entry.path();
+                if path.is_dir() {
+                    directories.push(path);
+                } else if !path.ends_with("text/detail.rs") {
+                    code.push_str(&fs::read_to_string(path).unwrap());
+                }
+            }
+        }
+        // The system's own words, and those that a status is put together from.
+        let others = ["Connection", "No route", "Network is", "Broken pipe", "HTTP 4"];
+        for (pattern, english, chinese) in
+            SAID.iter().filter(|said| !others.iter().any(|it| said.0.starts_with(it)))
+        {
+            let longest =
+                pattern.split("{}").flat_map(|piece| piece.split(", ")).max_by_key(|piece| piece.len());
+            let longest =
+                longest.unwrap().split(" (").next().unwrap().replace(" docker.io ", " {DOCKER_HUB} ");
+            let longest = longest.trim().trim_end_matches(':');
+            assert!(code.contains(longest.trim()), "nobody says {longest:?} any more");
+            let count = |text: &str| text.matches("{}").count();
+            for shown in english.iter().chain([chinese]).filter(|shown| !shown.is_empty()) {
+                assert_eq!(count(shown), count(pattern), "{pattern}");
+            }
+        }
+    }
+}
