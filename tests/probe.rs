@@ -399,6 +399,7 @@ async fn an_allowlist_that_serves_this_hosts_images_is_healthy() {
 // ---- Every way to be broken ----
 
 /// Mirrors that are broken without being slow about it.
+#[expect(clippy::too_many_lines, reason = "it is a table")]
 fn broken(other: &Registry) -> Vec<(&'static str, Registry, FailureKind, Stage)> {
     use FailureKind as K;
     use Place::{Blob, Child, Config, Everywhere, Get, Head, Layer, Manifest, Ping, Token};

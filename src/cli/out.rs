@@ -6,6 +6,7 @@ use anstream::{AutoStream, ColorChoice};
 
 use super::Global;
 use super::exit::Error;
+use crate::text::detail::detail;
 use crate::text::{Lang, cli as say};
 
 /// Standard output. A reader that hung up is no error: what comes afterwards goes nowhere.
@@ -67,7 +68,7 @@ impl Out {
                 self.closed = true;
                 Ok(())
             }
-            Err(error) => Err(Error::failed(say::stdout(self.lang, &error.to_string()))),
+            Err(error) => Err(Error::failed(say::stdout(self.lang, &detail(self.lang, &error.to_string())))),
         }
     }
 }

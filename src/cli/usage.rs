@@ -10,6 +10,7 @@ use unicode_width::UnicodeWidthChar;
 
 use super::args;
 use super::exit::Exit;
+use crate::text::detail::detail;
 use crate::text::{Lang, cli as say};
 use crate::timestamp;
 
@@ -45,7 +46,8 @@ pub fn print(mut error: clap::Error, typed: &[OsString], env: &dyn Fn(&str) -> O
     match printed {
         // A reader of the help may have hung up already, and that is fine.
         Err(cause) if exit == Exit::Ok && cause.kind() != io::ErrorKind::BrokenPipe => {
-            let line = format!("{}{}\n", say::error(lang), say::stdout(lang, &cause.to_string()));
+            let line =
+                format!("{}{}\n", say::error(lang), say::stdout(lang, &detail(lang, &cause.to_string())));
             drop(io::stderr().write_all(line.as_bytes()));
             Exit::Failed
         }
@@ -101,20 +103,38 @@ fn chinese_help(
     out.flush()
 }
 
-/// The words of the usage that clap has in English only.
-fn in_chinese(usage: &str) -> String {
-    usage.replace("[OPTIONS]", "[选项]").replace("[COMMAND]", "[命令]")
+/// The words of the usage, and the colon behind a heading, that clap has in English only.
+fn in_chinese(help: &str) -> String {
+    let said = [
+        ("[OPTIONS]", "[选项]"),
+        ("[COMMAND]", "[命令]"),
+        ("命令:", "命令："),
+        ("参数:", "参数："),
+        ("选项:", "选项："),
+    ];
+    said.into_iter().fold(help.to_owned(), |help, (english, chinese)| help.replace(english, chinese))
 }
 
 /// `text` with no line wider than `width`, as far as there is a place to break at; what is continued stands below the
 /// beginning of its own column.
 fn wrapped(text: &str, width: usize) -> String {
+    let heads: Vec<Head> = text.lines().map(Head::of).collect();
     let mut out = String::with_capacity(text.len());
-    for line in text.split_inclusive('\n') {
-        let (line, end) = line.strip_suffix('\n').map_or((line, ""), |line| (line, "\n"));
-        let hang = column_of_help(line);
+    for (line, head) in text.lines().zip(&heads) {
+        // clap counts characters, so that placeholders in Chinese push their help to the right.
+        let same = heads.iter().filter(|other| other.gap > 0 && other.column == head.column);
+        let hang = match head.gap {
+            0 => head.width,
+            _ => same.map(|other| other.width).max().unwrap_or(0) + 2,
+        };
+        let mut words = words(line, head.width + head.gap);
+        if let Some((first, wide)) = words.first_mut().filter(|_| head.gap > 0) {
+            first.truncate(first.trim_end_matches(' ').len());
+            first.push_str(&" ".repeat(hang - head.width));
+            *wide = hang;
+        }
         let mut column = 0;
-        for (word, wide) in words(line, hang) {
+        for (word, wide) in words {
             let blanks = word.len() - word.trim_end_matches(' ').len();
             if column > hang && column + wide - blanks > width {
                 out.truncate(out.trim_end_matches(' ').len());
@@ -125,20 +145,33 @@ fn wrapped(text: &str, width: usize) -> String {
             out.push_str(&word);
             column += wide;
         }
-        out.push_str(end);
+        out.push('\n');
     }
     out
 }
 
-/// Where the help of an option begins in its line: behind the last blanks that stand for a column; else where the
-/// line itself begins.
-fn column_of_help(line: &str) -> usize {
-    let plain = anstream::adapter::strip_str(line).to_string();
-    let indent = plain.len() - plain.trim_start_matches(' ').len();
-    let gap = plain[indent..].find("  ").filter(|_| indent > 0).map(|gap| indent + gap);
-    let Some(gap) = gap else { return indent };
-    let blanks = plain[gap..].len() - plain[gap..].trim_start_matches(' ').len();
-    plain[..gap].chars().map(|c| c.width().unwrap_or(0)).sum::<usize>() + blanks
+/// What stands in a line before the help of an option: the option; else the blanks that the line begins with.
+struct Head {
+    /// As it is shown.
+    width: usize,
+    /// The blanks behind it; none where there is no help in the line.
+    gap: usize,
+    /// Where the help begins, in characters.
+    column: usize,
+}
+
+impl Head {
+    fn of(line: &str) -> Self {
+        let plain = anstream::adapter::strip_str(line).to_string();
+        let indent = plain.len() - plain.trim_start_matches(' ').len();
+        let Some(end) = plain[indent..].find("  ").filter(|_| indent > 0).map(|gap| indent + gap) else {
+            return Self { width: indent, gap: 0, column: indent };
+        };
+        let gap = plain[end..].len() - plain[end..].trim_start_matches(' ').len();
+        let head = &plain[..end];
+        let width = head.chars().map(|c| c.width().unwrap_or(0)).sum();
+        Self { width, gap, column: head.chars().count() + gap }
+    }
 }
 
 /// The pieces of a line between which it may break, each with its width; what stands before `hang` is one.
@@ -214,6 +247,9 @@ fn headline(error: &clap::Error, lang: Lang) -> Option<String> {
         (ErrorKind::InvalidSubcommand, _, _) => {
             say::unknown_command(lang, &context(ContextKind::InvalidSubcommand).unwrap_or_default())
         }
+        (ErrorKind::ValueValidation, Some(argument), Some(value)) if value.is_empty() => {
+            say::bad_value(lang, &argument, "\"\"")
+        }
         (ErrorKind::InvalidValue | ErrorKind::ValueValidation, Some(argument), Some(value))
             if !value.is_empty() =>
         {
@@ -237,7 +273,6 @@ mod tests {
     #[test]
     fn chinese_breaks_between_its_characters_and_never_before_a_full_stop() {
         let line = "  -h, --help  显示帮助；更详细。";
-        assert_eq!(column_of_help(line), 14);
         for (width, expected) in [
             (32, "  -h, --help  显示帮助；更详细。\n".to_owned()),
             (30, format!("  -h, --help  显示帮助；更详\n{}细。\n", " ".repeat(14))),
@@ -246,6 +281,8 @@ mod tests {
         ] {
             assert_eq!(wrapped(&format!("{line}\n"), width), expected, "{width}");
         }
+        let options = "  --a <文件>   一二\n  --bcd <x>  三四\n";
+        assert_eq!(wrapped(options, 80), "  --a <文件>  一二\n  --bcd <x>   三四\n");
         assert_eq!(wrapped("一行 command 二行\n", 12), "一行 command\n二行\n");
         assert_eq!(wrapped("\u{1b}[1m一二\u{1b}[0m三四\n", 6), "\u{1b}[1m一二\u{1b}[0m三\n四\n");
     }

@@ -5,7 +5,8 @@
 //! else's (a server's, dockerd's, the system's) and stays as it is. A test holds the list against the code that says
 //! these things.
 
-use crate::text::Lang;
+use crate::reason::ReasonKind;
+use crate::text::{Lang, reason};
 
 /// What is said, and how it is shown in English (`None`: as it is) and in Chinese. `{}` is data, in its order. Nothing
 /// where the kind says it all.
@@ -23,6 +24,9 @@ const SAID: &[(&str, Option<&str>, &str)] = &[
     ("Connection timed out", Some(""), ""),
     ("No route to host", Some(""), ""),
     ("Network is unreachable", Some(""), ""),
+    ("No space left on device", None, "磁盘空间不足"),
+    ("Permission denied", None, "权限不足"),
+    ("No such file or directory", None, "文件不存在"),
     ("Broken pipe", None, "连接已断开"),
     ("no address to connect to", None, "没有可连接的地址"),
     ("no answer to the connection", Some(""), ""),
@@ -111,7 +115,7 @@ const SAID: &[(&str, Option<&str>, &str)] = &[
     ("/v2/ does not answer", None, "/v2/ 没有响应"),
     // This host.
     ("this host's clock says {}", None, "本机时间为 {}"),
-    ("first {}: {}", None, "首个是 {}：{}"),
+    ("first {}: {}", Some("first {}: {}"), "首个是 {}：{}"),
     // Engines.
     (
         "not written: somebody's edits wait there for a reload, and ours would activate them: {}",
@@ -135,14 +139,26 @@ const SAID: &[(&str, Option<&str>, &str)] = &[
 /// A detail, as it is shown; empty where the kind that stands before it says it all.
 pub fn detail(lang: Lang, said: &str) -> String {
     let said = without_number(said);
-    whole(lang, &said).unwrap_or_else(|| {
-        let parts: Vec<String> =
-            said.split("; ").map(|part| one(lang, part)).filter(|part| !part.is_empty()).collect();
-        parts.join(match lang {
-            Lang::En => "; ",
-            Lang::Zh => "；",
-        })
+    let (mut rest, mut parts) = (said.as_str(), Vec::new());
+    // Ours are put behind what a server said, which may have semicolons of its own.
+    while let Some((before, part)) = rest.rsplit_once("; ")
+        && let Some(shown) = whole(lang, part).filter(|_| !has_semicolon(rest))
+    {
+        parts.push(shown);
+        rest = before;
+    }
+    parts.push(one(lang, rest));
+    parts.reverse();
+    parts.retain(|part| !part.is_empty());
+    parts.join(match lang {
+        Lang::En => "; ",
+        Lang::Zh => "；",
     })
+}
+
+/// Whether it is a sentence of ours with a semicolon in it.
+fn has_semicolon(said: &str) -> bool {
+    SAID.iter().any(|(pattern, ..)| pattern.contains("; ") && data(pattern, said).is_some())
 }
 
 /// One part: as a whole, or behind the host, address or path that it is about.
@@ -174,9 +190,7 @@ fn listed(lang: Lang, said: &str) -> Option<String> {
 fn whole(lang: Lang, said: &str) -> Option<String> {
     SAID.iter().find_map(|(pattern, english, chinese)| {
         let data = data(pattern, said)?;
-        let data = data.iter().map(|data| {
-            listed(lang, data).or_else(|| whole(lang, data)).unwrap_or_else(|| (*data).to_owned())
-        });
+        let data = data.iter().map(|data| piece(lang, data));
         match (lang, english) {
             (Lang::En, None) => Some(said.to_owned()),
             (Lang::En, Some(english)) => Some(filled(english, data)),
@@ -201,6 +215,13 @@ fn data<'a>(pattern: &str, said: &'a str) -> Option<Vec<&'a str>> {
         rest = behind;
     }
     (rest.is_empty() && data.iter().all(|data| !data.is_empty())).then_some(data)
+}
+
+/// One piece of data: a reason's word, ours again, or what it is.
+fn piece(lang: Lang, said: &str) -> String {
+    let word = ReasonKind::ALL.iter().find(|kind| kind.as_str() == said);
+    let word = word.map(|kind| reason::reason(lang, *kind).to_owned());
+    word.or_else(|| listed(lang, said)).or_else(|| whole(lang, said)).unwrap_or_else(|| said.to_owned())
 }
 
 fn filled(template: &str, data: impl Iterator<Item = String>) -> String {
@@ -238,11 +259,26 @@ mod tests {
             ("HTTP 403: DENIED: 白名单", "HTTP 403: DENIED: 白名单", "HTTP 403: DENIED: 白名单"),
             ("HTTP 403; serves 0 of 3 images", "none of 3 images", "3 个镜像都不提供"),
             (
+                "HTTP 404: a web page, \"a; b\"; serves 0 of 1 images; left alone until T",
+                "HTTP 404: a web page, \"a; b\"; none of 1 images; left alone until T",
+                "HTTP 404，网页 \"a; b\"；1 个镜像都不提供；T 之前不再访问",
+            ),
+            (
+                "this host trusts no certificate authority; the package ca-certificates has them",
+                "this host trusts no certificate authority; the package ca-certificates has them",
+                "本机没有任何受信任的 CA，请安装 ca-certificates",
+            ),
+            (
                 "the classic store: /v2/ does not answer, HEAD of a manifest is refused",
                 "the classic store: /v2/ does not answer, HEAD of a manifest is refused",
                 "传统存储：/v2/ 没有响应、拒绝对清单的 HEAD 请求",
             ),
             ("closed in 2024 · 已关闭", "closed in 2024 · 已关闭", "closed in 2024 · 已关闭"),
+            (
+                "first m.example: tls_expired",
+                "first m.example: certificate expired",
+                "首个是 m.example：证书已过期或尚未生效",
+            ),
             ("", "", ""),
         ] {
             assert_eq!(detail(Lang::En, said), english);
@@ -265,7 +301,7 @@ mod tests {
             }
         }
         // The system's own words, and those that a status is put together from.
-        let others = ["Connection", "No route", "Network is", "Broken pipe", "HTTP 4"];
+        let others = ["Connection", "No ", "Permission", "Network is", "Broken pipe", "HTTP 4"];
         for (pattern, english, chinese) in
             SAID.iter().filter(|said| !others.iter().any(|it| said.0.starts_with(it)))
         {

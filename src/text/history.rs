@@ -31,7 +31,7 @@ messages! {
     depth_sample() { "sample", "抽样" }
     depth_rehearse() { "rehearse", "演练" }
     switch() { "SWITCH", "切换" }
-    outcome(what: &str, stage: &str) { "{what}, at {stage}", "{what}（{stage}）" }
+    outcome(what: &str, stage: &str) { "{what}, at {stage}", "{what}，{stage}阶段" }
     with_detail(what: &str, detail: &str) { "{what}: {detail}", "{what}：{detail}" }
     unswitched(list: &str, why: &str) { "{list}, the same list: {why}", "{list}（列表未变）：{why}" }
     switched(from: &str, to: &str, why: &str) { "{from} → {to}: {why}", "{from} → {to}：{why}" }

@@ -126,10 +126,8 @@ impl Page<'_> {
         self.section(&say::section_why(lang));
         let reasons = account.judged.iter().flat_map(|judged| &judged.reasons);
         for reason in reasons.clone() {
-            let what = match reason.kind {
-                ReasonKind::Unprobed if account.network_down => phrase::no_verdict(lang),
-                kind => phrase::reason(lang, kind),
-            };
+            let unjudged = account.network_down && reason.kind == ReasonKind::Unprobed;
+            let what = if unjudged { phrase::no_verdict(lang) } else { phrase::reason(lang, reason.kind) };
             let text = match reason.since {
                 Some(since) => say::reason_since(lang, what, &self.ago(since), &self.moment(since)),
                 None => what.to_owned(),
