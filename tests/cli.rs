@@ -670,6 +670,19 @@ fn completions_know_every_command_and_bash_understands_them() {
     std::fs::write(&file, host.run(&["completions", "bash"]).1).unwrap();
     let checked = Command::new("bash").arg("-n").arg(&file).output().unwrap();
     assert_eq!(said(checked), (0, String::new(), String::new()));
+    // And it offers the names of mirrors where a mirror is named, and nowhere else.
+    let (_configured, path) = configured(SHIPPED);
+    let offered = |words: &str| {
+        let script = format!(
+            "source {}; COMP_WORDS=(mirrorwatch {words}); COMP_CWORD=2; _mirrorwatch_names mirrorwatch \"${{COMP_WORDS[2]}}\" x; echo \"${{COMPREPLY[@]}}\"",
+            file.display()
+        );
+        let output = Command::new("bash").args(["-c", &script]).env("MIRRORWATCH_CONFIG", &path).output();
+        said(output.unwrap()).1
+    };
+    assert_eq!(offered("explain Dao"), "DaoCloud\n");
+    assert_eq!(offered("check Dao"), "\n");
+    assert_eq!(offered("help expl"), "explain\n");
 }
 
 #[test]

@@ -684,3 +684,17 @@ if [[ "${BASH_VERSINFO[0]}" -eq 4 && "${BASH_VERSINFO[1]}" -ge 4 || "${BASH_VERS
 else
     complete -F _mirrorwatch -o bashdefault -o default mirrorwatch
 fi
+
+_mirrorwatch_names() {
+    _mirrorwatch "$@"
+    local word="${COMP_WORDS[COMP_CWORD]}" config="${MIRRORWATCH_CONFIG:-/etc/mirrorwatch/mirrors.toml}"
+    case " ${COMP_WORDS[*]:1:COMP_CWORD-1} " in
+        *" explain "* | *" history "* | *" probe "* | *" remove "*) ;;
+        *) return 0 ;;
+    esac
+    [[ "${word}" == -* || "${COMP_WORDS[COMP_CWORD-1]}" == --* ]] && return 0
+    local names
+    names=$(sed -n 's/^name *= *"\([^" ]*\)".*/\1/p' "${config}" "${config%/*}"/mirrors.d/*.toml 2>/dev/null)
+    COMPREPLY+=($(compgen -W "${names}" -- "${word}"))
+}
+complete -F _mirrorwatch_names -o bashdefault -o default mirrorwatch

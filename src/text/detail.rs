@@ -124,6 +124,53 @@ const SAID: &[(&str, Option<&str>, &str)] = &[
     ),
     ("another program rewrites the list again and again", None, "另有程序反复改写该列表"),
     ("reloaded {} times in 24 hours", None, "24 小时内已重载 {} 次"),
+    ("cannot be replaced: {}; hint: {}", None, "无法替换：{}；提示：{}"),
+    ("Operation not permitted", None, "操作不被允许"),
+    ("Read-only file system", None, "只读文件系统"),
+    ("somebody else wrote it meanwhile", None, "其间被他人写入"),
+    ("it has several hard links", None, "它有多个硬链接"),
+    ("it is a symbolic link that leads nowhere", None, "它是失效的符号链接"),
+    ("it is not a regular file", None, "它不是普通文件"),
+    ("the system refused", None, "系统拒绝"),
+    ("another program edits this file at the same time; try again", None, "另有程序同时在修改该文件，请重试"),
+    (
+        "the file has several hard links; make it a file of its own: cp it aside and mv it back",
+        None,
+        "请把它变成独立的文件：先 cp 一份，再 mv 回来",
+    ),
+    (
+        "the file is mounted by itself, mount its directory instead",
+        None,
+        "该文件被单独挂载，请改为挂载其目录",
+    ),
+    (
+        "the file system is read-only, see findmnt -T on the path; or the service's ReadWritePaths leave it out",
+        None,
+        "文件系统只读，用 findmnt -T 查看；或服务的 ReadWritePaths 未包含它",
+    ),
+    (
+        "the file or its directory is immutable; see lsattr, mend with chattr -i",
+        None,
+        "文件或其目录不可修改，用 lsattr 查看，用 chattr -i 解除",
+    ),
+    (
+        "run it as root, or give it the right to write this directory",
+        None,
+        "请以 root 运行，或授予写入该目录的权限",
+    ),
+    (
+        "the disk is full or a quota is reached; see df -h on the path",
+        None,
+        "磁盘已满或超出配额，用 df -h 查看",
+    ),
+    ("the directory is missing; create it", None, "目录不存在，请创建"),
+    (
+        "the path is a symbolic link that leads nowhere; mend or remove the link",
+        None,
+        "该路径是失效的符号链接，请修复或删除",
+    ),
+    ("a regular file is wanted there", None, "那里应是普通文件"),
+    ("see the system's log", None, "请查看系统日志"),
     ("cannot connect: {}", None, "无法连接：{}"),
     ("cannot be read: {}", None, "无法读取：{}"),
     ("another mirrorwatch is applying right now", None, "另一个 mirrorwatch 正在应用列表"),
@@ -279,6 +326,11 @@ mod tests {
                 "first m.example: certificate expired",
                 "首个是 m.example：证书已过期或尚未生效",
             ),
+            (
+                "/d.json: cannot be replaced: Read-only file system (os error 30); hint: the directory is missing; create it",
+                "/d.json: cannot be replaced: Read-only file system; hint: the directory is missing; create it",
+                "/d.json：无法替换：只读文件系统；提示：目录不存在，请创建",
+            ),
             ("", "", ""),
         ] {
             assert_eq!(detail(Lang::En, said), english);
@@ -301,7 +353,16 @@ mod tests {
             }
         }
         // The system's own words, and those that a status is put together from.
-        let others = ["Connection", "No ", "Permission", "Network is", "Broken pipe", "HTTP 4"];
+        let others = [
+            "Connection",
+            "No ",
+            "Permission",
+            "Operation",
+            "Read-only",
+            "Network is",
+            "Broken pipe",
+            "HTTP 4",
+        ];
         for (pattern, english, chinese) in
             SAID.iter().filter(|said| !others.iter().any(|it| said.0.starts_with(it)))
         {
