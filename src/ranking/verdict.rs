@@ -263,6 +263,24 @@ mod tests {
     }
 
     #[test]
+    fn what_is_no_registry_is_not_called_unfit_besides() {
+        for (kind, expected) in [
+            (FailureKind::NotARegistry, &["not_a_registry: a web page"][..]),
+            (
+                FailureKind::Stalled,
+                &[
+                    "stalled: a web page",
+                    "unfit: the store is not known, and one of the two: /v2/ does not answer",
+                ],
+            ),
+        ] {
+            let mut seen = failed(Depth::Rehearse, kind, "a web page");
+            seen.quirks.insert(Quirk::PingFails);
+            check(&mirror(true), &[seen], expected);
+        }
+    }
+
+    #[test]
     fn what_does_not_reject_changes_no_verdict() {
         let reason = |kind| Reason::new(kind, String::new(), None);
         let mild = [reason(ReasonKind::NotSelected), reason(ReasonKind::OverBudget)];
