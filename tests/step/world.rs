@@ -208,32 +208,11 @@ impl World {
         }
     }
 
-    fn answer(&self, url: &MirrorUrl, depth: Depth, image: Option<&Image>) -> (Duration, Observation) {
+    fn answer(&self, url: &MirrorUrl, depth: Depth, image: Option<&Image>) -> Answer {
         let becomes = self.samples_become_rehearsals && depth == Depth::Sample;
         let depth = if becomes { Depth::Rehearse } else { depth };
         let mut seen = Observation::new(self.now, depth);
-        let ms = Duration::from_millis;
-        let fails = |mut seen: Observation, kind, stage, requests, refusals, after| {
-            seen.outcome = Outcome::Failed(Failure { kind, stage, detail: String::new() });
-            seen.spent = Spent { requests, refusals, bytes: 2000 * u64::from(requests) };
-            (after, seen)
-        };
         let asks = depth != Depth::Connect;
-        let serves = |mut seen: Observation, speed: f64| {
-            let (bytes, requests) = match depth {
-                Depth::Connect => return (ms(20), seen),
-                Depth::Sample => (32 << 10, 1),
-                Depth::Rehearse => ((1 << 20) + (20 << 10), 7),
-            };
-            seen.stages.connect = Some(ms(10));
-            seen.stages.manifest = Some(ms(60));
-            seen.stages.layer = Some(ms(30));
-            seen.bytes_per_second = (depth == Depth::Rehearse).then_some(speed);
-            seen.digest = (depth == Depth::Rehearse).then(|| digest('1'));
-            seen.created = seen.digest.as_ref().map(|_| START - Duration::from_secs(24 * 3600));
-            seen.spent = Spent { requests, refusals: 0, bytes };
-            (ms(300), seen)
-        };
         match self.moods[url] {
             Mood::Dead => fails(seen, FailureKind::ConnectionRefused, Stage::Connect, 0, 0, ms(1)),
             Mood::Hangs => fails(seen, FailureKind::ConnectTimeout, Stage::Connect, 0, 0, ms(10_000)),
@@ -280,18 +259,7 @@ impl World {
                 }
                 Some(_) | None => serves(seen, speed),
             },
-            Mood::Fails(kind) if kind == FailureKind::NameNotResolved => {
-                fails(seen, kind, Stage::Name, 0, 0, ms(2_000))
-            }
-            // Packets are dropped, and `connect_timeout` is three seconds unless mirrors.toml says another.
-            Mood::Fails(kind) if kind == FailureKind::ConnectTimeout => {
-                fails(seen, kind, Stage::Connect, 0, 0, ms(3_000))
-            }
-            Mood::Fails(kind) if matches!(kind, FailureKind::TlsExpired | FailureKind::TlsWrongHost) => {
-                fails(seen, kind, Stage::Tls, 0, 0, ms(30))
-            }
-            // Whoever answers in the clear has answered the connection already.
-            Mood::Fails(kind) if asks => fails(seen, kind, Stage::Ping, 1, 0, ms(30)),
+            Mood::Fails(kind) => fails_by(seen, kind),
             Mood::Starved(lost) => {
                 seen.starved = lost;
                 fails(seen, FailureKind::ConnectTimeout, Stage::Connect, 0, 0, ms(3_000))
@@ -306,9 +274,7 @@ impl World {
                 }
                 (after, seen)
             }
-            Mood::Fails(_) | Mood::Stalls | Mood::Limits(_) | Mood::Errors | Mood::Nested => {
-                serves(seen, 1.0)
-            }
+            Mood::Stalls | Mood::Limits(_) | Mood::Errors | Mood::Nested => serves(seen, 1.0),
         }
     }
 
@@ -426,4 +392,58 @@ pub(super) fn healthy() -> [(&'static str, Mood); 4] {
         ("c", Mood::Serves(3.0 * MB)),
         ("d", Mood::Serves(1.0 * MB)),
     ]
+}
+
+/// How long a probe takes, and what it sees.
+type Answer = (Duration, Observation);
+
+fn ms(milliseconds: u64) -> Duration {
+    Duration::from_millis(milliseconds)
+}
+
+fn fails(
+    mut seen: Observation,
+    kind: FailureKind,
+    stage: Stage,
+    requests: u32,
+    refusals: u32,
+    after: Duration,
+) -> Answer {
+    seen.outcome = Outcome::Failed(Failure { kind, stage, detail: String::new() });
+    seen.spent = Spent { requests, refusals, bytes: 2000 * u64::from(requests) };
+    (after, seen)
+}
+
+/// At the stage where such a failure shows.
+fn fails_by(seen: Observation, kind: FailureKind) -> Answer {
+    if kind == FailureKind::NameNotResolved {
+        fails(seen, kind, Stage::Name, 0, 0, ms(2_000))
+    } else if kind == FailureKind::ConnectTimeout {
+        // Packets are dropped, and `connect_timeout` is three seconds unless mirrors.toml says another.
+        fails(seen, kind, Stage::Connect, 0, 0, ms(3_000))
+    } else if matches!(kind, FailureKind::TlsExpired | FailureKind::TlsWrongHost) {
+        fails(seen, kind, Stage::Tls, 0, 0, ms(30))
+    } else if seen.depth == Depth::Connect {
+        // Whoever answers in the clear has answered the connection already.
+        serves(seen, 1.0)
+    } else {
+        fails(seen, kind, Stage::Ping, 1, 0, ms(30))
+    }
+}
+
+fn serves(mut seen: Observation, speed: f64) -> Answer {
+    let (bytes, requests) = match seen.depth {
+        Depth::Connect => return (ms(20), seen),
+        Depth::Sample => (32 << 10, 1),
+        Depth::Rehearse => ((1 << 20) + (20 << 10), 7),
+    };
+    let whole = seen.depth == Depth::Rehearse;
+    seen.stages.connect = Some(ms(10));
+    seen.stages.manifest = Some(ms(60));
+    seen.stages.layer = Some(ms(30));
+    seen.bytes_per_second = whole.then_some(speed);
+    seen.digest = whole.then(|| digest('1'));
+    seen.created = whole.then(|| START - Duration::from_secs(24 * 3600));
+    seen.spent = Spent { requests, refusals: 0, bytes };
+    (ms(300), seen)
 }
