@@ -68,7 +68,6 @@ fn colour_adds_nothing_but_colour() {
 type Change = Box<dyn Fn(&mut Status)>;
 
 /// Every state of the world that has a first line of its own.
-#[expect(clippy::too_many_lines, reason = "it is a table")]
 fn worlds() -> Vec<(String, Change)> {
     let world = |name: &str, change: fn(&mut Status)| (name.to_owned(), Box::new(change) as Change);
     let away = |kind: NetworkKind, detail: &'static str| {
