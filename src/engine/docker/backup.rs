@@ -226,12 +226,6 @@ impl Backups {
     pub(super) fn begin(&self, draft: Draft<'_>) -> Result<Intent, Problem> {
         let of = draft.file;
         let first = self.pristine(of)?.is_none();
-        if first {
-            match draft.before.bytes() {
-                Some(bytes) => self.write(&self.named(of, "first"), bytes)?,
-                None => self.write(&self.named(of, "absent"), b"")?,
-            }
-        }
         let generation = self.numbers(of).last().map_or(1, |last| last + 1);
         // It gets its number when it is committed: one that came to nothing leaves none behind.
         let path = self.named(of, "before");
@@ -254,6 +248,20 @@ impl Backups {
             keys: draft.keys,
         };
         self.put(&intent)?;
+        if first {
+            // Under the intent, which whoever comes after a crash takes back together with them: without it they would
+            // be taken for what stood there before the first write, whenever that comes.
+            let kept = match draft.before.bytes() {
+                Some(bytes) => self.write(&self.named(of, "first"), bytes),
+                None => self.write(&self.named(of, "absent"), b""),
+            };
+            if let Err(problem) = kept {
+                if let Err(worse) = self.abandon(&intent) {
+                    tracing::warn!(problem = %worse, "the intent of a write that came to nothing stays");
+                }
+                return Err(problem);
+            }
+        }
         Ok(intent)
     }
 
@@ -289,15 +297,22 @@ impl Backups {
 
     /// Nothing of it is left: neither it nor what it kept is of use.
     pub(super) fn abandon(&self, intent: &Intent) -> Result<(), Problem> {
-        // The intent goes first and durably; what it kept is then nobody's, and harmless if it stays.
+        if intent.first {
+            for suffix in ["first", "absent"] {
+                let path = self.named(&intent.file, suffix);
+                match fs::remove_file(&path) {
+                    Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                        return Err(unusable(&path, &error));
+                    }
+                    Ok(()) | Err(_) => {}
+                }
+            }
+            self.sync()?;
+        }
+        // Then the intent, durably; what else it kept is nobody's from here on, and harmless if it stays.
         self.close(intent)?;
         self.forget(&self.generation_path(&intent.file, intent.generation));
         self.forget(&self.named(&intent.file, "before"));
-        if intent.first {
-            for suffix in ["first", "absent"] {
-                drop(fs::remove_file(self.named(&intent.file, suffix)));
-            }
-        }
         Ok(())
     }
 
@@ -415,6 +430,10 @@ mod tests {
 
     impl Place {
         fn begin(&self, after: &[u8]) -> Intent {
+            self.try_begin(after).unwrap()
+        }
+
+        fn try_begin(&self, after: &[u8]) -> Result<Intent, Problem> {
             let before = file::read(&self.of).unwrap();
             let draft = Draft {
                 file: &self.of,
@@ -425,7 +444,7 @@ mod tests {
                 was: &[],
                 keys: BTreeMap::new(),
             };
-            self.backups.begin(draft).unwrap()
+            self.backups.begin(draft)
         }
 
         fn write(&self, after: &[u8]) {
@@ -479,6 +498,32 @@ mod tests {
         file::replace(&place.of, b"theirs, edited", None).unwrap();
         place.write(b"ours");
         assert_eq!(place.kept()[0], (0, Some(b"theirs, edited".to_vec())));
+    }
+
+    #[test]
+    fn first_bytes_of_a_write_that_never_began_are_not_kept() {
+        let place = place();
+        file::replace(&place.of, b"theirs", None).unwrap();
+        // What stands in the way of the intent is what a full disk is.
+        let intent = place.backups.named(&place.of, "intent");
+        fs::create_dir(&intent).unwrap();
+        assert!(place.try_begin(b"ours").is_err());
+        fs::remove_dir(&intent).unwrap();
+        file::replace(&place.of, b"theirs, a week later", None).unwrap();
+        place.write(b"ours");
+        assert_eq!(place.kept()[0], (0, Some(b"theirs, a week later".to_vec())));
+    }
+
+    #[test]
+    fn a_write_whose_taking_back_is_cut_short_leaves_no_first_bytes_without_an_intent() {
+        let place = place();
+        file::replace(&place.of, b"theirs", None).unwrap();
+        let begun = place.begin(b"ours");
+        let intent = place.backups.named(&place.of, "intent");
+        fs::remove_file(&intent).unwrap();
+        fs::create_dir(&intent).unwrap();
+        assert!(place.backups.abandon(&begun).is_err());
+        assert_eq!(place.kept(), []);
     }
 
     #[test]
