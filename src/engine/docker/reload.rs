@@ -4,13 +4,15 @@
 //! given to somebody else ends somebody else. So the way is settled before anything is written, and a
 //! signal goes through a pidfd to a process that was seen to be this dockerd and to serve its API.
 
+use std::io;
 use std::path::Path;
-use std::process::Stdio;
+use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal};
 use serde::{Deserialize, Serialize};
+use tokio::io::AsyncReadExt;
 use tokio::process::Command;
 use tokio::time::timeout;
 
@@ -20,6 +22,12 @@ use crate::reason::ProblemKind;
 
 /// `systemctl reload` waits for a unit that is still activating, and a command may do what it likes.
 const DEADLINE: Duration = Duration::from_secs(30);
+
+/// To read what is in a pipe already.
+const LAST_WORDS: Duration = Duration::from_millis(100);
+
+/// Of what a command says, its last line is told.
+const MOST_SAID: usize = 8 << 10;
 
 /// How a reload is asked for, as it was configured.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -170,13 +178,72 @@ async fn run(command: &[String]) -> Result<(), Problem> {
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
         .kill_on_drop(true);
-    match timeout(DEADLINE, child.output()).await {
+    match timeout(DEADLINE, ended(&mut child)).await {
         Err(_) => Err(failed(format!("did not end within {DEADLINE:?}"))),
         Ok(Err(error)) => Err(failed(error.to_string())),
-        Ok(Ok(output)) if output.status.success() => Ok(()),
-        Ok(Ok(output)) => {
-            let said = super::log::last_line(&output.stderr).unwrap_or_else(|| "said nothing".to_owned());
-            Err(failed(format!("{}: {said}", output.status)))
+        Ok(Ok((status, _))) if status.success() => Ok(()),
+        Ok(Ok((status, said))) => {
+            let said = super::log::last_line(&said).unwrap_or_else(|| "said nothing".to_owned());
+            Err(failed(format!("{status}: {said}")))
         }
+    }
+}
+
+/// Runs it to its own end, which is not that of its standard error: what it leaves running may hold that open for ever.
+/// Gives how it ended, and the last of what it said until then.
+async fn ended(command: &mut Command) -> io::Result<(ExitStatus, Vec<u8>)> {
+    let mut child = command.spawn()?;
+    let mut stderr = child.stderr.take().ok_or(io::ErrorKind::BrokenPipe)?;
+    let (mut said, mut piece, mut open) = (Vec::new(), [0; 4 << 10], true);
+    // A pipe that nobody empties would hold it up.
+    let status = loop {
+        tokio::select! {
+            read = stderr.read(&mut piece), if open => open = keep(&mut said, &piece, read),
+            status = child.wait() => break status?,
+        }
+    };
+    let rest = async {
+        while open {
+            let read = stderr.read(&mut piece).await;
+            open = keep(&mut said, &piece, read);
+        }
+    };
+    // Its own last words are in the pipe already.
+    drop(timeout(LAST_WORDS, rest).await);
+    Ok((status, said))
+}
+
+/// Keeps what was read, and of all that the end; whether there may be more.
+fn keep(said: &mut Vec<u8>, piece: &[u8], read: io::Result<usize>) -> bool {
+    let Ok(count @ 1..) = read else { return false };
+    said.extend_from_slice(&piece[..count]);
+    said.drain(..said.len().saturating_sub(MOST_SAID));
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shell(script: &str, argument: &str) -> Result<(), Problem> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(run(&["sh", "-c", script, argument].map(str::to_owned)))
+    }
+
+    #[test]
+    fn a_command_is_over_when_it_ends_whatever_it_leaves_behind() {
+        let place = tempfile::tempdir().unwrap();
+        let (there, start) = (place.path().display().to_string(), std::time::Instant::now());
+        // What it leaves has its standard error open until the directory is gone.
+        assert_eq!(shell("while [ -e $0 ]; do sleep 0.1; done &", &there), Ok(()));
+        let problem = shell("while [ -e $0 ]; do sleep 0.1; done & echo no such unit >&2; exit 5", &there);
+        assert!(problem.unwrap_err().detail.ends_with("exit status: 5: no such unit"));
+        assert!(start.elapsed() < DEADLINE, "{:?}", start.elapsed());
+    }
+
+    #[test]
+    fn a_command_that_says_more_than_a_pipe_holds_ends_and_its_last_word_is_told() {
+        let script = "yes a lot of words | head -c 3000000 >&2; echo the reason >&2; exit 3";
+        assert!(shell(script, "").unwrap_err().detail.ends_with("exit status: 3: the reason"));
     }
 }
