@@ -82,7 +82,10 @@ impl Mark {
 
 fn tail(path: &PathBuf, from: u64) -> Option<String> {
     let mut file = File::open(path).ok()?;
-    file.seek(SeekFrom::Start(from)).ok()?;
+    let length = file.metadata().ok()?.len();
+    // One that is shorter than it was has been begun anew. The last line is looked for, so the end is what counts.
+    let from = if length < from { 0 } else { from };
+    file.seek(SeekFrom::Start(from.max(length.saturating_sub(TAIL_BYTES)))).ok()?;
     let mut bytes = Vec::new();
     file.take(TAIL_BYTES).read_to_end(&mut bytes).ok()?;
     Some(String::from_utf8_lossy(&bytes).into_owned())
@@ -135,6 +138,20 @@ mod tests {
             ("", None),
         ] {
             assert_eq!(error_in(line).as_deref(), message, "{line}");
+        }
+    }
+
+    #[test]
+    fn the_reason_is_found_behind_many_lines_and_in_a_log_that_was_begun_anew() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("log");
+        let chatter = "time=\"x\" level=debug msg=\"something\"\n".repeat(10_000);
+        let complaint = "time=\"x\" level=error msg=\"the reason\"\n";
+        crate::file::replace(&path, format!("{chatter}{complaint}").as_bytes(), None).unwrap();
+        for from in [100, u64::MAX] {
+            let text = tail(&path, from).unwrap();
+            assert!(text.len() as u64 <= TAIL_BYTES);
+            assert_eq!(text.lines().rev().find_map(error_in).as_deref(), Some("the reason"), "{from}");
         }
     }
 
