@@ -7,7 +7,7 @@
 //!
 //! | layer | modules | may |
 //! | --- | --- | --- |
-//! | words | [`timestamp`], [`mirror`], [`image`], [`observation`], [`pull`], [`reason`], [`text`] | name things |
+//! | words | [`timestamp`], [`mirror`], [`image`], [`observation`], [`pull`], [`reason`], [`secret`], [`text`] | name things |
 //! | decisions | [`ranking`] | decide: no I/O, no clock, no randomness, no tokio |
 //! | edges | [`config`], [`probe`], [`engine`], [`listen`], [`file`](mod@file), [`publish`], [`room`], [`store`], [`status`], [`pause`], [`watch`], [`route`], [`confine`] | talk to one outside thing each; no edge knows another (but [`file`](mod@file), [`publish`] and [`room`], the shared tools) |
 //! | wiring | [`assembly`], [`applier`], [`round`], [`daemon`], [`cli`] | connect them |
@@ -41,6 +41,7 @@ pub mod reason;
 pub mod room;
 pub mod round;
 pub mod route;
+pub mod secret;
 pub mod status;
 pub mod store;
 pub mod text;

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The layers of `src/lib.rs`, from the top down.
-const WORDS: &[&str] = &["timestamp", "mirror", "image", "observation", "pull", "reason", "text"];
+const WORDS: &[&str] = &["timestamp", "mirror", "image", "observation", "pull", "reason", "secret", "text"];
 const DECISIONS: &[&str] = &["ranking"];
 const EDGES: &[&str] =
     &["config", "probe", "engine", "listen", "store", "status", "watch", "pause", "route", "confine"];

@@ -12,6 +12,7 @@ use crate::file;
 use crate::mirror::MirrorUrl;
 use crate::publish::{Durability, publish, publish_to};
 use crate::reason::WarningKind;
+use crate::secret::without_login;
 
 /// Its name in the applier's runtime directory.
 pub(super) const FILE: &str = "engine.json";
@@ -84,9 +85,10 @@ pub(super) fn changed(path: &Path) -> Option<(i64, i64)> {
 fn hide_passwords(facts: &mut Facts) {
     let proxies = [&mut facts.proxies.http, &mut facts.proxies.https];
     for proxy in proxies.into_iter().flatten() {
-        let Some((scheme, rest)) = proxy.split_once("://") else { continue };
-        let Some((_, host)) = rest.rsplit_once('@') else { continue };
-        let bare = format!("{scheme}://{host}");
+        let bare = without_login(proxy);
+        if bare == *proxy {
+            continue;
+        }
         let warning = Warning { kind: WarningKind::ProxyHidden, detail: bare.clone() };
         if !facts.warnings.iter().any(|known| known.kind == WarningKind::ProxyHidden) {
             facts.warnings.push(warning);
@@ -105,7 +107,8 @@ mod tests {
     fn what_everyone_may_read_has_no_password_in_it() {
         let proxies = Outbound {
             http: Some("http://user:secret@p.example:3128".to_owned()),
-            https: Some("http://p.example:3128".to_owned()),
+            // dockerd takes one without a scheme, too.
+            https: Some("user:secret@p.example:3128".to_owned()),
             no_proxy: None,
         };
         let facts = Facts {
@@ -147,7 +150,9 @@ mod tests {
         let read = Report::read(place.path()).unwrap();
         let facts = read.facts.clone().unwrap();
         assert_eq!(facts.proxies.http.as_deref(), Some("http://p.example:3128"));
-        assert_eq!(facts.warnings[0].kind, WarningKind::ProxyHidden, "and that is said");
+        assert_eq!(facts.proxies.https.as_deref(), Some("p.example:3128"));
+        let warned: Vec<_> = facts.warnings.iter().map(|warning| warning.kind).collect();
+        assert_eq!(warned, [WarningKind::ProxyHidden], "and that is said");
         assert_eq!(Report { facts: report.facts.clone(), ..read }, report, "the rest is as it was");
     }
 }
