@@ -232,6 +232,25 @@ pub fn strangers(listed: &[String], known: impl Fn(&MirrorUrl) -> bool) -> Vec<M
     urls.filter(|url| !known(url)).collect()
 }
 
+/// So many URLs are adopted. A tool that rotates the engine's entries brings a new one with each turn.
+const MOST_ADOPTED: usize = 64;
+
+/// Adopts `strangers`, and gives those that there was room for: what the engine does not list any more makes room, the
+/// oldest first.
+pub fn adopt(adopted: &mut Vec<MirrorUrl>, strangers: Vec<MirrorUrl>, listed: &[String]) -> Vec<MirrorUrl> {
+    let listed: Vec<MirrorUrl> = listed.iter().filter_map(|entry| entry.parse().ok()).collect();
+    let mut surplus = (adopted.len() + strangers.len()).saturating_sub(MOST_ADOPTED);
+    adopted.retain(|url| {
+        let stays = surplus == 0 || listed.contains(url);
+        surplus -= usize::from(!stays);
+        stays
+    });
+    let room = MOST_ADOPTED.saturating_sub(adopted.len());
+    let taken: Vec<MirrorUrl> = strangers.into_iter().take(room).collect();
+    adopted.extend_from_slice(&taken);
+    taken
+}
+
 /// Whether nobody need be told of a URL in the engine's list: it is a candidate, or kept, or adopted before, or in
 /// `ours`, the list that we gave it and that may hold what has been taken out of mirrors.toml since.
 pub fn is_known(config: &Config, adopted: &[MirrorUrl], ours: &[MirrorUrl], url: &MirrorUrl) -> bool {
@@ -318,6 +337,27 @@ mod tests {
 
     fn requests(record: &Record) -> u32 {
         record.spent(Timestamp::from_millis(1_795_176_000_000)).requests_today
+    }
+
+    #[test]
+    fn what_is_adopted_does_not_grow_without_end_and_what_the_engine_lists_stays() {
+        let url = |number: usize| format!("https://m{number}.example");
+        let mut adopted = Vec::new();
+        let always = url(0);
+        for turn in 1..=200 {
+            let listed = [always.clone(), url(turn)];
+            let strangers = strangers(&listed, |known| adopted.contains(known));
+            assert!(!adopt(&mut adopted, strangers, &listed).is_empty());
+        }
+        assert_eq!(adopted.len(), MOST_ADOPTED);
+        assert!(adopted[0].as_str() == always && adopted[MOST_ADOPTED - 1].as_str() == url(200));
+        // More than there is room for at once: they take turns with nobody.
+        let listed: Vec<String> = (300..400).map(url).collect();
+        adopt(&mut adopted, strangers(&listed, |_| false), &listed);
+        let before = adopted.clone();
+        let more = strangers(&listed, |known| before.contains(known));
+        assert!(!more.is_empty() && adopt(&mut adopted, more, &listed).is_empty());
+        assert_eq!(adopted, before);
     }
 
     #[test]

@@ -25,8 +25,9 @@ const HOUR: Duration = Duration::from_secs(3600);
 const FILE: &str = "applier.json";
 
 /// What outlives the process.
+///
+/// What a later version keeps there besides is left out and no error: after a downgrade the rest still holds.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct Memory {
     /// URLs that stood in the engine's file and that mirrors.toml did not know.
     pub adopted: Vec<MirrorUrl>,
@@ -126,6 +127,16 @@ mod tests {
         assert!(!memory.take_reload(start - Duration::from_secs(60)), "set back");
         assert!(memory.take_reload(start + HOUR));
         assert_eq!(memory.reloads_left(start + HOUR), RELOADS_PER_HOUR - 1);
+    }
+
+    #[test]
+    fn what_another_version_wrote_there_besides_is_no_damage() {
+        let place = tempfile::tempdir().unwrap();
+        let json =
+            br#"{"adopted": ["https://a.example"], "reloads": [], "answered": 7, "rules": null, "later": 1}"#;
+        publish(place.path(), FILE, json, Durability::Cached).unwrap();
+        let memory = Memory::load(place.path()).unwrap();
+        assert_eq!((memory.adopted.len(), memory.answered), (1, Some(7)));
     }
 
     #[test]

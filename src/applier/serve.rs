@@ -122,9 +122,9 @@ impl Run<'_> {
                 || [&rules.engine.keep, &given, &self.memory.adopted].iter().any(|list| list.contains(url))
         };
         let strangers = assembly::strangers(listed, known);
-        if !strangers.is_empty() {
-            info!(mirrors = ?strangers.iter().map(MirrorUrl::as_str).collect::<Vec<_>>(), "adopted from the engine's list");
-            self.memory.adopted.extend(strangers);
+        let taken = assembly::adopt(&mut self.memory.adopted, strangers, listed);
+        if !taken.is_empty() {
+            info!(mirrors = ?taken.iter().map(MirrorUrl::as_str).collect::<Vec<_>>(), "adopted from the engine's list");
         }
     }
 

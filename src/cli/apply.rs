@@ -276,8 +276,7 @@ fn adopted(global: &Global, config: &Config, store: &Store, facts: &Facts) -> Ve
     let mut ours: Vec<MirrorUrl> = store.fact(SELECTION_FACT).unwrap_or_default();
     ours.extend(assembly::given(facts));
     let strangers = assembly::strangers(listed, |url| assembly::is_known(config, &adopted, &ours, url));
-    if !strangers.is_empty() {
-        adopted.extend(strangers);
+    if !assembly::adopt(&mut adopted, strangers, listed).is_empty() {
         let root = root_state(&global.state_dir);
         if root == global.state_dir {
             store.set_fact(assembly::ADOPTED_FACT, &adopted);

@@ -143,9 +143,9 @@ impl Daemon {
         let ours = [self.ours(), assembly::given(facts)].concat();
         let known = |url: &MirrorUrl| assembly::is_known(&self.config, &self.adopted, &ours, url);
         let strangers = assembly::strangers(listed, known);
-        if !strangers.is_empty() {
-            info!(mirrors = ?strangers.iter().map(MirrorUrl::as_str).collect::<Vec<_>>(), "adopted from the engine's list");
-            self.adopted.extend(strangers);
+        let taken = assembly::adopt(&mut self.adopted, strangers, listed);
+        if !taken.is_empty() {
+            info!(mirrors = ?taken.iter().map(MirrorUrl::as_str).collect::<Vec<_>>(), "adopted from the engine's list");
             self.store.set_fact(ADOPTED_FACT, &self.adopted);
         }
     }
