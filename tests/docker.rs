@@ -161,6 +161,34 @@ fn restore_keeps_an_edit_that_was_made_since() {
     assert_eq!(daemon.mirrors(), ["https://old.example/"]);
 }
 
+/// As a configuration management does that finds its template changed: whole, and with the list that it last knew.
+#[test]
+fn an_edit_made_while_a_restore_is_being_proven_stays() {
+    for theirs in [
+        "{\"insecure-registries\": [\"r.example:5000\"]}",
+        "{\"insecure-registries\": [\"r.example:5000\"], \"registry-mirrors\": [\"https://a.example\"]}",
+    ] {
+        let daemon = Dockerd::start("{ }");
+        apply(&daemon.engine(), &[A]).unwrap();
+        // Once, and after dockerd has read the file that it was to read.
+        let script = format!(
+            "reloads() {{ grep -c 'Reloaded configuration' {log}; }}; before=$(reloads); kill -HUP $0; \
+             until [ $(reloads) -gt $before ]; do sleep 0.02; done; \
+             [ -e {done} ] || {{ printf '%s' '{theirs}' >{done} && cp {done} {new} && mv {new} {file}; }}",
+            log = daemon.at("log").display(),
+            done = daemon.at("theirs").display(),
+            new = daemon.at("etc/new").display(),
+            file = daemon.file().display(),
+        );
+        let restored = run(with_command(&daemon, &script).restore(0)).unwrap();
+        assert!(restored.changed && restored.verified && restored.mirrors.is_empty(), "{restored:?}");
+        let kept = "{\"insecure-registries\": [\"r.example:5000\"]}";
+        assert_eq!(daemon.text().as_deref(), Some(kept));
+        assert!(daemon.mirrors().is_empty());
+        assert_eq!(daemon.beside(), ["daemon.json"]);
+    }
+}
+
 #[test]
 fn without_an_apply_there_is_nothing_to_restore() {
     let daemon = Dockerd::start(ODD);

@@ -6,8 +6,8 @@ use std::time::Duration;
 use super::edit::{self, Document, EditError};
 use super::log::Mark;
 use super::reload::Way;
-use super::transact::{Outcome, Transaction};
-use super::{Docker, Live, broken, major, normal, read, settled};
+use super::transact::{Outcome, Transaction, raced};
+use super::{ATTEMPTS, Docker, Live, broken, major, normal, read, settled};
 use crate::engine::{Applied, Generation, Plan, Problem};
 use crate::file::Snapshot;
 use crate::reason::ProblemKind;
@@ -57,6 +57,19 @@ impl Docker {
     pub async fn restore(&self, number: u64) -> Result<Applied, Problem> {
         let _lock = self.backups.lock()?;
         self.reconcile().await?;
+        let mut attempt = 1;
+        loop {
+            match self.restore_once(number).await {
+                // What is to be put back follows from what is there, which is another file now.
+                Err(problem) if problem.kind == ProblemKind::Raced && attempt < ATTEMPTS => attempt += 1,
+                // The race was lost after the engine had taken the first step.
+                Ok(applied) if attempt > 1 => return Ok(Applied { changed: true, ..applied }),
+                done => return done,
+            }
+        }
+    }
+
+    async fn restore_once(&self, number: u64) -> Result<Applied, Problem> {
         let live = self.look().await?;
         let snapshot = settled(&live.file).await?;
         let plan = self.restoration(&live, &snapshot, number)?;
@@ -71,25 +84,29 @@ impl Docker {
         // A reload of a file without the key changes nothing, so an empty list is applied first; then the key
         // can go, and dockerd need not be told.
         let document = Document::parse(snapshot.bytes()).map_err(|error| broken(&live.file, &error))?;
-        let outcome = if live.info.mirrors().is_empty() {
-            Outcome::Proven(Duration::ZERO)
-        } else {
-            self.carry_out(&live, &snapshot, &document.with(&[]), &[]).await?
-        };
-        self.finish(&live, plan.after.as_deref()).await?;
+        if live.info.mirrors().is_empty() {
+            self.finish(&live, &snapshot, plan.after.as_deref()).await?;
+            return self.applied(true, plan.mirrors, Outcome::Proven(Duration::ZERO)).await;
+        }
+        let emptied = document.with(&[]);
+        let outcome = self.carry_out(&live, &snapshot, &emptied, &[]).await?;
+        let now = read(&live.file)?;
+        if now.bytes() != Some(&emptied) {
+            return Err(raced(&live.file));
+        }
+        self.finish(&live, &now, plan.after.as_deref()).await?;
         self.applied(true, plan.mirrors, outcome).await
     }
 
     /// Takes the key, or the file, out from under an empty list.
-    async fn finish(&self, live: &Live, after: Option<&[u8]>) -> Result<(), Problem> {
-        let emptied = read(&live.file)?;
+    async fn finish(&self, live: &Live, emptied: &Snapshot, after: Option<&[u8]>) -> Result<(), Problem> {
         let transaction = Transaction {
             api: &self.api,
             backups: &self.backups,
             file: &live.file,
             way: &Way::Nobody,
             mark: Mark::Nowhere,
-            before: &emptied,
+            before: emptied,
             was: &[],
         };
         transaction.run_quietly(after).await

@@ -84,6 +84,9 @@ impl Transaction<'_> {
             return Ok(());
         }
         let (intent, displaced) = self.write(after, self.was).await?;
+        if displaced.written_since() {
+            return Err(self.make_way(&intent, displaced, &raced(self.file)));
+        }
         drop(displaced);
         self.backups.commit(&intent)
     }
@@ -298,7 +301,7 @@ async fn engine_lists(api: &Api, wanted: &[String]) -> bool {
     api.info().await.is_ok_and(|info| info.mirrors() == wanted)
 }
 
-fn raced(file: &Path) -> Problem {
+pub(super) fn raced(file: &Path) -> Problem {
     let detail = format!("{}: somebody else wrote it meanwhile; their edit is in place", file.display());
     Problem::new(ProblemKind::Raced, detail)
 }
