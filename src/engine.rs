@@ -38,6 +38,7 @@ impl Problem {
         match self.kind {
             ProblemKind::NotRunning
             | ProblemKind::GivenUp
+            | ProblemKind::CannotStart
             | ProblemKind::NoAnswer
             | ProblemKind::Raced
             | ProblemKind::Locked
@@ -47,6 +48,8 @@ impl Problem {
             ProblemKind::NotTaken | ProblemKind::ReloadFailed => State::RolledBack,
             ProblemKind::NotPermitted
             | ProblemKind::BrokenFile
+            | ProblemKind::NotEditable
+            | ProblemKind::AnotherUsers
             | ProblemKind::Unreadable
             | ProblemKind::Unwritable
             | ProblemKind::FlagConflict

@@ -209,12 +209,16 @@ words! {
         NotRunning = "not_running",
         /// The engine failed so often that systemd refuses to start it again.
         GivenUp = "given_up",
+        /// The engine does not run, and its file is one with which it does not start.
+        CannotStart = "cannot_start",
         /// The engine's socket answers, and not as the engine's API does, or not in time.
         NoAnswer = "no_answer",
         /// We may not read or write what we must.
         NotPermitted = "not_permitted",
         /// The file is not valid JSON, or not an object.
         BrokenFile = "broken_file",
+        /// The engine takes the file, and an edit of it would have to guess: the key is there twice, say.
+        NotEditable = "not_editable",
         /// The file cannot be read.
         Unreadable = "unreadable",
         /// The place cannot be written: read-only, immutable, full, a bind-mounted file.
@@ -231,6 +235,8 @@ words! {
         Overridden = "overridden",
         /// The engine belongs to an application that alone configures it: Docker Desktop, OrbStack.
         InsideAnApp = "inside_an_app",
+        /// What answers as the engine is another user's process, or not the program that it goes by.
+        AnotherUsers = "another_users",
         /// `dockerd --validate` refused the file that we would write.
         ValidationFailed = "validation_failed",
         /// Somebody else wrote the file while we were at it.
@@ -257,7 +263,7 @@ words! {
 impl ProblemKind {
     /// The engine does not run, whatever keeps it from that.
     pub const fn is_down(self) -> bool {
-        matches!(self, Self::NotRunning | Self::GivenUp)
+        matches!(self, Self::NotRunning | Self::GivenUp | Self::CannotStart)
     }
 }
 

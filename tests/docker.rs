@@ -12,7 +12,7 @@ use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use dockerd::{Dockerd, urls};
 use mirrorwatch::engine::docker::Reload;
@@ -600,4 +600,52 @@ fn a_socket_that_is_not_there_is_an_engine_that_does_not_run() {
     assert!(problem.detail.starts_with(&at("sock").display().to_string()), "{problem}");
     assert!(!at("daemon.json").exists());
     assert_eq!(run(engine.restore(0)).unwrap_err().kind, ProblemKind::NotRunning);
+}
+
+#[test]
+fn a_dockerd_that_its_file_keeps_from_starting_is_said_to_be_so() {
+    for (text, place) in [
+        ("{\n  \"debug\": true,\n}\n", "3:1: not valid JSON: trailing comma"),
+        ("[]", "1:1: not a JSON object"),
+        ("{\"registry-mirrors\": [5]}", "1:22: registry-mirrors is not a list of texts"),
+    ] {
+        let mut daemon = Dockerd::launch(text);
+        let start = Instant::now();
+        while daemon.lives() {
+            assert!(start.elapsed() < Duration::from_secs(60), "it starts with {text}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        let problem = run(daemon.engine().facts()).unwrap_err();
+        assert_eq!((problem.kind, problem.state()), (ProblemKind::CannotStart, State::Pending));
+        let expected = format!("{}:{place}; dockerd does not start with it", daemon.file().display());
+        assert_eq!(problem.detail, expected);
+        assert_eq!(run(daemon.engine().restore(0)).unwrap_err(), problem);
+    }
+}
+
+#[test]
+fn what_dockerd_takes_and_we_cannot_edit_is_not_said_to_keep_it_from_starting() {
+    let mut daemon = Dockerd::start("{}");
+    mirrorwatch::file::replace(&daemon.file(), b"{\"labels\": [\"a\xff=b\"]}", None).unwrap();
+    daemon.reload();
+    let engine = daemon.engine();
+    assert_eq!(run(engine.facts()).unwrap().refusal.unwrap().kind, ProblemKind::NotEditable);
+    daemon.signal(Signal::KILL);
+    while daemon.lives() {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert_eq!(run(engine.facts()).unwrap_err().kind, ProblemKind::NotRunning);
+}
+
+#[test]
+fn of_two_lists_in_one_file_dockerd_takes_the_last_and_neither_is_edited() {
+    let mut daemon = Dockerd::start("{}");
+    daemon.write("{\"registry-mirrors\": [\"https://first.example\"],\n \"registry-mirrors\": [\"https://last.example\"]}");
+    daemon.reload();
+    assert_eq!(daemon.mirrors(), ["https://last.example/"]);
+    let engine = daemon.engine();
+    let problem = refused(&mut daemon, &engine, &[A]);
+    assert_eq!((problem.kind, problem.state()), (ProblemKind::NotEditable, State::Refused));
+    let place = format!("{}:2:2: registry-mirrors stands here for the second time", daemon.file().display());
+    assert!(problem.detail.starts_with(&place), "{problem}");
 }

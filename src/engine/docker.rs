@@ -56,6 +56,9 @@ const ATTEMPTS: usize = 3;
 /// A pull that ended longer ago than this is no news.
 const LATELY: Duration = Duration::from_secs(600);
 
+/// The process that holds a stopped dockerd's socket, where systemd runs the host.
+const SYSTEMD: u32 = 1;
+
 /// Where dockerd is and how it is reloaded.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Settings {
@@ -91,6 +94,8 @@ struct Live {
     process: Option<Process>,
     /// The application that it is a part of.
     app: Option<App>,
+    /// Why the process behind the socket is not taken for what it goes by.
+    stranger: Option<Problem>,
     file: PathBuf,
 }
 
@@ -308,24 +313,40 @@ impl Docker {
                 Ok(live)
             }
             Err(problem) => {
-                Err(self.systemd.explain(problem, &self.settings.unit, &self.settings.socket).await)
+                let problem = self.systemd.explain(problem, &self.settings.unit, &self.settings.socket).await;
+                Err(self.cannot_start(&problem).unwrap_or(problem))
             }
         }
+    }
+
+    /// That it is down for its file's sake, if it is: then to start it is no advice.
+    fn cannot_start(&self, problem: &Problem) -> Option<Problem> {
+        if !problem.kind.is_down() {
+            return None;
+        }
+        let file = &self.settings.config_file;
+        let snapshot = read(file).ok()?;
+        let error = Document::parse(snapshot.bytes()).err().filter(|error| !error.starts)?;
+        let detail = format!("{}; dockerd does not start with it", broken(file, &error));
+        Some(Problem::new(ProblemKind::CannotStart, detail))
     }
 
     async fn reach(&self) -> Result<Live, Problem> {
         self.refuse_to_wake().await?;
         let pong = self.api.ping().await?;
-        let process = Process::find(pong.peer, &self.settings.pid_file);
+        let (process, stranger) = match Process::find(pong.peer, &self.settings.pid_file) {
+            Ok(process) => (process, None),
+            Err(stranger) => (None, Some(Problem::new(ProblemKind::AnotherUsers, stranger.to_string()))),
+        };
         let info = self.api.info().await?;
         // Where we see the dockerd itself, we are inside that application's machine, and its file is a file.
-        let app = App::of_info(&info).filter(|_| process.is_none());
+        let app = App::of_info(&info).filter(|_| process.is_none() && stranger.is_none());
         let file = match (&process, app) {
             (Some(process), _) => process.config_file(),
             (None, Some(app)) => app.file().into(),
             (None, None) => self.settings.config_file.clone(),
         };
-        Ok(Live { info, process, app, file })
+        Ok(Live { info, process, app, stranger, file })
     }
 
     /// Whether a connection now reaches a dockerd, as far as can be seen at once, and does not start one that somebody
@@ -333,7 +354,7 @@ impl Docker {
     pub fn is_awake(&self) -> bool {
         let standard = self.activated();
         standard.is_empty()
-            || Process::all().iter().any(|dockerd| dockerd.listens_at(&standard) == Some(true))
+            || Process::all().iter().any(|dockerd| dockerd.listens_at(&standard, SYSTEMD) == Some(true))
     }
 
     /// The names of the socket, where systemd may hold it for a dockerd that does not run.
@@ -352,10 +373,11 @@ impl Docker {
             return Ok(());
         }
         for dockerd in Process::all() {
-            let listens = match dockerd.listens_at(&standard) {
+            let listens = match dockerd.listens_at(&standard, SYSTEMD) {
                 Some(listens) => listens,
-                // Without the right to look into it, systemd knows whether it is just being stopped.
-                None => !reload::is_stopping(&dockerd).await,
+                // Without the right to look into it: its command line says whether it is the one, and systemd whether
+                // that is just being stopped.
+                None => dockerd.may_listen_at(&standard) && !reload::is_stopping(&dockerd).await,
             };
             if listens {
                 return Ok(());
@@ -373,7 +395,14 @@ pub fn running() -> Vec<(i32, u64)> {
 
 impl Live {
     fn scene<'a>(&'a self, document: &'a Document<'a>) -> Scene<'a> {
-        Scene { info: &self.info, app: self.app, process: self.process.as_ref(), file: &self.file, document }
+        Scene {
+            info: &self.info,
+            app: self.app,
+            process: self.process.as_ref(),
+            stranger: self.stranger.as_ref(),
+            file: &self.file,
+            document,
+        }
     }
 }
 
@@ -439,5 +468,6 @@ async fn settled(path: &Path) -> Result<Snapshot, Problem> {
 
 fn broken(file: &Path, error: &EditError) -> Problem {
     let separator = if error.at.is_some() { ":" } else { ": " };
-    Problem::new(ProblemKind::BrokenFile, format!("{}{separator}{error}", file.display()))
+    let kind = if error.starts { ProblemKind::NotEditable } else { ProblemKind::BrokenFile };
+    Problem::new(kind, format!("{}{separator}{error}", file.display()))
 }

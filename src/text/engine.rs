@@ -27,9 +27,11 @@ pub fn problem(lang: Lang, kind: ProblemKind) -> Advice {
         match kind {
             ProblemKind::NotRunning => NOT_RUNNING,
             ProblemKind::GivenUp => GIVEN_UP,
+            ProblemKind::CannotStart => CANNOT_START,
             ProblemKind::NoAnswer => NO_ANSWER,
             ProblemKind::NotPermitted => NOT_PERMITTED,
             ProblemKind::BrokenFile => BROKEN_FILE,
+            ProblemKind::NotEditable => NOT_EDITABLE,
             ProblemKind::Unreadable => UNREADABLE,
             ProblemKind::Unwritable => UNWRITABLE,
             ProblemKind::FlagConflict => FLAG_CONFLICT,
@@ -38,6 +40,7 @@ pub fn problem(lang: Lang, kind: ProblemKind) -> Advice {
             ProblemKind::FlagsReset => FLAGS_RESET,
             ProblemKind::Overridden => OVERRIDDEN,
             ProblemKind::InsideAnApp => INSIDE_AN_APP,
+            ProblemKind::AnotherUsers => ANOTHER_USERS,
             ProblemKind::ValidationFailed => VALIDATION_FAILED,
             ProblemKind::Raced => RACED,
             ProblemKind::ReloadFailed => RELOAD_FAILED,
@@ -57,7 +60,9 @@ pub fn once(lang: Lang, kind: ProblemKind) -> Advice {
     let again = match kind {
         ProblemKind::NotRunning => NOT_RUNNING_ONCE,
         ProblemKind::GivenUp => GIVEN_UP_ONCE,
+        ProblemKind::CannotStart => CANNOT_START_ONCE,
         ProblemKind::BrokenFile => BROKEN_FILE_ONCE,
+        ProblemKind::NotEditable => NOT_EDITABLE_ONCE,
         ProblemKind::Raced => RACED_ONCE,
         ProblemKind::Locked => LOCKED_ONCE,
         ProblemKind::NotPermitted => NOT_PERMITTED_ONCE,
@@ -73,6 +78,7 @@ pub fn once(lang: Lang, kind: ProblemKind) -> Advice {
         | ProblemKind::FlagsReset
         | ProblemKind::Overridden
         | ProblemKind::InsideAnApp
+        | ProblemKind::AnotherUsers
         | ProblemKind::ValidationFailed
         | ProblemKind::ReloadFailed
         | ProblemKind::NotTaken
@@ -103,6 +109,28 @@ const GIVEN_UP_ONCE: [[&str; 2]; 2] = [
     ],
 ];
 
+const CANNOT_START_ONCE: [[&str; 2]; 2] = [
+    [
+        "nothing is written while it is down, and the file is left for you to mend, never overwritten",
+        "correct it at the line and column that are named, then: sudo systemctl reset-failed docker.service docker.socket; sudo systemctl start docker; then the same command again",
+    ],
+    [
+        "Docker 停止期间不写入任何内容；mirrorwatch 不会覆盖该文件，需由你修正",
+        "按给出的行号和列号修正该文件，然后执行：sudo systemctl reset-failed docker.service docker.socket; sudo systemctl start docker，再重新执行本命令",
+    ],
+];
+
+const NOT_EDITABLE_ONCE: [[&str; 2]; 2] = [
+    [
+        "dockerd takes it as it is, and an edit would have to guess what is meant, so nothing is written",
+        "make it unambiguous at the place that is named, then the same command again",
+    ],
+    [
+        "dockerd 能读取它，但修改时只能猜测其本意，因此没有写入",
+        "在给出的位置改得明确无误，然后重新执行本命令",
+    ],
+];
+
 const BROKEN_FILE_ONCE: [[&str; 2]; 2] = [
     [
         "dockerd will not start with it the next time; it is left for you to mend, never overwritten",
@@ -117,9 +145,12 @@ const BROKEN_FILE_ONCE: [[&str; 2]; 2] = [
 const RACED_ONCE: [[&str; 2]; 2] = [
     [
         "its edit is not overwritten",
-        "try again; if it goes on, find out who writes it: sudo inotifywait -m /etc/docker",
+        "try again; if it goes on, find out who writes it: sudo inotifywait -m on the directory of the file that is named",
     ],
-    ["mirrorwatch 不会覆盖它的修改", "请重试；如果一直出现，请查出是谁在写：sudo inotifywait -m /etc/docker"],
+    [
+        "mirrorwatch 不会覆盖它的修改",
+        "请重试；如果一直出现，请查出是谁在写：对该文件所在目录执行 sudo inotifywait -m",
+    ],
 ];
 
 const LOCKED_ONCE: [[&str; 2]; 2] = [
@@ -177,6 +208,19 @@ const GIVEN_UP: Both = [
     ],
 ];
 
+const CANNOT_START: Both = [
+    [
+        "Docker is not running, and does not start with its configuration file as it is",
+        "nothing is written while it is down, and the file is left for you to mend, never overwritten; the list is applied as soon as it is up",
+        "correct it at the line and column that are named, then: sudo systemctl reset-failed docker.service docker.socket; sudo systemctl start docker",
+    ],
+    [
+        "Docker 没有运行，而且无法用现在的配置文件启动",
+        "Docker 停止期间不写入任何内容；mirrorwatch 不会覆盖该文件，需由你修正；等它启动后会立即应用镜像源列表",
+        "按给出的行号和列号修正该文件，然后执行：sudo systemctl reset-failed docker.service docker.socket; sudo systemctl start docker",
+    ],
+];
+
 const NO_ANSWER: Both = [
     [
         "Docker's socket does not answer as dockerd does",
@@ -221,16 +265,29 @@ const BROKEN_FILE: Both = [
     ],
 ];
 
+const NOT_EDITABLE: Both = [
+    [
+        "Docker's configuration file cannot be edited without guessing",
+        "dockerd takes it as it is, and an edit would have to guess what is meant, so nothing is written",
+        "make it unambiguous at the place that is named; the list is applied afterwards",
+    ],
+    [
+        "Docker 的配置文件有歧义，无法安全修改",
+        "dockerd 能读取它，但修改时只能猜测其本意，因此没有写入",
+        "在给出的位置改得明确无误，之后会应用镜像源列表",
+    ],
+];
+
 const UNREADABLE: Both = [
     [
         "Docker's configuration file cannot be read",
         "what cannot be read cannot be edited without losing what is in it",
-        "look at the path that is named: sudo ls -lL /etc/docker",
+        "look at the path that is named, and at its directory: sudo ls -ldL",
     ],
     [
         "无法读取 Docker 的配置文件",
         "读不到原有内容，就无法保证修改时不丢失其中的设置",
-        "检查给出的路径：sudo ls -lL /etc/docker",
+        "检查给出的路径及其所在目录：sudo ls -ldL",
     ],
 ];
 
@@ -325,6 +382,19 @@ const INSIDE_AN_APP: Both = [
     ],
 ];
 
+const ANOTHER_USERS: Both = [
+    [
+        "what answers as Docker belongs to another user",
+        "where its file is and what program it is, that user says, and anything could be written and run in that way",
+        "run mirrorwatch as that user, who needs no sudo for it; or set `socket` in [engine.docker] to the Docker that is meant",
+    ],
+    [
+        "应答的 Docker 属于另一个用户",
+        "其配置文件的位置和程序均由该用户决定，照此写入或执行可能造成任何后果",
+        "以该用户身份运行 mirrorwatch（无需 sudo）；或在 [engine.docker] 的 `socket` 中指定真正要配置的 Docker",
+    ],
+];
+
 const VALIDATION_FAILED: Both = [
     [
         "dockerd would not start with the new file",
@@ -342,12 +412,12 @@ const RACED: Both = [
     [
         "another program wrote the file at the same moment",
         "its edit is not overwritten; the next round tries again",
-        "if it goes on, find out who writes it: sudo inotifywait -m /etc/docker",
+        "if it goes on, find out who writes it: sudo inotifywait -m on the directory of the file that is named",
     ],
     [
         "另一个程序在同一时刻写了这个文件",
         "mirrorwatch 不会覆盖它的修改，下一轮会重试",
-        "如果一直出现，请查出是谁在写：sudo inotifywait -m /etc/docker",
+        "如果一直出现，请查出是谁在写：对该文件所在目录执行 sudo inotifywait -m",
     ],
 ];
 

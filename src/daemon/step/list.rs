@@ -29,6 +29,7 @@ impl State {
             EngineView::Problem(
                 ProblemKind::NotRunning
                     | ProblemKind::GivenUp
+                    | ProblemKind::CannotStart
                     | ProblemKind::NoAnswer
                     | ProblemKind::PendingEdits
             )
@@ -87,9 +88,12 @@ impl State {
                     ProblemKind::Raced | ProblemKind::Locked => Duration::from_secs(1),
                     ProblemKind::NotRunning
                     | ProblemKind::GivenUp
+                    | ProblemKind::CannotStart
                     | ProblemKind::NoAnswer
                     | ProblemKind::NotPermitted
                     | ProblemKind::BrokenFile
+                    | ProblemKind::NotEditable
+                    | ProblemKind::AnotherUsers
                     | ProblemKind::Unreadable
                     | ProblemKind::Unwritable
                     | ProblemKind::FlagConflict
@@ -159,9 +163,8 @@ impl State {
             return;
         }
         let differs = match &self.engine {
-            EngineView::Unknown | EngineView::Problem(ProblemKind::NotRunning | ProblemKind::GivenUp) => {
-                return;
-            }
+            EngineView::Unknown => return,
+            EngineView::Problem(kind) if kind.is_down() => return,
             // What is not ours is left alone until there is something better.
             EngineView::Lists(listed) => self.owned && *listed != self.wanted(&wanted),
             // Some problems pass: a file is mended, a lock is released.

@@ -1,5 +1,6 @@
 //! Which process is this dockerd, and what was it told: its own command line, not what we were told of it.
 
+use std::fmt;
 use std::fs;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
@@ -26,26 +27,59 @@ impl Process {
     ///
     /// `None` when the listener is somebody else, such as a proxy: then any dockerd we could find beside it
     /// need not be the one that answers, and its file must not be written on a guess.
-    pub(super) fn find(listener: Option<i32>, pid_file: &Path) -> Option<Self> {
-        let listener = listener?;
+    ///
+    /// # Errors
+    /// It goes by the name of dockerd, and neither its command line nor its program is to be believed.
+    pub(super) fn find(listener: Option<i32>, pid_file: &Path) -> Result<Option<Self>, Stranger> {
+        let Some(listener) = listener else { return Ok(None) };
         if !name_of(listener).is_some_and(|name| name == "systemd" || name == "init") {
-            return Self::read(listener);
+            return Self::read(listener).map(Self::believed).transpose();
         }
         let named: Option<i32> = fs::read_to_string(pid_file).ok().and_then(|pid| pid.trim().parse().ok());
-        named.and_then(Self::read).or_else(|| match &Self::all()[..] {
+        let named = named.and_then(Self::read).and_then(|process| process.believed().ok());
+        let found = named.or_else(|| match &Self::all()[..] {
             [only] => Some(only.clone()),
             [] | [_, _, ..] => None,
-        })
+        });
+        found.map(Self::believed).transpose()
     }
 
-    /// Every dockerd that runs beside us; those inside containers are not meant.
+    /// Every dockerd of root's or our own that runs beside us; those inside containers are not meant.
     pub(super) fn all() -> Vec<Self> {
         let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
         let pids = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-        pids.filter_map(Self::read).filter(Self::shares_our_namespace).collect()
+        let ours = |process: &Self| process.shares_our_namespace() && process.is_roots_or_ours();
+        pids.filter_map(Self::read).filter(ours).collect()
     }
 
-    /// The process `pid`, if it is a dockerd.
+    /// Any program can be given dockerd's name. What goes by it is believed what it says of itself, written to where it
+    /// says, and run again to ask it for its opinion, only if whoever started it could do all that himself.
+    fn believed(self) -> Result<Self, Stranger> {
+        // A link of that name to a program that changes its user, as sudo is, would be root's too.
+        let program = fs::read_link(format!("/proc/{}/exe", self.pid)).ok();
+        let name = program.as_deref().and_then(Path::file_name).map(OsStrExt::as_bytes);
+        let is_another = name.is_some_and(|name| !name.windows(7).any(|part| part == b"dockerd"));
+        if self.is_roots_or_ours() && !is_another {
+            return Ok(self);
+        }
+        Err(Stranger { pid: self.pid, user: self.user(), program: program.filter(|_| is_another) })
+    }
+
+    fn is_roots_or_ours(&self) -> bool {
+        self.user().is_some_and(|user| user == 0 || user == rustix::process::geteuid().as_raw())
+    }
+
+    /// Whose it is; `None` when it has ended, or is one user's in one regard and another's in another.
+    fn user(&self) -> Option<u32> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.pid)).ok()?;
+        // The real, the effective, the saved one, and the one that files are opened as.
+        let ids = status.lines().find_map(|line| line.strip_prefix("Uid:"))?;
+        let mut ids = ids.split_whitespace().map(str::parse);
+        let first = ids.next()?.ok()?;
+        ids.all(|id| id == Ok(first)).then_some(first)
+    }
+
+    /// The process `pid`, if it goes by the name of dockerd.
     fn read(pid: i32) -> Option<Self> {
         // NixOS wraps it; the kernel cuts names at 15 bytes.
         if !matches!(&*name_of(pid)?, "dockerd" | ".dockerd-wrappe") {
@@ -62,12 +96,15 @@ impl Process {
         Self::read(self.pid).is_some_and(|now| now == *self)
     }
 
-    /// Whether it takes connections at one of these sockets; `None` when we may not see that.
+    /// Whether it takes connections at one of these sockets, which the process `keeper` has made; `None` when we may
+    /// not see that.
     ///
     /// A dockerd that is stopping its containers has closed its socket. Under socket activation systemd still
     /// has it, and whoever connects then starts dockerd again as soon as it has stopped.
-    pub(super) fn listens_at(&self, sockets: &[&Path]) -> Option<bool> {
-        let table = fs::read_to_string(format!("/proc/{}/net/unix", self.pid)).unwrap_or_default();
+    pub(super) fn listens_at(&self, sockets: &[&Path], keeper: u32) -> Option<bool> {
+        // Sockets are listed by the network that they were made in: another dockerd may be in one of its own, as a
+        // rootless one is, and so may we.
+        let table = fs::read_to_string(format!("/proc/{keeper}/net/unix")).unwrap_or_default();
         let listening: Vec<_> = table.lines().filter_map(|line| listening_inode(line, sockets)).collect();
         if listening.is_empty() {
             return Some(true);
@@ -84,6 +121,30 @@ impl Process {
             }
         }
         (!denied).then_some(false)
+    }
+
+    /// Whether it may take connections at one of these sockets, by its command line alone.
+    pub(super) fn may_listen_at(&self, sockets: &[&Path]) -> bool {
+        let hosts = self.hosts();
+        let here = |host: &&str| {
+            let path = host.strip_prefix("unix://").unwrap_or(host);
+            host.starts_with("fd:") || sockets.contains(&Path::new(path))
+        };
+        // Without a flag its file says, or it is the standard one.
+        hosts.is_empty() || hosts.iter().any(here)
+    }
+
+    fn hosts(&self) -> Vec<&str> {
+        let mut hosts = self.flag("host");
+        let mut arguments = self.arguments.iter();
+        while let Some(argument) = arguments.next() {
+            match argument.strip_prefix("-H") {
+                Some("") => hosts.extend(arguments.next().map(|host| &**host)),
+                Some(host) => hosts.push(host.strip_prefix('=').unwrap_or(host)),
+                None => {}
+            }
+        }
+        hosts
     }
 
     /// One inside a container has a second pid there.
@@ -194,6 +255,27 @@ impl Process {
     }
 }
 
+/// What goes by the name of dockerd, and may be anything.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Stranger {
+    pid: i32,
+    /// `None`: partly of one user, partly of another.
+    user: Option<u32>,
+    /// What it really is, where that is another program.
+    program: Option<PathBuf>,
+}
+
+impl fmt::Display for Stranger {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "dockerd (pid {}): not believed, nothing is written or run for it: ", self.pid)?;
+        match (&self.program, self.user) {
+            (Some(program), _) => write!(f, "its program is {}", program.display()),
+            (None, Some(user)) => write!(f, "it runs as user {user}"),
+            (None, None) => f.write_str("it has changed its user"),
+        }
+    }
+}
+
 fn name_of(pid: i32) -> Option<String> {
     fs::read_to_string(format!("/proc/{pid}/comm")).ok().map(|name| name.trim_end().to_owned())
 }
@@ -253,6 +335,109 @@ mod tests {
         assert!(process.flag("max-concurrent-downloads").is_empty());
     }
 
+    /// A shell that goes by the name of dockerd, until it is dropped.
+    struct Impostor {
+        child: std::process::Child,
+        _place: tempfile::TempDir,
+    }
+
+    impl Impostor {
+        /// `before` starts it, as `setpriv` and `unshare` do.
+        fn start(before: &[&str]) -> Self {
+            Self::with(before, |program| assert!(fs::copy("/bin/sh", program).unwrap() > 0))
+        }
+
+        fn with(before: &[&str], make: impl Fn(&Path)) -> Self {
+            let place = tempfile::tempdir().unwrap();
+            std::fs::set_permissions(place.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755))
+                .unwrap();
+            let program = place.path().join("dockerd");
+            make(&program);
+            let mut words: Vec<&std::ffi::OsStr> = before.iter().map(std::ffi::OsStr::new).collect();
+            words.push(program.as_os_str());
+            let mut command = std::process::Command::new(words[0]);
+            command.args(&words[1..]).args(["-c", "echo here; read -r end", "--config-file", "/tmp/theirs"]);
+            command.stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::piped());
+            let mut child = command.spawn().unwrap();
+            // Now it is what it will be.
+            let mut said = [0; 5];
+            io::Read::read_exact(child.stdout.as_mut().unwrap(), &mut said).unwrap();
+            Self { child, _place: place }
+        }
+
+        fn pid(&self) -> i32 {
+            i32::try_from(self.child.id()).unwrap()
+        }
+
+        fn is_known(&self) -> bool {
+            Process::all().iter().any(|process| process.pid == self.pid())
+        }
+    }
+
+    impl Drop for Impostor {
+        fn drop(&mut self) {
+            drop(self.child.stdin.take());
+            drop(self.child.wait());
+        }
+    }
+
+    #[test]
+    fn nobody_is_believed_to_be_dockerd_by_the_name_alone() {
+        let ours = Impostor::start(&["env"]);
+        assert!(ours.is_known() && Process::find(Some(ours.pid()), Path::new("/nowhere")).unwrap().is_some());
+        if !rustix::process::geteuid().is_root() {
+            return;
+        }
+        for ids in ["--ruid=65534", "--reuid=65534", "--euid=65534"] {
+            let theirs = Impostor::start(&["setpriv", "--clear-groups", ids]);
+            let found = Process::find(Some(theirs.pid()), Path::new("/nowhere"));
+            assert!(!theirs.is_known(), "{ids}");
+            let said = found.unwrap_err().to_string();
+            assert!(said.contains("as user 65534") || said.contains("has changed its user"), "{ids}: {said}");
+        }
+    }
+
+    #[test]
+    fn another_program_under_the_name_of_dockerd_is_not_believed() {
+        let link =
+            Impostor::with(&["env"], |program| std::os::unix::fs::symlink("/bin/sh", program).unwrap());
+        let said = Process::find(Some(link.pid()), Path::new("/nowhere")).unwrap_err().to_string();
+        assert!(said.contains("its program is /"), "{said}");
+    }
+
+    #[test]
+    fn where_a_dockerd_listens_is_on_its_command_line() {
+        let standard = [Path::new("/var/run/docker.sock"), Path::new("/run/docker.sock")];
+        for (line, here) in [
+            ("", true),
+            ("-H fd:// --containerd=/run/containerd/containerd.sock", true),
+            ("--host=unix:///run/docker.sock", true),
+            ("-H=tcp://127.0.0.1:2375 --host unix:///var/run/docker.sock", true),
+            ("-Hunix:///srv/other.sock", false),
+            ("--host unix:///srv/other.sock --host=tcp://127.0.0.1:2375", false),
+        ] {
+            let arguments = line.split(' ').map(str::to_owned).collect();
+            let process = Process { pid: 0, started: 0, arguments };
+            assert_eq!(process.may_listen_at(&standard), here, "{line}");
+        }
+    }
+
+    #[test]
+    fn a_dockerd_in_another_network_does_not_listen_at_our_socket() {
+        let place = tempfile::tempdir().unwrap();
+        let socket = place.path().join("sock");
+        let other = Impostor::start(&["unshare", "--map-root-user", "--net"]);
+        let process = Process::read(other.pid()).unwrap();
+        let _systemds = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+        assert_eq!(process.listens_at(&[&socket], std::process::id()), Some(false));
+        let nobodys = place.path().join("other");
+        assert_eq!(
+            process.listens_at(&[&nobodys], std::process::id()),
+            Some(true),
+            "nobody can be woken there"
+        );
+    }
+
     #[test]
     fn the_unit_is_the_last_part_of_the_control_group() {
         for (groups, unit) in [
@@ -297,9 +482,13 @@ mod tests {
         let path = directory.path().join("docker.sock");
         let ours =
             Process { pid: i32::try_from(std::process::id()).unwrap(), started: 0, arguments: Vec::new() };
-        assert_eq!(ours.listens_at(&[&path]), Some(true), "there is none that it could have closed");
+        assert_eq!(
+            ours.listens_at(&[&path], std::process::id()),
+            Some(true),
+            "there is none that it could have closed"
+        );
         let listener = std::os::unix::net::UnixListener::bind(&path).unwrap();
-        assert_eq!(ours.listens_at(&[Path::new("/nowhere"), &path]), Some(true));
+        assert_eq!(ours.listens_at(&[Path::new("/nowhere"), &path], std::process::id()), Some(true));
         // systemd's part: the socket lives on in a process that is not dockerd.
         // One that reads its input would end at once, and the socket with it.
         let mut keeper = std::process::Command::new("sleep")
@@ -307,7 +496,7 @@ mod tests {
             .stdin(std::os::fd::OwnedFd::from(listener))
             .spawn()
             .unwrap();
-        assert_eq!(ours.listens_at(&[&path]), Some(false), "the socket is another's");
+        assert_eq!(ours.listens_at(&[&path], std::process::id()), Some(false), "the socket is another's");
         keeper.kill().unwrap();
         keeper.wait().unwrap();
     }

@@ -24,6 +24,8 @@ pub struct EditError {
     pub at: Option<(usize, usize)>,
     /// English, lower case.
     pub what: String,
+    /// Whether dockerd takes such a file nevertheless; otherwise it does not start with it.
+    pub starts: bool,
 }
 
 impl fmt::Display for EditError {
@@ -100,11 +102,16 @@ impl<'a> Document<'a> {
     pub fn parse(bytes: Option<&'a [u8]>) -> Result<Self, EditError> {
         let bytes = bytes.unwrap_or_default();
         if bytes.len() > MAX_BYTES {
-            return Err(EditError { at: None, what: "larger than 1 MiB, no daemon.json is".to_owned() });
+            return Err(EditError {
+                at: None,
+                what: "larger than 1 MiB, no daemon.json is".to_owned(),
+                starts: true,
+            });
         }
         let text = str::from_utf8(bytes).map_err(|error| {
             let valid = str::from_utf8(&bytes[..error.valid_up_to()]).expect("checked up to there");
-            EditError { at: Some(place(valid, valid.len())), what: "not UTF-8 text".to_owned() }
+            // It puts a replacement character there.
+            EditError { at: Some(place(valid, valid.len())), what: "not UTF-8 text".to_owned(), starts: true }
         })?;
         let body = text.strip_prefix(BOM).unwrap_or(text);
         if body.trim_matches([' ', '\t', '\r', '\n']).is_empty() {
@@ -114,7 +121,7 @@ impl<'a> Document<'a> {
         let checked: Result<serde_json::Value, _> = serde_json::from_str(body);
         let value = checked.map_err(|error| syntax(body, &error))?;
         if !value.is_object() {
-            return Err(EditError { at: Some((1, 1)), what: "not a JSON object".to_owned() });
+            return Err(EditError { at: Some((1, 1)), what: "not a JSON object".to_owned(), starts: false });
         }
         let document = Self { text, root: Some(Object::parse(text, body)?) };
         document.check_own_key()?;
@@ -125,12 +132,16 @@ impl<'a> Document<'a> {
         let mut own = self.members().iter().filter(|member| member.name == KEY);
         let Some(member) = own.next() else { return Ok(()) };
         if let Some(second) = own.next() {
-            let what = format!("{KEY} stands here for the second time, and only the last one counts");
-            return Err(EditError { at: Some(place(self.text, second.key.start)), what });
+            let what = format!("{KEY} stands here for the second time, and dockerd takes the last one");
+            return Err(EditError { at: Some(place(self.text, second.key.start)), what, starts: true });
         }
         let list: Result<Option<Vec<String>>, _> = serde_json::from_str(member.raw.get());
         let what = || format!("{KEY} is not a list of texts");
-        list.map(drop).map_err(|_| EditError { at: Some(place(self.text, member.value.start)), what: what() })
+        list.map(drop).map_err(|_| EditError {
+            at: Some(place(self.text, member.value.start)),
+            what: what(),
+            starts: false,
+        })
     }
 
     fn members(&self) -> &[Member<'a>] {
@@ -342,5 +353,5 @@ fn syntax(body: &str, error: &serde_json::Error) -> EditError {
     let line = body.split('\n').nth(error.line().saturating_sub(1)).unwrap_or_default();
     let bytes = error.column().saturating_sub(1);
     let column = line.char_indices().take_while(|(start, _)| *start < bytes).count() + 1;
-    EditError { at: Some((error.line(), column)), what: format!("not valid JSON: {what}") }
+    EditError { at: Some((error.line(), column)), what: format!("not valid JSON: {what}"), starts: false }
 }

@@ -24,6 +24,7 @@ pub(super) struct Scene<'a> {
     pub(super) info: &'a Info,
     pub(super) app: Option<App>,
     pub(super) process: Option<&'a Process>,
+    pub(super) stranger: Option<&'a Problem>,
     pub(super) file: &'a Path,
     pub(super) document: &'a Document<'a>,
 }
@@ -33,6 +34,7 @@ impl Scene<'_> {
     pub(super) fn refusal(&self) -> Option<Problem> {
         self.app
             .map(App::refusal)
+            .or_else(|| self.stranger.cloned())
             .or_else(|| self.flag_conflict())
             .or_else(|| self.authorization_plugins())
             .or_else(|| self.reload_bug())
