@@ -276,3 +276,16 @@ proptest! {
         drop(render(Some(&bytes), &mirrors));
     }
 }
+
+#[test]
+fn of_text_that_is_not_utf_8_it_is_told_whether_dockerd_starts_with_it() {
+    for (bytes, starts) in [
+        (&b"{\"labels\": [\"a\xff=b\"]}"[..], true),
+        (b"\xff\xfe{\0}\0", true),
+        (b"\x7fELF\x02\x01\xff", false),
+        (b"{\"labels\": [\"a\xff=b\"", false),
+    ] {
+        let error = Document::parse(Some(bytes)).unwrap_err();
+        assert_eq!((&*error.what, error.starts), ("not UTF-8 text", starts), "{bytes:?}");
+    }
+}

@@ -110,8 +110,11 @@ impl<'a> Document<'a> {
         }
         let text = str::from_utf8(bytes).map_err(|error| {
             let valid = str::from_utf8(&bytes[..error.valid_up_to()]).expect("checked up to there");
-            // It puts a replacement character there.
-            EditError { at: Some(place(valid, valid.len())), what: "not UTF-8 text".to_owned(), starts: true }
+            // dockerd puts a replacement character there and goes on; since 23 it also reads UTF-16 with a mark in front.
+            let replaced = String::from_utf8_lossy(bytes);
+            let is_json = serde_json::from_str::<serde_json::Value>(replaced.trim_start_matches(BOM)).is_ok();
+            let starts = is_json || bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff");
+            EditError { at: Some(place(valid, valid.len())), what: "not UTF-8 text".to_owned(), starts }
         })?;
         let body = text.strip_prefix(BOM).unwrap_or(text);
         if body.trim_matches([' ', '\t', '\r', '\n']).is_empty() {
