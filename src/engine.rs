@@ -5,6 +5,7 @@
 //! never restarted, and nobody but the engine's own socket is talked to.
 
 pub mod docker;
+mod shown;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -193,14 +194,14 @@ impl Plan {
         self.before != self.after
     }
 
-    /// The change of the file as a unified diff; empty when the file does not change.
+    /// The change of the file as a unified diff, without the logins of proxies; empty when the file does not change.
     pub fn diff(&self) -> String {
         if !self.writes() {
             return String::new();
         }
         let name = self.file.display().to_string();
         let side = |bytes: &Option<Vec<u8>>| match bytes {
-            Some(bytes) => (name.clone(), String::from_utf8_lossy(bytes).into_owned()),
+            Some(bytes) => (name.clone(), shown::without_logins(&String::from_utf8_lossy(bytes))),
             None => ("/dev/null".to_owned(), String::new()),
         };
         let ((old_name, old), (new_name, new)) = (side(&self.before), side(&self.after));

@@ -165,7 +165,7 @@ fn dry(global: &Global, report: &Report, json: bool, out: &mut Out) -> Result<Ex
         return Ok(Exit::Ok);
     }
     match &report.diff {
-        Some(diff) if !diff.is_empty() => out.print(diff)?,
+        Some(diff) if !diff.is_empty() => out.print(&status::safe::lines(diff))?,
         Some(_) | None if report.changed => note(global, &say::would_reload(global.lang)),
         Some(_) | None => note(global, &say::would_change_nothing(global.lang)),
     }

@@ -25,9 +25,24 @@ pub fn line(text: &str) -> String {
     safe
 }
 
+/// The same for text of several lines, whose tabs and line ends say something.
+pub fn lines(text: &str) -> String {
+    let lines = text.split_inclusive('\n').map(|whole| {
+        let text = whole.trim_end_matches(['\r', '\n']);
+        let parts: Vec<String> = text.split('\t').map(line).collect();
+        parts.join("\t") + if whole.ends_with('\n') { "\n" } else { "" }
+    });
+    lines.collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn several_lines_keep_their_tabs_and_ends() {
+        assert_eq!(lines("a\t\u{1b}b\r\n\n\tc\u{202e}"), "a\t?b\n\n\tc?");
+    }
 
     #[test]
     fn foreign_text_is_drawn_and_not_obeyed() {
