@@ -382,7 +382,7 @@ fn a_pause_is_written_and_a_resume_takes_it_and_those_of_engines_away() {
     assert_eq!(code, 0);
     let pause: Value = serde_json::from_str(&std::fs::read_to_string(&file).unwrap()).unwrap();
     let until = pause["service"]["until"].as_str().unwrap();
-    assert!(answer.starts_with("Paused for 2h (until ") && answer.contains(&until[11..16]), "{answer}");
+    assert!(answer.starts_with("Paused for 2 h (until ") && answer.contains(&until[11..16]), "{answer}");
     assert!(answer.contains("probing goes on"), "{answer}");
     let (code, answer, _) = host.run(&["resume"]);
     assert_eq!((code, answer.as_str()), (0, "Resumed, for docker too: the list is kept right again.\n"));

@@ -126,6 +126,18 @@ fn worlds() -> Vec<(String, Change)> {
             status.service.state = ServiceState::Paused;
             status.service.paused_until = Some(NOW + std::time::Duration::from_secs(7190));
         }),
+        world("paused, and Docker is down", |status| {
+            status.service.state = ServiceState::Paused;
+            status.engines[0].state = EngineState::Pending;
+            status.engines[0].problem_kind = Some(ProblemKind::NotRunning);
+            status.engines[0].problem = Some("/var/run/docker.sock: connect: no such file".into());
+        }),
+        world("one engine paused, and Docker was given up", |status| {
+            status.engines[0].paused = Some(EnginePause { until: None });
+            status.engines[0].state = EngineState::Pending;
+            status.engines[0].problem_kind = Some(ProblemKind::GivenUp);
+            status.engines[0].problem = Some("docker.service: failed too often".into());
+        }),
         world("one engine paused", |status| {
             status.engines[0].paused = Some(EnginePause { until: None });
             status.engines[0].state = EngineState::Pending;
@@ -242,6 +254,9 @@ fn what_is_not_healthy_is_exactly_the_contracts_list() {
             name if name.starts_with("the network is down") => &["network"],
             "starting" | "the engine has not got it yet" => &["engine"],
             "paused" | "paused for a while" | "one engine paused" => &["paused"],
+            "paused, and Docker is down" | "one engine paused, and Docker was given up" => {
+                &["engine", "paused"]
+            }
             "mirrors.toml is invalid" | "stopped, and ill before" => &["config"],
             "two things at once" => &["engine", "config"],
             "no engine found" => &["no engine"],

@@ -8,7 +8,7 @@ use super::out::Out;
 use super::{Global, note};
 use crate::applier::root_state;
 use crate::pause::{Pause, PauseError, Until};
-use crate::status::text::moment;
+use crate::status::text::{self, moment};
 use crate::status::{ServiceState, Status};
 use crate::text::cli as say;
 use crate::timestamp::Timestamp;
@@ -32,9 +32,7 @@ pub fn pause(
     let what = if runs(global) { say::goes_on(lang) } else { say::is_not_running(lang) };
     let answer = match length.zip(until) {
         None => say::paused(lang, &what),
-        Some((length, at)) => {
-            say::paused_for(lang, &humantime::format_duration(length).to_string(), &moment(at, now), &what)
-        }
+        Some((length, at)) => say::paused_for(lang, &text::length(lang, length), &moment(at, now), &what),
     };
     out.print(&(answer + "\n"))?;
     Ok(Exit::Ok)
@@ -51,8 +49,8 @@ pub fn resume(global: &Global, out: &mut Out) -> Result<Exit, Error> {
     let engines: Vec<&str> = before.engines.keys().map(String::as_str).collect();
     let answer = match (before.service, engines.as_slice()) {
         (None, []) => say::was_not_paused(global.lang),
-        (Some(_), []) if !runs(global) => say::resumed_stopped(global.lang),
-        (Some(_), []) => say::resumed(global.lang),
+        _ if !runs(global) => say::resumed_stopped(global.lang),
+        (_, []) => say::resumed(global.lang),
         (_, engines) => say::resumed_engines(global.lang, &crate::status::safe::line(&engines.join(", "))),
     };
     out.print(&(answer + "\n"))?;

@@ -15,7 +15,7 @@ use crate::pull::{Seen, Sign};
 use crate::status::json::{Layout, to_string};
 use crate::status::safe::line as safe;
 use crate::status::table::{Cell, Column, Table};
-use crate::status::text::{moment, span};
+use crate::status::text::{length, moment};
 use crate::status::{NoticeKind, SCHEMA, ServiceState, Status};
 use crate::store::Store;
 use crate::text::detail::detail;
@@ -75,7 +75,7 @@ pub fn why(
     }
     // Where nobody ever listened, that is the reason, and to look further back is no use.
     if signs.is_empty() && status.is_some() {
-        note(global, &say::nothing(global.lang, &span(global.lang, now.since(since))));
+        note(global, &say::nothing(global.lang, &length(global.lang, now.since(since))));
     }
     Ok(if signs.is_empty() { Exit::Failed } else { Exit::Ok })
 }
@@ -87,7 +87,7 @@ fn remarks(global: &Global, status: Option<&Status>, now: Timestamp) -> Vec<Stri
     let deaf = status.service.notices.iter().filter(|notice| notice.kind == NoticeKind::Deaf);
     let mut remarks: Vec<String> = deaf.map(|notice| say::deaf(lang, &safe(&notice.detail))).collect();
     if status.service.state == ServiceState::Stopped {
-        remarks.push(say::stopped(lang, &span(lang, now.since(status.generated_at))));
+        remarks.push(say::stopped(lang, &length(lang, now.since(status.generated_at))));
     }
     remarks
 }

@@ -119,7 +119,7 @@ fn first_lines(out: &mut String, status: &Status, troubles: &[Trouble<'_>], view
         }
         (ServiceState::Starting, all) if all.iter().all(is_only_waiting) => {}
         (ServiceState::Starting | ServiceState::Running | ServiceState::Paused, [one]) => {
-            why_it_matters(out, one, view);
+            why_it_matters(out, one, status, view);
             advice(out, &what_to_do(one, status, view));
         }
         (ServiceState::Starting | ServiceState::Running | ServiceState::Paused, many) => {
@@ -133,7 +133,7 @@ fn list_troubles(out: &mut String, troubles: &[Trouble<'_>], status: &Status, vi
         paint(out, "! ", trouble_style(trouble).bold(), view.color);
         out.push_str(&trouble_text(trouble, status, view));
         out.push('\n');
-        why_it_matters(out, trouble, view);
+        why_it_matters(out, trouble, status, view);
         advice(out, &what_to_do(trouble, status, view));
     }
 }
@@ -145,9 +145,12 @@ fn advice(out: &mut String, what: &str) {
 }
 
 /// What else a person should know before doing anything: for an engine it says what was done, and what not.
-fn why_it_matters(out: &mut String, trouble: &Trouble<'_>, view: &View) {
-    if let Trouble::EngineWithout(Engine { problem_kind: Some(kind), .. }) = trouble {
-        writeln!(out, "  {}", advise::problem(view.lang, *kind).why).expect("a String takes everything");
+fn why_it_matters(out: &mut String, trouble: &Trouble<'_>, status: &Status, view: &View) {
+    if let Trouble::EngineWithout(Engine { problem_kind: Some(kind), paused, .. }) = trouble {
+        // Nobody who is paused comes back to do it later.
+        let paused = paused.is_some() || status.service.state == ServiceState::Paused;
+        let advice = if paused { advise::once(view.lang, *kind) } else { advise::problem(view.lang, *kind) };
+        writeln!(out, "  {}", advice.why).expect("a String takes everything");
     }
 }
 
@@ -214,7 +217,7 @@ fn trouble_text(trouble: &Trouble<'_>, status: &Status, view: &View) -> String {
         Trouble::Paused { engine, until } => {
             let end = match until {
                 None => say::until_resume(lang),
-                Some(at) => say::until(lang, &moment(*at, view.now), &span(lang, at.since(view.now))),
+                Some(at) => say::until(lang, &moment(*at, view.now), &length(lang, at.since(view.now))),
             };
             match engine {
                 None if status.service.state == ServiceState::Stopped => say::paused_stopped(lang, &end),
@@ -384,19 +387,52 @@ pub fn age(lang: Lang, age: Duration) -> String {
     }
 }
 
-/// Two units, the second where it is not nothing: in a sentence, one alone would be off by half.
-pub fn span(lang: Lang, time: Duration) -> String {
-    let seconds = time.as_secs();
-    let (first, second) = match seconds {
-        0..60 => (say::seconds(lang, seconds), None),
-        60..3600 => {
-            (say::minutes(lang, seconds / 60), Some((seconds % 60, say::seconds as fn(Lang, u64) -> String)))
-        }
-        3600..172_800 => (say::hours(lang, seconds / 3600), Some((seconds / 60 % 60, say::minutes as _))),
-        172_800.. => (say::days(lang, seconds / 86_400), Some((seconds / 3600 % 24, say::hours as _))),
+/// How long something lasts: two units at most, rounded, because it is to be planned by.
+pub fn length(lang: Lang, length: Duration) -> String {
+    const MINUTE: u64 = 60;
+    const HOUR: u64 = 60 * MINUTE;
+    const DAY: u64 = 24 * HOUR;
+    let exact = length.as_secs() + u64::from(length.subsec_millis() >= 500);
+    let smallest = match exact {
+        0..HOUR => 1,
+        HOUR..DAY => MINUTE,
+        DAY.. => HOUR,
     };
-    match second {
-        Some((more, unit)) if more > 0 => format!("{first} {}", unit(lang, more)),
-        Some(_) | None => first,
+    let seconds = (exact + smallest / 2) / smallest * smallest;
+    let unit = |unit: u64, above: u64| if unit < smallest { 0 } else { seconds % above / unit };
+    let parts = [
+        (unit(DAY, u64::MAX), say::days as fn(Lang, u64) -> String),
+        (unit(HOUR, DAY), say::hours),
+        (unit(MINUTE, HOUR), say::minutes),
+        (unit(1, MINUTE), say::seconds),
+    ];
+    let said: Vec<String> =
+        parts.iter().filter(|(count, _)| *count > 0).map(|(count, say)| say(lang, *count)).collect();
+    if said.is_empty() { say::seconds(lang, 0) } else { said.join(" ") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_length_has_two_units_at_most_and_is_rounded() {
+        for (seconds, shown) in [
+            (0, "0 s"),
+            (59, "59 s"),
+            (90, "1 min 30 s"),
+            (3599, "59 min 59 s"),
+            (7197, "2 h"),
+            (5400, "1 h 30 min"),
+            (86_399, "1 d"),
+            (86_400 + 86_399, "2 d"),
+            (129_600, "1 d 12 h"),
+            (3_155_760_000, "36525 d"),
+        ] {
+            assert_eq!(length(Lang::En, Duration::from_secs(seconds)), shown);
+        }
+        assert_eq!(length(Lang::En, Duration::from_millis(7_199_400)), "2 h");
+        assert_eq!(length(Lang::En, Duration::from_millis(3_599_600)), "1 h");
+        assert_eq!(length(Lang::Zh, Duration::from_secs(5400)), "1 小时 30 分钟");
     }
 }
