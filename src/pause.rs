@@ -48,6 +48,15 @@ pub struct PauseError {
     pub cause: io::Error,
 }
 
+/// The pause file as it is before it is replaced for a while.
+#[derive(Debug)]
+pub enum Before {
+    /// It says this.
+    Understood(Pause),
+    /// It has these bytes, and makes no sense.
+    Not(Vec<u8>, PauseError),
+}
+
 impl Until {
     /// Whether the pause still holds at `now`.
     pub fn holds(self, now: Timestamp) -> bool {
@@ -86,11 +95,7 @@ impl Pause {
         }
         let mut bytes = serde_json::to_vec(self).expect("names, times and nulls are always JSON");
         bytes.push(b'\n');
-        std::fs::create_dir_all(state_dir)
-            .map_err(|cause| PauseError { path: state_dir.to_owned(), cause })?;
-        // A pause is how somebody makes it stop, and what a restore begins with.
-        let write = || publish(state_dir, FILE_NAME, &bytes, Durability::Flushed);
-        Room::of(state_dir).with(write, room::is_full).map_err(|error| failed(bare(error)))
+        put(state_dir, &bytes)
     }
 
     /// The pause of the service that holds at `now`.
@@ -108,6 +113,44 @@ impl Pause {
         let all = self.service.iter().chain(self.engines.values());
         all.filter_map(|pause| pause.until).filter(|until| now < *until).min()
     }
+}
+
+impl Before {
+    /// What the file is.
+    ///
+    /// # Errors
+    ///
+    /// It is there and cannot be read.
+    pub fn read(state_dir: &Path) -> Result<Self, PauseError> {
+        let path = state_dir.join(FILE_NAME);
+        match Pause::read(state_dir) {
+            Ok(pause) => Ok(Self::Understood(pause)),
+            Err(error) => match file::read(&path) {
+                Ok(snapshot) => Ok(Self::Not(snapshot.bytes().unwrap_or_default().to_vec(), error)),
+                Err(cause) => Err(PauseError { path, cause }),
+            },
+        }
+    }
+
+    /// Makes the file again what it was.
+    ///
+    /// # Errors
+    ///
+    /// As [`Pause::write`].
+    pub fn put_back(&self, state_dir: &Path) -> Result<(), PauseError> {
+        match self {
+            Self::Understood(pause) => pause.write(state_dir),
+            Self::Not(bytes, _) => put(state_dir, bytes),
+        }
+    }
+}
+
+fn put(state_dir: &Path, bytes: &[u8]) -> Result<(), PauseError> {
+    std::fs::create_dir_all(state_dir).map_err(|cause| PauseError { path: state_dir.to_owned(), cause })?;
+    // A pause is how somebody makes it stop, and what a restore begins with.
+    let write = || publish(state_dir, FILE_NAME, bytes, Durability::Flushed);
+    let failed = |error| PauseError { path: state_dir.join(FILE_NAME), cause: bare(error) };
+    Room::of(state_dir).with(write, room::is_full).map_err(failed)
 }
 
 /// The error without the name of the temporary file, which nobody has ever heard of. The crate that puts it there

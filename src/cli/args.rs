@@ -257,7 +257,7 @@ fn restore(lang: Lang) -> Clap {
     sub("restore", say::restore(lang), say::restore_long(lang), lang).args([
         flag("list", say::list(lang)).conflicts_with_all(["to", "dry-run"]),
         option("to", "N", say::to(lang), lang)
-            .value_parser(value_parser!(u64))
+            .value_parser(move |text: &str| text.parse::<u64>().map_err(|_| say::bad_number(lang)))
             .default_value("0")
             .hide_default_value(true),
         flag("no-pause", say::no_pause(lang)),

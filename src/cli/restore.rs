@@ -10,11 +10,12 @@ use crate::config;
 use crate::engine::Generation;
 use crate::engine::docker::{self, Docker};
 use crate::mirror::MirrorUrl;
-use crate::pause::{Pause, Until};
+use crate::pause::{Before, Pause, PauseError, Until};
 use crate::reason::{ChangeKind, WarningKind};
+use crate::status::safe;
 use crate::status::table::{Cell, Column, Table};
 use crate::store::{Store, Switch};
-use crate::text::{Lang, round as say};
+use crate::text::{Lang, cli as words, round as say, status};
 use crate::timestamp::Timestamp;
 
 /// Shows what can be restored.
@@ -85,10 +86,13 @@ fn found(global: &Global) -> Result<Docker, Error> {
 /// Why nothing could be put back.
 pub async fn preview(global: &Global, to: u64, out: &mut Out) -> Result<Exit, Error> {
     let docker = found(global)?;
+    if docker.has_nothing_to_restore().map_err(|problem| refused(global, &problem))? {
+        return nothing(global, to, out);
+    }
     is_kept(global, &docker, to).await?;
     let plan = docker.plan_restore(to).await.map_err(|problem| refused(global, &problem))?;
     if plan.writes() {
-        out.print(&plan.diff())?;
+        out.print(&safe::lines(&plan.diff()))?;
     } else {
         note(global, &say::would_change_nothing(global.lang));
     }
@@ -97,10 +101,34 @@ pub async fn preview(global: &Global, to: u64, out: &mut Out) -> Result<Exit, Er
 
 async fn is_kept(global: &Global, docker: &Docker, to: u64) -> Result<(), Error> {
     let kept = docker.generations().await.map_err(|problem| refused(global, &problem))?;
-    if to > 0 && !kept.iter().any(|kept| kept.number == to) {
-        return Err(Error::failed(say::not_kept(global.lang, to)).with_hint(say::see_kept(global.lang)));
+    let numbers: Vec<u64> = kept.iter().map(|kept| kept.number).collect();
+    if to > 0 && !numbers.contains(&to) {
+        let message = match &numbers[..] {
+            [] => say::nothing_kept(global.lang),
+            numbers => say::not_kept(global.lang, to, &ranges(global.lang, numbers)),
+        };
+        return Err(Error::failed(message).with_hint(say::see_kept(global.lang)));
     }
     Ok(())
+}
+
+/// Ascending numbers, such as `0, 5 to 14`.
+fn ranges(lang: Lang, numbers: &[u64]) -> String {
+    let runs = numbers.chunk_by(|one, next| one + 1 == *next);
+    let shown = runs.map(|run| match run {
+        [first, .., last] => say::range(lang, *first, *last),
+        run => run.iter().map(u64::to_string).collect(),
+    });
+    shown.collect::<Vec<_>>().join(&status::and(lang))
+}
+
+/// There is no way back, and none is needed.
+fn nothing(global: &Global, to: u64, out: &mut Out) -> Result<Exit, Error> {
+    if to > 0 {
+        return Err(Error::failed(say::nothing_kept(global.lang)));
+    }
+    out.print(&format!("{}\n", say::nothing_kept(global.lang)))?;
+    Ok(Exit::Ok)
 }
 
 /// Puts back what was there, and leaves the engine in peace from then on, unless `pause` is false.
@@ -111,19 +139,14 @@ pub async fn restore(global: &Global, to: u64, pause: bool, out: &mut Out) -> Re
     let (store, _) = Store::open(&global.state_dir, assembly::now());
     let docker = found(global)?;
     recover(global, &docker).await?;
+    if docker.has_nothing_to_restore_now().map_err(|problem| refused(global, &problem))? {
+        return nothing(global, to, out);
+    }
     is_kept(global, &docker, to).await?;
     let now = assembly::now();
     let _uninterrupted = Uninterrupted::begin(global)?;
     // First the pause, so that a running service does not undo what follows.
-    let before = Pause::read(&root_state(&global.state_dir)).unwrap_or_default();
-    if pause {
-        let mut paused = before.clone();
-        paused.engines.insert(DOCKER.to_owned(), Until { until: None });
-        paused.write(&root_state(&global.state_dir)).map_err(|error| {
-            let exit = if error.not_permitted() { Exit::NotPermitted } else { Exit::Failed };
-            Error::new(exit, error.to_string())
-        })?;
-    }
+    let before = if pause { Some(leave_alone(global)?) } else { None };
     let facts = docker.facts().await.ok();
     let warnings = facts.iter().flat_map(|facts| &facts.warnings);
     // Whoever restores is the administrator, and is told what the reload activates besides.
@@ -135,7 +158,9 @@ pub async fn restore(global: &Global, to: u64, pause: bool, out: &mut Out) -> Re
         Ok(applied) => applied,
         Err(problem) => {
             // Nothing was restored, so nothing is to be left in peace.
-            let _ = before.write(&root_state(&global.state_dir));
+            if let Some(Err(error)) = before.map(|before| before.put_back(&root_state(&global.state_dir))) {
+                note(global, &error.to_string());
+            }
             return Err(refused(global, &problem));
         }
     };
@@ -161,8 +186,28 @@ pub async fn restore(global: &Global, to: u64, pause: bool, out: &mut Out) -> Re
         (true, number) => say::restored_to(lang, number, &shown),
     };
     out.print(&format!("{line}\n"))?;
-    if pause {
+    if let Some(before) = before {
+        if let Before::Not(_, error) = before {
+            note(global, &words::broken_pause(lang, &error.to_string()));
+        }
         out.print(&format!("{}\n", say::left_alone(lang)))?;
     }
     Ok(Exit::Ok)
+}
+
+/// Pauses the service for the engine, and gives what there was before.
+fn leave_alone(global: &Global) -> Result<Before, Error> {
+    let failed = |error: PauseError| {
+        let exit = if error.not_permitted() { Exit::NotPermitted } else { Exit::Failed };
+        Error::new(exit, error.to_string())
+    };
+    let state = root_state(&global.state_dir);
+    let before = Before::read(&state).map_err(failed)?;
+    let mut paused = match &before {
+        Before::Understood(pause) => pause.clone(),
+        Before::Not(..) => Pause::default(),
+    };
+    paused.engines.insert(DOCKER.to_owned(), Until { until: None });
+    paused.write(&state).map_err(failed)?;
+    Ok(before)
 }

@@ -173,6 +173,7 @@ messages! {
     missing(what: &str) { "{what} is missing", "缺少：{what}" }
     missing_value(what: &str) { "{what} needs a value", "{what} 缺少值" }
     conflict(one: &str, other: &str) { "{one} and {other} do not go together", "{one} 与 {other} 不能同时使用" }
+    bad_number() { "expected a number of `restore --list`, such as 0 or 3", "请写 restore --list 中的编号，例如 0、3" }
     bad_duration() { "expected a duration such as 30s, 5m, 2h", "请写成 30s、5m、2h 这样的时长" }
     no_duration() { "it must last a while, such as 30s, 5m, 2h", "时长不能为零，请写成 30s、5m、2h 这样" }
     not_running() { "the service is not running, so there is no status to show", "服务没有运行，因此没有状态可显示" }

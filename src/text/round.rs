@@ -75,8 +75,8 @@ messages! {
     }
     add_one() { "other mirrors can be tried: mirrorwatch add URL", "可以试试其他镜像源：mirrorwatch add URL" }
     still_paused() {
-        "the service leaves this engine alone since `mirrorwatch restore`; to have it kept right again: mirrorwatch resume",
-        "自执行 mirrorwatch restore 以来，服务不再改动该引擎；要恢复维护请执行：mirrorwatch resume",
+        "the service leaves this engine alone since `mirrorwatch restore`; to have it kept right again: sudo mirrorwatch resume",
+        "自执行 mirrorwatch restore 以来，服务不再改动该引擎；要恢复维护请执行：sudo mirrorwatch resume",
     }
     was_as_before() {
         "The engine has what it had before mirrorwatch: nothing to put back.",
@@ -93,11 +93,12 @@ messages! {
         "已恢复为第 {number} 次写入之前的内容：{list}。",
     }
     left_alone() {
-        "The service leaves this engine alone until: mirrorwatch resume",
-        "服务不再改动该引擎，直到执行 mirrorwatch resume",
+        "The service leaves this engine alone until: sudo mirrorwatch resume",
+        "服务不再改动该引擎，直到执行 sudo mirrorwatch resume",
     }
     nothing_kept() { "mirrorwatch has never written the engine's file: there is nothing to restore", "mirrorwatch 从未写入过引擎的配置文件，没有可恢复的内容" }
-    not_kept(number: u64) { "{number}: is not kept", "{number}：没有保存这一份" }
+    not_kept(number: u64, kept: &str) { "there is no state {number}; kept are {kept}", "没有编号为 {number} 的状态；已保存的编号：{kept}" }
+    range(first: u64, last: u64) { "{first} to {last}", "{first} 至 {last}" }
     see_kept() { "what is kept: sudo mirrorwatch restore --list", "查看已保存的内容：sudo mirrorwatch restore --list" }
     heading_number() { "N", "编号" }
     heading_kept_at() { "KEPT AT", "保存时间" }

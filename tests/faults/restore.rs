@@ -32,7 +32,7 @@ fn every_write_can_be_undone_and_the_list_of_them_is_shown_in_both_languages() {
     assert_eq!(shown("en"), format!("N KEPT AT BYTES LIST\n{rows}"));
     assert_eq!(shown("zh"), format!("编号 保存时间 字节 列表\n{rows}"));
 
-    scene.run(&["restore", "--to", "3"]).ended(1, "3: is not kept");
+    scene.run(&["restore", "--to", "3"]).ended(1, "there is no state 3; kept are 0 to 2");
     scene.run(&["restore", "--list", "--to", "1"]).ended(2, "");
     scene
         .run(&["restore", "--to", "2", "--dry-run"])

@@ -19,7 +19,7 @@ use crate::status::Verdict;
 use crate::status::safe::line as safe;
 use crate::status::spark::bars;
 use crate::status::table::paint;
-use crate::status::text::{age, mebibytes, length, moment, speed, switch_why};
+use crate::status::text::{age, length, mebibytes, moment, speed, switch_why};
 use crate::text::detail::detail;
 use crate::text::{Lang, history as say, reason as phrase, status as words};
 use crate::timestamp::Timestamp;

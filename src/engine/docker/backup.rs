@@ -205,6 +205,18 @@ impl Backups {
         Ok(kept)
     }
 
+    /// Whether nothing is kept of any file.
+    pub(super) fn is_empty(&self) -> Result<bool, Problem> {
+        let entries = match fs::read_dir(&self.directory) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(true),
+            Err(error) => return Err(unusable(&self.directory, &error)),
+        };
+        let kept =
+            |name: &str| name.ends_with(".first") || name.ends_with(".absent") || name.contains(".gen.");
+        Ok(!entries.flatten().any(|entry| entry.file_name().to_str().is_none_or(kept)))
+    }
+
     /// The numbers of all generations, ascending.
     fn numbers(&self, of: &Path) -> Vec<u64> {
         let prefix = self.named(of, "gen.");

@@ -37,6 +37,27 @@ impl Docker {
             .collect())
     }
 
+    /// Whether nothing was ever written that could be put back. dockerd is not asked.
+    ///
+    /// # Errors
+    /// What is kept cannot be seen.
+    pub fn has_nothing_to_restore(&self) -> Result<bool, Problem> {
+        self.backups.is_empty()
+    }
+
+    /// The same, asked by somebody who could restore.
+    ///
+    /// # Errors
+    /// Nothing can be written down here.
+    pub fn has_nothing_to_restore_now(&self) -> Result<bool, Problem> {
+        match self.backups.lock() {
+            Ok(_lock) => self.backups.is_empty(),
+            // It is being written this moment.
+            Err(problem) if problem.kind == ProblemKind::Locked => Ok(false),
+            Err(problem) => Err(problem),
+        }
+    }
+
     /// What [`Self::restore`] would do.
     ///
     /// # Errors

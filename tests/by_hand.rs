@@ -1,0 +1,138 @@
+//! `restore`, `pause`, `resume` and `apply --dry-run`, as the person at the keyboard meets them.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+#[path = "contract/engine.rs"]
+#[expect(dead_code, reason = "the stand-in is shared by several tests, and each uses a part")]
+mod engine;
+#[path = "contract/host.rs"]
+#[expect(dead_code, reason = "the host is shared by several tests, and each uses a part")]
+mod host;
+#[expect(dead_code, reason = "the fakes are shared by several tests, and each uses a part")]
+mod support;
+
+use std::fs;
+
+use mirrorwatch::file;
+
+use host::{Host, Said, Toml};
+use support::registry::{Options, Registry};
+
+fn host(text: &str) -> (Host, Registry) {
+    let registry = Registry::start(Options::default());
+    (Host::with_file(&Toml::of(&[("A", &registry)]), Some(text)), registry)
+}
+
+/// With these words on either stream, in both languages.
+#[track_caller]
+fn says(host: &Host, arguments: &[&str], code: i32, words: [&str; 2]) {
+    for (lang, words) in ["en", "zh"].into_iter().zip(words) {
+        let Said { out, err, .. } = host.run(&[&["--lang", lang], arguments].concat()).ended(code);
+        assert!(out.contains(words) || err.contains(words), "{words:?} not in:\n{out}\n{err}");
+    }
+}
+
+#[test]
+fn where_nothing_was_ever_written_restore_says_so_asks_nobody_and_pauses_nothing() {
+    let (host, _registry) = host("{}");
+    let nothing = ["there is nothing to restore", "没有可恢复的内容"];
+    says(&host, &["restore"], 0, nothing);
+    fs::remove_file(host.engine.socket()).unwrap();
+    says(&host, &["restore"], 0, nothing);
+    says(&host, &["restore", "--dry-run"], 0, nothing);
+    says(&host, &["restore", "--to", "3"], 1, nothing);
+    assert!(!host.at("state/pause.json").exists());
+    assert_eq!(host.engine.text().unwrap(), "{}");
+}
+
+#[test]
+fn a_restore_that_fails_leaves_a_pause_file_as_it_was_whatever_is_in_it() {
+    let (host, _registry) = host("{\"registry-mirrors\": [\"https://old.example\"]}");
+    host.run(&["apply"]).ended(0);
+    host.engine.be_stubborn();
+    for before in ["{", "{\"service\":{\"until\":null},\"engines\":{}}\n"] {
+        file::replace(&host.at("state/pause.json"), before.as_bytes(), None).unwrap();
+        host.run(&["restore"]).ended(1);
+        assert_eq!(fs::read_to_string(host.at("state/pause.json")).unwrap(), before);
+    }
+    fs::remove_file(host.at("state/pause.json")).unwrap();
+    host.run(&["restore"]).ended(1);
+    assert!(!host.at("state/pause.json").exists());
+}
+
+#[test]
+fn a_restore_replaces_a_pause_file_that_makes_no_sense_and_says_so() {
+    let (host, _registry) = host("{}");
+    host.run(&["apply"]).ended(0);
+    file::replace(&host.at("state/pause.json"), b"{", None).unwrap();
+    says(&host, &["restore"], 0, ["pause.json", "mirrorwatch resume"]);
+    let pause = fs::read_to_string(host.at("state/pause.json")).unwrap();
+    assert_eq!(pause, "{\"service\":null,\"engines\":{\"docker\":{\"until\":null}}}\n");
+}
+
+#[test]
+fn after_a_restore_the_way_back_is_named_and_resume_says_that_nobody_keeps_the_list() {
+    let (host, _registry) = host("{}");
+    for lang in 0..2 {
+        host.run(&["apply"]).ended(0);
+        let said = host.run(&["restore", "--lang", ["en", "zh"][lang]]).ended(0);
+        assert!(said.out.contains("sudo mirrorwatch resume"), "{said:?}");
+        let said = host.run(&["apply"]).ended(0);
+        assert!(said.err.contains("sudo mirrorwatch resume"), "{said:?}");
+        let said = host.run(&["resume", "--lang", ["en", "zh"][lang]]).ended(0);
+        assert!(said.out.contains(["the service is not running", "服务没有运行"][lang]), "{said:?}");
+    }
+}
+
+#[test]
+fn a_state_that_is_not_kept_is_told_with_those_that_are() {
+    let (host, _registry) = host("{}");
+    host.run(&["apply"]).ended(0);
+    says(
+        &host,
+        &["restore", "--to", "99"],
+        1,
+        ["there is no state 99; kept are 0 to 1", "没有编号为 99 的状态；已保存的编号：0 至 1"],
+    );
+    says(&host, &["restore", "--to", "x"], 2, ["a number of `restore --list`", "restore --list 中的编号"]);
+    let said = host.run(&["restore", "--to", "-1", "--lang", "zh"]);
+    assert!(said.code == Some(2) && !said.err.contains("digit"), "{said:?}");
+}
+
+#[test]
+fn how_long_a_pause_lasts_is_said_in_two_units_at_most() {
+    let (host, _registry) = host("{}");
+    for (length, en, zh) in [
+        ("2h", "Paused for 2 h (", "已暂停 2 小时（"),
+        ("90m", "Paused for 1 h 30 min (", "已暂停 1 小时 30 分钟（"),
+        ("1day", "Paused for 1 d (", "已暂停 1 天（"),
+        ("36h", "Paused for 1 d 12 h (", "已暂停 1 天 12 小时（"),
+        ("100years", "Paused for 36525 d (", "已暂停 36525 天（"),
+        ("90s", "Paused for 1 min 30 s (", "已暂停 1 分钟 30 秒（"),
+    ] {
+        says(&host, &["pause", "--for", length], 0, [en, zh]);
+    }
+}
+
+#[test]
+fn a_diff_is_safe_for_a_terminal_and_has_no_password_in_it() {
+    let text = "{\n\t\"log-opts\": {\"tag\": \"a\u{202e}b\u{9b}2J\"},\r\n\t\"proxies\": {\"https-proxy\": \"http://user:s\\u0065cret@127.0.0.1:9\",\n\t\"http-proxy\": \"user:secret@127.0.0.1:9\"},\n\t\"mtu\": 1500\n}\n";
+    let (host, registry) = host(text);
+    let check = |arguments: &[&str], line: &str| {
+        let Said { out, .. } = host.run(arguments).ended(0);
+        assert!(out.contains(line), "{out}");
+        assert!(!out.contains("cret"), "{out}");
+        assert!(out.contains("\"https-proxy\": \"http://***@127.0.0.1:9\""), "{out}");
+        assert!(out.contains("\"http-proxy\": \"***@127.0.0.1:9\""), "{out}");
+        assert!(
+            out.chars().all(|c| matches!(c, '\t' | '\n') || !c.is_control() && c != '\u{202e}'),
+            "{out:?}"
+        );
+    };
+    check(&["apply", "--dry-run"], &format!("+\t\t\"{}\"", registry.url()));
+    let json = host.run(&["apply", "--dry-run", "--json"]).ended(0);
+    assert!(!json.out.contains("cret"), "{json:?}");
+    host.run(&["apply"]).ended(0);
+    assert!(host.engine.text().unwrap().contains("s\\u0065cret"), "only what is shown is without it");
+    check(&["restore", "--dry-run"], &format!("-\t\t\"{}\"", registry.url()));
+}
