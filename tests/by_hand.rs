@@ -1,7 +1,5 @@
 //! `restore`, `pause`, `resume` and `apply --dry-run`, as the person at the keyboard meets them.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
-
 #[path = "contract/engine.rs"]
 #[expect(dead_code, reason = "the stand-in is shared by several tests, and each uses a part")]
 mod engine;

@@ -2,7 +2,6 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-#[expect(dead_code, reason = "the harness is shared by several tests, and each uses a part")]
 mod dockerd;
 #[expect(dead_code, reason = "the fakes are shared by several tests, and each uses a part")]
 mod support;
