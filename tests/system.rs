@@ -259,6 +259,12 @@ fn switches(scene: &Scene) -> usize {
 const SLOW: &str =
     "docker create --name=slow --network=none --stop-timeout=8 own.example/sleep:1 /bin/sleep 86400";
 
+/// What goes by dockerd's name beside it, each in a network of its own: root's with another socket, and a user's.
+const OTHERS: &str = "cp /bin/sh /opt/dockerd && \
+    systemd-run --quiet --property=PrivateNetwork=yes /opt/dockerd -c 'sleep infinity; :' -H unix:///srv/other.sock && \
+    systemd-run --quiet --property=PrivateNetwork=yes --uid=nobody /opt/dockerd -c 'sleep infinity; :' && \
+    test $(pgrep --count --exact dockerd) = 3";
+
 #[test]
 fn while_docker_is_stopped_nothing_is_written_and_docker_is_not_started() {
     for suite in suites() {
@@ -267,6 +273,7 @@ fn while_docker_is_stopped_nothing_is_written_and_docker_is_not_started() {
         scene.succeeds(SLOW);
         scene.succeeds("systemctl enable --now mirrorwatch");
         scene.wait_for_full_list();
+        scene.succeeds(OTHERS);
         docker_is_stopped_and_started(&scene, "docker.service");
         docker_is_stopped_and_started(&scene, "docker.service docker.socket");
         assert_eq!(scene.property("mirrorwatch", "NRestarts"), "0", "{suite}");
