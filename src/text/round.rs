@@ -96,7 +96,7 @@ messages! {
         "The service leaves this engine alone until: sudo mirrorwatch resume",
         "服务不再改动该引擎，直到执行 sudo mirrorwatch resume",
     }
-    nothing_kept() { "mirrorwatch has never written the engine's file: there is nothing to restore", "mirrorwatch 从未写入过引擎的配置文件，没有可恢复的内容" }
+    nothing_kept() { "nothing was ever written to the engine's file: there is nothing to restore", "从未写入过引擎的配置文件，没有可恢复的内容" }
     not_kept(number: u64, kept: &str) { "there is no state {number}; kept are {kept}", "没有编号为 {number} 的状态；已保存的编号：{kept}" }
     range(first: u64, last: u64) { "{first} to {last}", "{first} 至 {last}" }
     see_kept() { "what is kept: sudo mirrorwatch restore --list", "查看已保存的内容：sudo mirrorwatch restore --list" }

@@ -213,7 +213,7 @@ fn the_package_can_always_be_removed() {
         scene.wait("a first status", || scene.run("test -e /run/mirrorwatch/status.json").status.success());
         let said = scene.succeeds("dpkg -r mirrorwatch 2>&1");
         assert!(
-            said.contains("mirrorwatch: The engine has what it had before mirrorwatch"),
+            said.contains("mirrorwatch: nothing was ever written to the engine's file"),
             "{suite}: {said}"
         );
         assert_eq!((scene.daemon_json(), scene.lives()), (ODD.to_owned(), lives), "{suite}");
