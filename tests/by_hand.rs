@@ -134,3 +134,17 @@ fn a_diff_is_safe_for_a_terminal_and_has_no_password_in_it() {
     assert!(host.engine.text().unwrap().contains("s\\u0065cret"), "only what is shown is without it");
     check(&["restore", "--dry-run"], &format!("-\t\t\"{}\"", registry.url()));
 }
+
+#[test]
+fn with_docker_down_for_its_broken_file_every_command_names_the_place_and_not_only_the_start() {
+    let (host, _registry) = host("{}");
+    host.run(&["apply"]).ended(0);
+    fs::remove_file(host.engine.socket()).unwrap();
+    file::replace(&host.engine.file(), b"{\n  \"mtu\": 1500,\n}\n", None).unwrap();
+    let place = format!("{}:3:1: not valid JSON", host.engine.file().display());
+    for arguments in [&["apply"][..], &["apply", "--dry-run"], &["restore"]] {
+        says(&host, arguments, 1, [&place, &place]);
+        says(&host, arguments, 1, ["does not start with its configuration file", "无法用现在的配置文件启动"]);
+        says(&host, arguments, 1, ["correct it at the line and column", "按给出的行号和列号修正"]);
+    }
+}
