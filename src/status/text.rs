@@ -102,7 +102,9 @@ pub fn render_with(status: &Status, more: &[Trouble<'_>], view: &View) -> String
 fn first_lines(out: &mut String, status: &Status, troubles: &[Trouble<'_>], view: &View) {
     let lang = view.lang;
     let (sentence, style) = match status.service.state {
-        ServiceState::Stopped => (say::stopped(lang, &span(lang, view.now.since(status.generated_at))), BAD),
+        ServiceState::Stopped => {
+            (say::stopped(lang, &length(lang, view.now.since(status.generated_at))), BAD)
+        }
         ServiceState::Starting if troubles.iter().all(is_only_waiting) => (say::starting(lang), UNSURE),
         ServiceState::Starting | ServiceState::Running | ServiceState::Paused => match troubles {
             [] => (well(status, view), GOOD),
@@ -279,7 +281,7 @@ fn engine_lines(out: &mut String, status: &Status, engine: &Engine, view: &View)
     let lang = view.lang;
     let (state, style) = match (engine.state, engine.verified_at) {
         (EngineState::InPlace, Some(at)) => {
-            (say::engine_in_place(lang, &span(lang, view.now.since(at))), GOOD)
+            (say::engine_in_place(lang, &length(lang, view.now.since(at))), GOOD)
         }
         (EngineState::InPlace, None) => (say::engine_in_place_unverified(lang), GOOD),
         (EngineState::Pending, _) => (say::engine_waits(lang), UNSURE),
@@ -316,7 +318,7 @@ fn switch_text(status: &Status, switch: &Switch, view: &View) -> String {
         if names.is_empty() { say::nobody(lang) } else { names.join(", ") }
     };
     let why = switch_why(switch, &status.upstream.name, lang);
-    let text = say::last_switch(lang, &safe(&switch.engine), &span(lang, view.now.since(switch.at)), &why);
+    let text = say::last_switch(lang, &safe(&switch.engine), &length(lang, view.now.since(switch.at)), &why);
     if switch.from == switch.to {
         format!("{text} [{}]", say::same_list(lang, &names(&switch.to)))
     } else {
@@ -342,7 +344,7 @@ fn service_line(out: &mut String, status: &Status, view: &View) {
     let service = &status.service;
     let mut facts = Vec::new();
     if let (ServiceState::Running | ServiceState::Paused, Some(since)) = (service.state, service.since) {
-        facts.push(say::running_for(lang, &span(lang, view.now.since(since))));
+        facts.push(say::running_for(lang, &length(lang, view.now.since(since))));
     }
     facts.push(match service.network {
         Some(Network::Up) => say::network_up(lang),
@@ -350,7 +352,7 @@ fn service_line(out: &mut String, status: &Status, view: &View) {
         None => say::network_unknown(lang),
     });
     facts.push(safe(&service.config.path));
-    facts.push(say::as_of(lang, &span(lang, view.now.since(status.generated_at))));
+    facts.push(say::as_of(lang, &length(lang, view.now.since(status.generated_at))));
     faint_line(out, &say::service(lang, &safe(&service.version), &facts.join(&say::and(lang))), view);
 }
 
