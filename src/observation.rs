@@ -210,6 +210,12 @@ impl Observation {
         }
     }
 
+    /// The same without what took time: who measured did not get to run, and how long that was is no figure of the
+    /// mirror's.
+    pub fn without_figures(&self) -> Self {
+        Self { stages: Stages::default(), bytes_per_second: None, reading: None, ..self.clone() }
+    }
+
     /// The failure, if it is one.
     pub fn failure(&self) -> Option<&Failure> {
         match &self.outcome {

@@ -7,6 +7,7 @@ use hyper_util::client::proxy::matcher::Matcher;
 
 use super::{Proxies, SetupError};
 use crate::mirror::{MirrorUrl, Scheme};
+use crate::secret::without_login;
 
 /// How a host is reached.
 #[derive(Clone, Copy, Debug)]
@@ -97,7 +98,7 @@ impl Routes {
 
 impl Proxy {
     fn parse(text: &str) -> Result<Self, SetupError> {
-        let bad = || SetupError::Proxy { url: hide_login(text) };
+        let bad = || SetupError::Proxy { url: without_login(text) };
         // hyper-util splits off the login and decodes it; asked for any host, it gives the proxy back.
         let any = Uri::from_static("http://any.example/");
         let found = Matcher::builder().http(text).build().intercept(&any).ok_or_else(bad)?;
@@ -117,13 +118,6 @@ impl Proxy {
             login: found.raw_auth().map(|(user, password)| (user.to_owned(), password.to_owned())),
             uri,
         })
-    }
-}
-
-fn hide_login(url: &str) -> String {
-    match (url.find("://"), url.rfind('@')) {
-        (Some(start), Some(end)) if start < end => format!("{}***{}", &url[..start + 3], &url[end..]),
-        (Some(_) | None, _) => url.to_owned(),
     }
 }
 

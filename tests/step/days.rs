@@ -18,7 +18,7 @@
 //! expect = ["list: b c", "a: rejected", "applies: 1", "asked a: rehearse 0..2"]
 //! ```
 //!
-//! Moods: `serves N`, `serves N noise 0.1`, `old N`, `allows N IMAGE …`, `dead`, `hangs`, `stalls`, `limits`, `limits 5m`, `errors`, `flaps 5m N`,
+//! Moods: `serves N`, `serves N noise 0.1`, `serves N starved 2s`, `old N`, `allows N IMAGE …`, `dead`, `hangs`, `stalls`, `limits`, `limits 5m`, `errors`, `flaps 5m N`,
 //! `fails KIND`, `starved 2s`. What was asked and applied is counted from the step's beginning;
 //! what the first round asks, which begins with the world, is not in any step.
 
@@ -119,6 +119,7 @@ fn parse_mood(text: &str) -> Mood {
     match words[..] {
         ["serves", at] => Mood::Serves(speed(at)),
         ["serves", at, "noise", noise] => Mood::Varies(speed(at), noise.parse().expect("a part")),
+        ["serves", at, "starved", lost] => Mood::Hampered(speed(at), time(lost)),
         ["old", at] => Mood::Old(speed(at)),
         ["allows", at, ref images @ ..] => {
             let images: Vec<&'static str> =

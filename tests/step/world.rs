@@ -50,6 +50,8 @@ pub(super) enum Mood {
     Fails(FailureKind),
     /// Answers in time, but this process has not been running for so long meanwhile.
     Starved(Duration),
+    /// Serves, and this process did not get to run for so long while it measured that speed.
+    Hampered(f64, Duration),
 }
 
 /// One probe as the mirror saw it.
@@ -260,6 +262,10 @@ impl World {
                 Some(_) | None => serves(seen, speed),
             },
             Mood::Fails(kind) => fails_by(seen, kind),
+            Mood::Hampered(speed, lost) => {
+                seen.starved = lost;
+                serves(seen, speed)
+            }
             Mood::Starved(lost) => {
                 seen.starved = lost;
                 fails(seen, FailureKind::ConnectTimeout, Stage::Connect, 0, 0, ms(3_000))

@@ -84,10 +84,18 @@ impl State {
         now: Timestamp,
         actions: &mut Vec<Action>,
     ) {
-        if let Some(proof) = network::proves(url, observation) {
+        let starved = observation.starved >= STARVED;
+        let slow = observation.failure().is_some_and(|failure| failure.kind == FailureKind::TooSlow);
+        if let Some(proof) = network::proves(url, observation).filter(|_| !(starved && slow)) {
             self.answered(url, proof, now, actions);
-            self.record(url, observation, actions);
-        } else if observation.starved >= STARVED {
+            // Where nothing else is known a bad figure is better than none: a busy host is to have a list, too.
+            let known = self.track(url).is_some_and(|track| track.record.bytes_per_second().is_some());
+            if starved && known {
+                self.record(url, &observation.without_figures(), actions);
+            } else {
+                self.record(url, observation, actions);
+            }
+        } else if starved {
             self.network.starved(observation.starved, now);
             self.forgive(url, observation, actions);
         } else if self.network.is_down() {
