@@ -85,7 +85,8 @@ fn remarks(global: &Global, status: Option<&Status>, now: Timestamp) -> Vec<Stri
     let lang = global.lang;
     let Some(status) = status else { return vec![say::never_ran(lang)] };
     let deaf = status.service.notices.iter().filter(|notice| notice.kind == NoticeKind::Deaf);
-    let mut remarks: Vec<String> = deaf.map(|notice| say::deaf(lang, &safe(&notice.detail))).collect();
+    let mut remarks: Vec<String> =
+        deaf.map(|notice| say::deaf(lang, &safe(&detail(lang, &notice.detail)))).collect();
     if status.service.state == ServiceState::Stopped {
         remarks.push(say::stopped(lang, &length(lang, now.since(status.generated_at))));
     }

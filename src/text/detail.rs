@@ -116,6 +116,15 @@ const SAID: &[(&str, Option<&str>, &str)] = &[
     // This host.
     ("this host's clock says {}", None, "本机时间为 {}"),
     ("first {}: {}", Some("first {}: {}"), "首个是 {}：{}"),
+    // Docker's own pulls.
+    ("which process is dockerd cannot be told", None, "无法确定哪个进程是 dockerd"),
+    ("{}: there is no journal", None, "{}：没有 journal"),
+    ("dockerd logs neither into the journal nor into a file", None, "dockerd 既不写 journal，也不写文件"),
+    (
+        "dockerd goes out through a proxy: a pull that hangs cannot be told from the proxy's other connections",
+        None,
+        "dockerd 经由代理访问，卡住的拉取无法与代理的其他连接区分",
+    ),
     // Engines.
     (
         "not written: somebody's edits wait there for a reload, and ours would activate them: {}",
@@ -330,6 +339,11 @@ mod tests {
                 "/d.json: cannot be replaced: Read-only file system (os error 30); hint: the directory is missing; create it",
                 "/d.json: cannot be replaced: Read-only file system; hint: the directory is missing; create it",
                 "/d.json：无法替换：只读文件系统；提示：目录不存在，请创建",
+            ),
+            (
+                "/proc/7/fd/2: dockerd logs neither into the journal nor into a file",
+                "/proc/7/fd/2: dockerd logs neither into the journal nor into a file",
+                "/proc/7/fd/2：dockerd 既不写 journal，也不写文件",
             ),
             ("", "", ""),
         ] {
