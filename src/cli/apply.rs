@@ -22,6 +22,7 @@ use crate::reason::{ChangeKind, ProblemKind, WarningKind};
 use crate::status::json::{Layout, to_string};
 use crate::status::{self, SCHEMA};
 use crate::store::{Store, Switch};
+use crate::text::detail::detail;
 use crate::text::{cli as words, engine as phrase, round as say};
 
 #[derive(Serialize)]
@@ -306,14 +307,26 @@ fn warn(global: &Global, facts: &Facts, change: bool) {
 
 pub(super) fn warn_of(global: &Global, warning: &Warning) {
     let advice = phrase::warning(global.lang, warning.kind);
-    note(global, &say::warning(global.lang, advice.what, &warning.detail, advice.why, advice.mend));
+    note(
+        global,
+        &say::warning(
+            global.lang,
+            advice.what,
+            &detail(global.lang, &warning.detail),
+            advice.why,
+            advice.mend,
+        ),
+    );
 }
 
 /// A problem of the engine as an error: what, and what to do about it.
 pub(super) fn refused(global: &Global, problem: &Problem) -> Error {
     let exit = if problem.kind == ProblemKind::NotPermitted { Exit::NotPermitted } else { Exit::Failed };
     let advice = phrase::once(global.lang, problem.kind);
-    let said = Error::new(exit, say::problem(global.lang, &problem.to_string(), advice.what, advice.why));
+    let said = Error::new(
+        exit,
+        say::problem(global.lang, &detail(global.lang, &problem.detail), advice.what, advice.why),
+    );
     // Not permitted: the command to type instead says more than any advice.
     if exit == Exit::NotPermitted { said } else { said.with_hint(advice.mend) }
 }

@@ -6,7 +6,7 @@ use super::out::Out;
 use super::{Global, note};
 use crate::applier::{self, root_state};
 use crate::assembly::{self, DOCKER, ENGINE_FACT, SELECTION_FACT};
-use crate::config;
+use crate::config::{self, Invalid};
 use crate::engine::Generation;
 use crate::engine::docker::{self, Docker};
 use crate::mirror::MirrorUrl;
@@ -62,12 +62,16 @@ fn table(lang: Lang, kept: &[Generation]) -> Table {
     Table { columns, rows: kept.iter().map(row).collect() }
 }
 
+fn first_line(invalid: &Invalid, lang: Lang) -> String {
+    safe::line(&invalid.diagnostics.first().map_or_else(String::new, |first| first.line(lang)))
+}
+
 /// The engine, even without mirrors.toml: then by what was recorded.
 fn found(global: &Global) -> Result<Docker, Error> {
     match config::load(&global.config) {
         Ok(config) => engine(global, &config, false),
         Err(invalid) => {
-            note(global, &say::by_the_record(global.lang, &invalid.to_string()));
+            note(global, &say::by_the_record(global.lang, &first_line(&invalid, global.lang)));
             // Root takes no word for where to write, and how to reload, from what the service can write.
             let recorded: Option<docker::Settings> = match applier::memory(&global.state_dir) {
                 Some(memory) => memory.rules.map(|rules| rules.engine),

@@ -277,7 +277,9 @@ fn data<'a>(pattern: &str, said: &'a str) -> Option<Vec<&'a str>> {
 fn piece(lang: Lang, said: &str) -> String {
     let word = ReasonKind::ALL.iter().find(|kind| kind.as_str() == said);
     let word = word.map(|kind| reason::reason(lang, *kind).to_owned());
-    word.or_else(|| listed(lang, said)).or_else(|| whole(lang, said)).unwrap_or_else(|| said.to_owned())
+    let ours = word.or_else(|| listed(lang, said)).or_else(|| whole(lang, said));
+    // What only repeats a kind is no repetition within a sentence.
+    ours.filter(|ours| !ours.is_empty()).unwrap_or_else(|| said.to_owned())
 }
 
 fn filled(template: &str, data: impl Iterator<Item = String>) -> String {
@@ -344,6 +346,11 @@ mod tests {
                 "/proc/7/fd/2: dockerd logs neither into the journal nor into a file",
                 "/proc/7/fd/2: dockerd logs neither into the journal nor into a file",
                 "/proc/7/fd/2：dockerd 既不写 journal，也不写文件",
+            ),
+            (
+                "/docker.sock: cannot connect: Connection refused (os error 111)",
+                "/docker.sock: cannot connect: Connection refused",
+                "/docker.sock：无法连接：Connection refused",
             ),
             ("", "", ""),
         ] {
