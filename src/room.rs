@@ -67,6 +67,11 @@ impl Room {
         (no_byte || no_file).then_some(self.directory.parent()?)
     }
 
+    /// Whether it was given up, and the disk has nothing else: what is free then is for those few bytes alone.
+    pub fn is_given_up(&self) -> bool {
+        self.directory.is_dir() && !is_whole(&self.piece(0)) && self.full_disk().is_some()
+    }
+
     /// Whether there was any.
     fn give_up(&self) -> bool {
         let given = (0..PIECES).filter(|number| fs::remove_file(self.piece(*number)).is_ok()).count();
@@ -108,6 +113,7 @@ mod tests {
         let room = Room::of(place.path());
         room.set_aside();
         assert_eq!(pieces(&room), 16);
+        assert!(!room.is_given_up());
         // Empty, as a power cut may leave it.
         File::options().write(true).open(room.piece(7)).unwrap().set_len(0).unwrap();
         room.set_aside();

@@ -36,6 +36,7 @@ use serde::{Deserialize, Serialize};
 use crate::mirror::MirrorUrl;
 use crate::observation::Observation;
 use crate::reason::{ChangeKind, ReasonKind};
+use crate::room::Room;
 use crate::timestamp::Timestamp;
 
 use disk::{Opened, Place};
@@ -376,10 +377,17 @@ impl Store {
     fn write(&self, act: impl FnOnce(&Connection) -> rusqlite::Result<()>) {
         match self.batch.get() {
             Batch::None => self.follow_the_file(),
-            Batch::Open => {}
+            Batch::Open => return self.settle(act),
             Batch::Failed => return,
         }
-        self.settle(act);
+        // Beside the engine's old files: what is left of a full disk is for them, and history can wait.
+        if matches!(self.place.get(), Place::Disk(_)) && Room::of(&self.dir).is_given_up() {
+            let full = Setback::new(SetbackKind::Full, &self.dir.join(FILE), "", Consequence::NotSaved);
+            self.lacks.set(true);
+            self.trouble.replace(Some(full));
+        } else {
+            self.settle(act);
+        }
     }
 
     fn settle(&self, act: impl FnOnce(&Connection) -> rusqlite::Result<()>) {

@@ -133,7 +133,13 @@ impl Backups {
         let mut options = OpenOptions::new();
         let lock = options.write(true).create(true).truncate(false).open(&path).map_err(failed)?;
         match lock.try_lock() {
-            Ok(()) => Ok(Lock { file: lock, room: self.room.clone() }),
+            Ok(()) => {
+                // Nobody else writes here now: these are of who was killed, and on a full disk all the room there is.
+                for left in file::left_behind(&path) {
+                    drop(fs::remove_file(left));
+                }
+                Ok(Lock { file: lock, room: self.room.clone() })
+            }
             Err(TryLockError::WouldBlock) => {
                 let detail = format!("{}: another mirrorwatch is applying right now", path.display());
                 Err(Problem::new(ProblemKind::Locked, detail))
