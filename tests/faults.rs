@@ -16,6 +16,7 @@ mod input;
 mod invariants;
 #[path = "faults/kill.rs"]
 mod kill;
+mod namespace;
 #[path = "faults/pids.rs"]
 mod pids;
 #[path = "faults/restore.rs"]

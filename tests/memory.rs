@@ -9,6 +9,7 @@ mod engine;
 #[path = "contract/host.rs"]
 #[expect(dead_code, reason = "the host is shared by several tests, and each uses a part")]
 mod host;
+mod namespace;
 #[expect(dead_code, reason = "the fakes are shared by several tests, and each uses a part")]
 mod support;
 
@@ -21,6 +22,7 @@ use rustix::process::Signal;
 use serde_json::{Map, Value, json};
 
 use host::{Host, Toml, mirror};
+use namespace::is_inside;
 use support::registry::{Options, Registry};
 
 fn at_speed(speed: u64) -> Registry {
@@ -270,23 +272,9 @@ fn a_database_of_the_first_version_is_brought_up_to_date_with_all_that_is_in_it(
     assert!(requests(&status) >= requests(&before));
 }
 
-/// Runs one test of this file again with mounts of its own; true in that second run.
+/// With mounts of its own.
 fn has_own_mounts(test: &str) -> bool {
-    if std::env::var_os("OWN_MOUNTS").is_some() {
-        return true;
-    }
-    let this = std::env::current_exe().unwrap();
-    let output = Command::new("unshare")
-        .args(["--mount", "--propagation", "private"])
-        .arg(this)
-        .args(["--exact", test, "--nocapture"])
-        .env("OWN_MOUNTS", "1")
-        .output()
-        .unwrap();
-    let text =
-        [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
-    assert!(output.status.success() && text.contains("1 passed"), "{text}");
-    false
+    is_inside(&["--mount", "--propagation", "private"], test)
 }
 
 fn mount(options: &[&str], at: &Path) {

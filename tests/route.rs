@@ -1,27 +1,19 @@
 //! A change of this host's way to the world is seen at once, in a network namespace of its own.
 
+mod namespace;
+
 use std::process::Command;
 use std::time::Duration;
 
 use mirrorwatch::route::{Changed, watch};
 use tokio::time::timeout;
 
-/// Set in the copy of this test that runs in the namespace.
-const INSIDE: &str = "MIRRORWATCH_TEST_NAMESPACE";
+use namespace::is_inside;
 
 #[test]
 fn another_address_and_another_gateway_are_seen_and_a_container_s_link_is_not() {
-    if std::env::var_os(INSIDE).is_none() {
-        let name = "another_address_and_another_gateway_are_seen_and_a_container_s_link_is_not";
-        let inner = Command::new("unshare")
-            .args(["--net", "--"])
-            .arg(std::env::current_exe().unwrap())
-            .args(["--exact", name, "--nocapture"])
-            .env(INSIDE, "1")
-            .output()
-            .expect("unshare (util-linux) makes the namespace");
-        let said = String::from_utf8_lossy(&inner.stdout) + String::from_utf8_lossy(&inner.stderr);
-        assert!(inner.status.success(), "as root, for a network namespace:\n{said}");
+    let test = "another_address_and_another_gateway_are_seen_and_a_container_s_link_is_not";
+    if !is_inside(&["--net"], test) {
         return;
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();

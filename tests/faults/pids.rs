@@ -8,25 +8,8 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 
+use crate::namespace::is_inside;
 use crate::scene::{FILE, Scene};
-
-/// Runs one test of this file again as the first process of a namespace; true in that second run.
-fn has_own_pids(test: &str) -> bool {
-    if std::env::var_os("OWN_PIDS").is_some() {
-        return true;
-    }
-    let output = Command::new("unshare")
-        .args(["--pid", "--fork", "--kill-child", "--mount-proc"])
-        .arg(std::env::current_exe().unwrap())
-        .args(["--exact", test, "--nocapture"])
-        .env("OWN_PIDS", "1")
-        .output()
-        .unwrap();
-    let text =
-        [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
-    assert!(output.status.success() && text.contains("1 passed"), "{text}");
-    false
-}
 
 /// Another program of the same name, with this pid.
 fn impostor(scene: &Scene, pid: i32) -> Child {
@@ -51,7 +34,9 @@ fn impostor(scene: &Scene, pid: i32) -> Child {
 /// Whoever has the pid now would die of a signal.
 #[test]
 fn d3_a_pid_that_was_given_to_another_program_of_the_same_name_is_not_signalled() {
-    if !has_own_pids("pids::d3_a_pid_that_was_given_to_another_program_of_the_same_name_is_not_signalled") {
+    let pids = ["--pid", "--fork", "--kill-child", "--mount-proc"];
+    if !is_inside(&pids, "pids::d3_a_pid_that_was_given_to_another_program_of_the_same_name_is_not_signalled")
+    {
         return;
     }
     // Both have their numbers on every architecture.
