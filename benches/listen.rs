@@ -4,7 +4,7 @@
 //! one head after the other dies or falls silent: from dockerd's own line to the list in dockerd, and from the silence
 //! to it. Then a listener alone, with nobody who pulls: the processor time of its thread and of its `journalctl`.
 //!
-//! `cargo bench --bench listen`, or with other counts: `cargo bench --bench listen -- lines=30 hangs=5 rest=60`
+//! `cargo bench --bench listen`, or with other counts: `cargo bench --bench listen -- lines=30 hangs=5 rest=120`
 //! (seconds). As root; the journal is one of its own, in a mount namespace. `cargo test --benches` does one of each.
 
 #![expect(clippy::print_stdout, reason = "a bench prints its figures")]
@@ -41,25 +41,29 @@ const PULLS: u32 = 5;
 struct Order {
     lines: usize,
     hangs: usize,
-    /// For how long a listener at rest is watched.
+    /// For how long a listener at rest is let alone, so that what it had saved is spent, ...
+    settle: Duration,
+    /// ... and for how long it is then watched.
     rest: Duration,
 }
 
 fn main() {
-    if std::env::args().any(|argument| argument == rest::INSIDE) {
-        return rest::inside(argument("rest").map_or(Duration::from_secs(5), Duration::from_secs));
+    let seconds = |name, usual| Duration::from_secs(argument(name).unwrap_or(usual));
+    if let Some(journal) = argument(rest::INSIDE) {
+        return rest::inside(usize::try_from(journal).unwrap(), seconds("settle", 3), seconds("rest", 1));
     }
     let whole = std::env::args().any(|argument| argument == "--bench");
     let count = |name, usual| argument(name).unwrap_or(if whole { usual } else { 1 });
     let order = Order {
         lines: usize::try_from(count("lines", 30)).unwrap(),
         hangs: usize::try_from(count("hangs", 5)).unwrap(),
-        rest: Duration::from_secs(count("rest", 60)),
+        settle: Duration::from_secs(if whole { 160 } else { 3 }),
+        rest: Duration::from_secs(count("rest", 120)),
     };
     if order.lines + order.hangs > 0 {
         switches(&order);
     }
-    rest::measure(order.rest);
+    rest::measure(order.settle, order.rest);
 }
 
 /// `name=number` of the command line.

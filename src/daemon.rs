@@ -18,6 +18,7 @@ use crate::config::{self, Config, Invalid};
 use crate::engine::{Facts, Problem};
 use crate::mirror::MirrorUrl;
 use crate::observation::Observation;
+use crate::ours::Ours;
 use crate::pause::Pause;
 use crate::probe::{self, Prober, SetupError, Task};
 use crate::route;
@@ -121,6 +122,8 @@ struct Daemon {
     prober: Rc<Prober>,
     /// What `prober` was made of.
     asks_as: probe::Settings,
+    /// The connections that probes make: these are no pulls.
+    ours: Ours,
     applier: Option<Rc<Applier>>,
     docker: Option<Hand>,
     facts: Option<Facts>,
@@ -185,7 +188,8 @@ impl Daemon {
             warn!("{setback}");
         }
         let asks_as = assembly::probe_settings(&config, None);
-        let prober = Prober::new(asks_as.clone()).map_err(StartError::Prober)?;
+        let ours = Ours::default();
+        let prober = Prober::new(asks_as.clone()).map_err(StartError::Prober)?.noted_in(ours.clone());
         let applier = Hand::applier(&places);
         let docker = Hand::new(&config, &places, applier.as_ref());
         let adopted: Vec<MirrorUrl> = match docker.as_ref().and_then(Hand::adopted) {
@@ -201,6 +205,7 @@ impl Daemon {
             store,
             prober: Rc::new(prober),
             asks_as,
+            ours,
             applier,
             docker,
             facts: None,

@@ -45,6 +45,7 @@ use std::time::Duration;
 use crate::image::Image;
 use crate::mirror::MirrorUrl;
 use crate::observation::{Depth, ImageStore, Observation};
+use crate::ours::Ours;
 use crate::text::{Lang, probe as text};
 use crate::timestamp::Timestamp;
 
@@ -222,6 +223,13 @@ impl Prober {
             known: Known::default(),
             lanes: Lanes::default(),
         })
+    }
+
+    /// Its connections are to be known as our own by these.
+    #[must_use]
+    pub fn noted_in(mut self, ours: Ours) -> Self {
+        self.connector.note_in(ours);
+        self
     }
 
     /// Probes `mirror`; `at` is now. It always ends, and whatever the mirror does is in the observation.

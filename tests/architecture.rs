@@ -10,7 +10,7 @@ const DECISIONS: &[&str] = &["ranking"];
 const EDGES: &[&str] =
     &["config", "probe", "engine", "listen", "store", "status", "watch", "pause", "route", "confine"];
 /// The tools that edges share.
-const SHARED: &[&str] = &["file", "publish", "room"];
+const SHARED: &[&str] = &["file", "publish", "room", "ours"];
 const WIRING: &[&str] = &["assembly", "applier", "round", "daemon", "cli"];
 
 #[test]

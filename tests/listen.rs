@@ -26,6 +26,7 @@ use dockerd::Dockerd;
 use mirrorwatch::listen::kernel::Kernel;
 use mirrorwatch::listen::{Aim, Ear, Heard, Listener, Log, Pulls, Source};
 use mirrorwatch::mirror::MirrorUrl;
+use mirrorwatch::ours::Ours;
 use mirrorwatch::pull::Seen;
 use mirrorwatch::status::NoticeKind;
 use tempfile::TempDir;
@@ -97,6 +98,11 @@ struct Scene {
 impl Scene {
     /// Listens to a log that is written here, and to the connections of `pid` to `mirrors`.
     fn new(pid: Option<i32>, mirrors: &[SocketAddr]) -> Self {
+        Self::besides(Ours::default(), pid, mirrors)
+    }
+
+    /// The same, and some connections are this process's own.
+    fn besides(ours: Ours, pid: Option<i32>, mirrors: &[SocketAddr]) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let log = directory.path().join("log");
         append(&log, "what was said before is not news: trying next host\n");
@@ -105,6 +111,7 @@ impl Scene {
         let aim = Aim {
             candidates: mirrors.iter().map(url).collect(),
             addresses: mirrors.iter().map(|address| (url(address), vec![*address])).collect(),
+            beyond: Vec::new(),
             least_speed: 64 << 10,
         };
         let source = Source {
@@ -113,7 +120,7 @@ impl Scene {
             log: Log::File(log.clone()),
             keeps_connections: false,
         };
-        let (listener, heard) = runtime.block_on(async { Listener::start(source, aim) });
+        let (listener, heard) = runtime.block_on(async { Listener::start(source, aim, ours) });
         Self { listener: Some(listener), heard, runtime, log, _directory: directory }
     }
 
@@ -168,15 +175,38 @@ fn a_server_that_falls_silent_is_noticed_after_ten_seconds_and_one_that_ends_is_
 
 #[test]
 fn connections_of_others_are_no_pulls() {
-    let (mirror, _server, _client) = connected("127.0.0.1:0");
+    let (mirror, _server, client) = connected("127.0.0.1:0");
+    let ours = Ours::default();
+    ours.add(&client);
     // A process that has no socket: what is open here is not its own. And nobody known: then ours do not count.
     let mut child = Command::new("sleep").arg("60").spawn().unwrap();
     for pid in [i32::try_from(child.id()).ok(), None] {
-        let mut scene = Scene::new(pid, &[mirror]);
+        let mut scene = Scene::besides(ours.clone(), pid, &[mirror]);
         assert_eq!(scene.next(Duration::from_secs(12)), None, "{pid:?}");
     }
     child.kill().unwrap();
     child.wait().unwrap();
+}
+
+#[test]
+fn a_pull_that_is_over_before_anybody_looked_counts() {
+    let server = TcpListener::bind("127.0.0.1:0").unwrap();
+    let mirror = server.local_addr().unwrap();
+    // Nobody's sockets are looked at, so the engine may be this process.
+    let mut scene = Scene::new(None, &[mirror]);
+    assert_eq!(scene.next(Duration::from_secs(1)), None, "it has looked, and listens");
+    let mut client = TcpStream::connect(mirror).unwrap();
+    server.accept().unwrap().0.write_all(&[0; 50_000]).unwrap();
+    client.read_exact(&mut [0; 50_000]).unwrap();
+    drop(client);
+    assert_eq!(scene.next(Duration::from_millis(500)), None, "nobody has said that it went well");
+    scene.listener.as_ref().unwrap().pulled();
+    let url: MirrorUrl = format!("http://{mirror}").parse().unwrap();
+    let seen = scene.next(PATIENCE);
+    assert!(
+        matches!(&seen, Some(Seen::Served { url: who, bytes: 50_000..50_002, .. }) if *who == url),
+        "{seen:?}"
+    );
 }
 
 #[test]

@@ -11,16 +11,32 @@ use std::time::{Duration, Instant};
 
 use mirrorwatch::listen::kernel::Kernel;
 use mirrorwatch::listen::{Aim, Listener, Log, Pulls, Source};
+use mirrorwatch::ours::Ours;
 use rustix::time::{ClockId, clock_gettime};
 
 /// Says that this process is in the namespace with a journal of its own.
-pub(crate) const INSIDE: &str = "inside-a-journal";
+pub(crate) const INSIDE: &str = "inside-journal";
 
 const DAY: f64 = 86_400.0;
 
-/// Prints all of it, each over this span.
-pub(crate) fn measure(span: Duration) {
+/// What others do once a second; whether it went well.
+type Act = fn() -> bool;
+
+/// What is logged into a journal by others, once a second.
+const JOURNALS: [(&str, Act); 3] =
+    [("no line", quiet), ("60 lines", one_line), ("6000 lines", hundred_lines)];
+
+/// Prints all of it, each over this span after some time to settle, and all at once: what is measured is the time of a
+/// thread.
+pub(crate) fn measure(settle: Duration, span: Duration) {
     walks();
+    let spans = [format!("settle={}", settle.as_secs()), format!("rest={}", span.as_secs())];
+    let own = std::env::current_exe().unwrap();
+    let inside = |journal: usize| {
+        let mut command = Command::new("unshare");
+        command.arg("--mount").arg(&own).arg(format!("{INSIDE}={journal}")).args(&spans).spawn().unwrap()
+    };
+    let journals: Vec<Child> = (0..JOURNALS.len()).map(inside).collect();
     let directory = tempfile::tempdir().unwrap();
     let log = directory.path().join("log");
     drop(fs::File::options().create(true).append(true).open(&log).unwrap());
@@ -28,20 +44,23 @@ pub(crate) fn measure(span: Duration) {
     let me = i32::try_from(std::process::id()).ok();
     let mut sleeper = Command::new("sleep").arg("1000").spawn().unwrap();
     let still = i32::try_from(sleeper.id()).ok();
-    for (what, pid) in [("at rest", still), ("busy", me), ("not to be seen", None)] {
-        let day = at_rest(Log::File(log.clone()), pid, span, connect);
-        println!(
-            "nobody pulls, a log file, somebody connects every second, dockerd {what}: {}",
-            seconds(&day)
-        );
-    }
+    scope(|threads| {
+        for (what, pid) in [("at rest", still), ("busy", me), ("not to be seen", None)] {
+            let log = &log;
+            threads.spawn(move || {
+                let day = at_rest(Log::File(log.clone()), pid, (settle, span), connect);
+                println!(
+                    "nobody pulls, a log file, somebody connects every second, dockerd {what}: {:.2} s a day",
+                    day.own
+                );
+            });
+        }
+    });
     sleeper.kill().unwrap();
     sleeper.wait().unwrap();
-
-    let rest = format!("rest={}", span.as_secs());
-    let own = std::env::current_exe().unwrap();
-    let inside = Command::new("unshare").arg("--mount").arg(own).args([INSIDE, &rest]).status().unwrap();
-    assert!(inside.success(), "the journal was not measured");
+    for mut journal in journals {
+        assert!(journal.wait().unwrap().success(), "the journal was not measured");
+    }
 }
 
 /// A day's seconds of the listener's thread, and of its children.
@@ -50,22 +69,19 @@ struct Day {
     children: f64,
 }
 
-fn seconds(day: &Day) -> String {
-    format!("{:.2} s a day, journalctl {:.2} s", day.own, day.children)
-}
-
 fn connect() -> bool {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     std::net::TcpStream::connect(listener.local_addr().unwrap()).is_ok()
 }
 
 /// A listener in this thread, while another does something once a second.
-fn at_rest(log: Log, pid: Option<i32>, span: Duration, act: fn() -> bool) -> Day {
+fn at_rest(log: Log, pid: Option<i32>, (settle, span): (Duration, Duration), act: Act) -> Day {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let url = "http://192.0.2.1".parse().unwrap();
     let aim = Aim {
         candidates: vec!["http://192.0.2.1".parse().unwrap()],
         addresses: vec![(url, vec!["192.0.2.1:80".parse().unwrap()])],
+        beyond: Vec::new(),
         least_speed: 64 << 10,
     };
     let source = Source { pid, pulls: Pulls::Told, log, keeps_connections: false };
@@ -77,13 +93,13 @@ fn at_rest(log: Log, pid: Option<i32>, span: Duration, act: fn() -> bool) -> Day
                 sleep(Duration::from_secs(1));
             }
         });
-        let (listener, mut heard) = runtime.block_on(async { Listener::start(source, aim) });
+        let (listener, mut heard) = runtime.block_on(async { Listener::start(source, aim, Ours::default()) });
         let mut listen = |span| {
             let heard = async { tokio::time::timeout(span, heard.recv()).await };
             let heard = runtime.block_on(heard);
             assert!(heard.is_err(), "nothing is to be heard: {heard:?}");
         };
-        listen(Duration::from_secs(3));
+        listen(settle);
         let (before, children) = (cpu(), cpu_of_children());
         listen(span);
         let part = DAY / span.as_secs_f64();
@@ -145,7 +161,7 @@ fn walks() {
 }
 
 /// In a mount namespace of its own: a journal, and a host that logs so many lines a minute.
-pub(crate) fn inside(span: Duration) {
+pub(crate) fn inside(journal: usize, settle: Duration, span: Duration) {
     let mount = |place: &str| Command::new("mount").args(["-t", "tmpfs", "none", place]).status().unwrap();
     assert!(mount("/run").success());
     fs::create_dir_all("/run/systemd/journal").unwrap();
@@ -154,13 +170,13 @@ pub(crate) fn inside(span: Duration) {
         assert!(mount("/var/log/journal").success());
     }
     let mut journald = Journald::start();
-    for (lines, act) in
-        [("no line", quiet as fn() -> bool), ("60 lines", one_line), ("6000 lines", hundred_lines)]
-    {
-        let log = Log::Journal { unit: "docker.service".to_owned() };
-        let day = at_rest(log, None, span, act);
-        println!("nobody pulls, the journal, {lines} a minute of others: {}", seconds(&day));
-    }
+    let (lines, act) = JOURNALS[journal];
+    let log = Log::Journal { unit: "docker.service".to_owned() };
+    let day = at_rest(log, None, (settle, span), act);
+    println!(
+        "nobody pulls, the journal, {lines} a minute of others: {:.2} s a day, journalctl {:.2} s",
+        day.own, day.children
+    );
     journald.end();
 }
 

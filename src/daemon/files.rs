@@ -69,7 +69,7 @@ impl Daemon {
         if self.asks_as != wanted {
             match Prober::new(wanted.clone()) {
                 Ok(prober) => {
-                    self.prober = Rc::new(prober);
+                    self.prober = Rc::new(prober.noted_in(self.ours.clone()));
                     self.asks_as = wanted;
                 }
                 Err(error) => error!("{error}; probes go on as before"),

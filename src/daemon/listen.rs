@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
 use super::Daemon;
-use super::step::Event;
+use super::step::{Event, Track};
 use crate::assembly;
 use crate::engine::{Facts, LogSource};
 use crate::listen::{Aim, Ear, Heard, Listener, Log, Pulls, Source};
@@ -77,7 +77,7 @@ impl Daemon {
         if !docker.is_awake() {
             return;
         }
-        let (listener, heard) = Listener::start(source.clone(), self.aim());
+        let (listener, heard) = Listener::start(source.clone(), self.aim(), self.ours.clone());
         self.ears.listener = Some((source, listener));
         self.ears.heard = Some(heard);
         self.ears.deaf.clear();
@@ -126,13 +126,15 @@ impl Daemon {
         let keep = self.config.engines.docker.keep.iter();
         let listed = keep.chain(&self.state.list).filter_map(|url| self.state.track(url));
         let reached = listed.filter(|track| !proxied || track.mirror.url.is_loopback());
-        let address = |track: &super::step::Track| {
+        let address = |track: &Track| {
             let known = track.addresses();
             (!known.is_empty()).then(|| (track.mirror.url.clone(), known))
         };
+        let upstream = self.state.settings.upstream.as_ref().filter(|_| !proxied);
         Aim {
             candidates: self.state.tracks.keys().cloned().collect(),
             addresses: reached.filter_map(address).collect(),
+            beyond: upstream.and_then(|url| self.state.track(url)).map(Track::addresses).unwrap_or_default(),
             least_speed: self.state.settings.policy.min_speed,
         }
     }

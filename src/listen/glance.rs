@@ -6,17 +6,22 @@
 //! not see that, how much processor time it has used.
 
 use std::fs::{self, File};
-use std::io::Read;
-use std::path::PathBuf;
+use std::os::unix::fs::FileExt;
 use std::time::Duration;
+
+use super::purse::Purse;
 
 /// After so long the kernel is asked although the engine seems to have done nothing: one file may have been opened as
 /// another was closed.
 const LATEST: Duration = Duration::from_secs(60);
 
-/// A walk is made at most so often that it takes this part of one processor's time: every ten seconds where it takes two
-/// milliseconds. It may: each finds the host's table pushed out of the processor's cache by what ran since the last.
-const PART: u32 = 5_000;
+/// What walks may cost a day where this host always does something: with a walk of 0.2 ms, as many as leave half a minute
+/// between two. What is saved up pays for one at each glance through half an hour of that.
+const WALKS: Duration = Duration::from_millis(600);
+
+/// What those may cost for which a connection to a mirror has ended. Apart, for an engine that pulls is not to be missed
+/// because others were looked at in vain; not unlimited, for others may use what a mirror's address leads to.
+const CALLS: Duration = Duration::from_millis(400);
 
 /// What changes when the engine does something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,11 +41,17 @@ struct Clean {
 }
 
 /// What is known from the last walk. No clock and no I/O.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Glance {
     clean: Option<Clean>,
-    /// Until then the last walk was too dear for another one.
-    rests: Duration,
+    walks: Purse,
+    calls: Purse,
+}
+
+impl Default for Glance {
+    fn default() -> Self {
+        Self { clean: None, walks: Purse::a_day(WALKS), calls: Purse::a_day(CALLS) }
+    }
 }
 
 impl Glance {
@@ -60,16 +71,21 @@ impl Glance {
         }
         let begun = begun();
         let nobody = self.clean.as_ref().is_some_and(|clean| begun.is_some() && begun == clean.begun);
-        if !nobody && now < self.rests {
+        if !nobody && !self.walks.has_some(now) {
             return false;
         }
         self.clean = Some(Clean { at: now, activity, begun });
         !nobody
     }
 
-    /// A walk at this time took so long.
-    pub(super) fn walked(&mut self, now: Duration, took: Duration) {
-        self.rests = now + took.saturating_mul(PART);
+    /// Whether a walk may be made because a connection to a mirror has ended.
+    pub(super) fn may_be_called(&mut self, now: Duration) -> bool {
+        self.calls.has_some(now)
+    }
+
+    /// A walk took so long; `called` by the end of a connection.
+    pub(super) fn walked(&mut self, now: Duration, took: Duration, called: bool) {
+        if called { &mut self.calls } else { &mut self.walks }.spend(now, took);
     }
 
     /// Something leads to a mirror, or mirrors are elsewhere: what was seen last says nothing of what is now.
@@ -78,11 +94,48 @@ impl Glance {
     }
 }
 
-/// How many connections this host has begun, in our network namespace; `None` where that cannot be told.
-pub(super) fn begun() -> Option<u64> {
-    let mut table = [0; 4096];
-    let length = File::open("/proc/self/net/snmp").ok()?.read(&mut table).ok()?;
-    active_opens(std::str::from_utf8(&table[..length]).ok()?)
+/// Where it is seen what the host and the engine do: files that stay open, for opening one costs more than reading it.
+#[derive(Debug)]
+pub(super) struct Signs {
+    counters: Option<File>,
+    files: Option<String>,
+    times: Option<File>,
+}
+
+impl Signs {
+    /// Of an engine, where its process is known.
+    pub(super) fn of(engine: Option<i32>) -> Self {
+        Self {
+            counters: File::open("/proc/self/net/snmp").ok(),
+            files: engine.map(|engine| format!("/proc/{engine}/fd")),
+            times: engine.and_then(|engine| File::open(format!("/proc/{engine}/stat")).ok()),
+        }
+    }
+
+    /// How many connections this host has begun, in our network namespace; `None` where that cannot be told.
+    pub(super) fn begun(&self) -> Option<u64> {
+        let mut table = [0; 4096];
+        active_opens(read(self.counters.as_ref()?, &mut table)?)
+    }
+
+    /// What the engine does, as far as it can be seen.
+    pub(super) fn activity(&self) -> Option<Activity> {
+        let files = self.files.as_ref()?;
+        // Since Linux 6.2 the directory's size is their number, for everybody; before, it is 0 and whoever may must count.
+        let number = match fs::metadata(files).ok()?.len() {
+            0 => fs::read_dir(files).ok().map(Iterator::count),
+            number => usize::try_from(number).ok(),
+        };
+        let mut stat = [0; 1024];
+        let mut time = || ticks(read(self.times.as_ref()?, &mut stat)?);
+        number.map(Activity::Files).or_else(|| time().map(Activity::Ticks))
+    }
+}
+
+/// The whole of a small file of /proc, as it is now.
+fn read<'a>(file: &File, buffer: &'a mut [u8]) -> Option<&'a str> {
+    let length = file.read_at(buffer, 0).ok()?;
+    std::str::from_utf8(&buffer[..length]).ok()
 }
 
 /// Two lines begin with `Tcp:`, the first with the names of the numbers in the second.
@@ -93,54 +146,100 @@ fn active_opens(table: &str) -> Option<u64> {
     numbers.split_whitespace().nth(place)?.parse().ok()
 }
 
-/// What the engine does, as far as it can be seen: some microseconds.
-pub(super) fn activity(engine: Option<i32>) -> Option<Activity> {
-    let directory = PathBuf::from(format!("/proc/{}", engine?));
-    let files = directory.join("fd");
-    // Since Linux 6.2 the directory's size is their number, for everybody; before, it is 0 and whoever may must count.
-    let number = match fs::metadata(&files).ok()?.len() {
-        0 => fs::read_dir(&files).ok().map(Iterator::count),
-        number => usize::try_from(number).ok(),
-    };
-    number.map(Activity::Files).or_else(|| ticks(&fs::read_to_string(directory.join("stat")).ok()?))
+/// The processor time that a process has used, in ticks of ten milliseconds.
+pub(super) fn time_of(process: i32) -> Option<u64> {
+    ticks(&fs::read_to_string(format!("/proc/{process}/stat")).ok()?)
 }
 
 /// `utime` and `stime` of proc_pid_stat(5): the 14th and the 15th, after a name that may hold anything.
-fn ticks(stat: &str) -> Option<Activity> {
+fn ticks(stat: &str) -> Option<u64> {
     let (_, rest) = stat.rsplit_once(')')?;
     let mut fields = rest.split_whitespace().skip(11);
     let mut next = || fields.next()?.parse::<u64>().ok();
-    Some(Activity::Ticks(next()?.saturating_add(next()?)))
+    Some(next()?.saturating_add(next()?))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// When it walked in a thousand seconds of a glance each ten.
-    fn walks(cost: Duration, does: fn(u64) -> Option<Activity>, begun: fn(u64) -> Option<u64>) -> Vec<u64> {
+    /// When it walked in so many seconds of a glance each ten.
+    fn walks_in(
+        seconds: u64,
+        cost: Duration,
+        does: fn(u64) -> Option<Activity>,
+        begun: fn(u64) -> Option<u64>,
+    ) -> Vec<u64> {
         let mut glance = Glance::default();
         let mut walks = Vec::new();
-        for second in (0..1000).step_by(10) {
+        for second in (0..seconds).step_by(10) {
             let now = Duration::from_secs(second);
             if glance.needs_walk(now, does(second), || begun(second)) {
-                glance.walked(now, cost);
+                glance.walked(now, cost, false);
                 walks.push(second);
             }
         }
         walks
     }
 
-    const CHEAP: Duration = Duration::from_micros(170);
+    fn walks(cost: Duration, does: fn(u64) -> Option<Activity>, begun: fn(u64) -> Option<u64>) -> Vec<u64> {
+        walks_in(1000, cost, does, begun)
+    }
+
+    /// One that may be made every ten seconds for ever.
+    const CHEAP: Duration = Duration::from_micros(60);
+
+    const DAY: u64 = 86_400;
 
     #[test]
-    fn where_the_engine_always_does_something_or_cannot_be_seen_every_glance_walks_for_ever() {
+    fn where_the_engine_always_does_something_or_cannot_be_seen_every_glance_walks() {
         // On a host where somebody always connects. Debian 12's kernel does not count another user's files.
         assert_eq!(walks(CHEAP, |_| None, Some).len(), 100);
         assert_eq!(walks(CHEAP, |_| None, |_| None).len(), 100, "nor is anything else to be had");
         let files = |second| usize::try_from(second).ok().map(Activity::Files);
         assert_eq!(walks(CHEAP, files, Some).len(), 100, "health checks open and close files");
         assert_eq!(walks(CHEAP, |second| Some(Activity::Ticks(second)), Some).len(), 100, "and take time");
+    }
+
+    #[test]
+    fn however_much_the_host_does_a_day_of_walks_costs_what_it_may() {
+        for micros in [170, 230, 3_200] {
+            let cost = Duration::from_micros(micros);
+            let walks = walks_in(DAY, cost, |_| None, Some);
+            let spent = cost * u32::try_from(walks.len()).unwrap();
+            assert!(spent <= WALKS.mul_f64(1.01) + cost, "{spent:?} at {cost:?} each");
+            assert!(spent >= WALKS.mul_f64(0.99), "{spent:?} at {cost:?} each");
+            let gaps = walks[walks.len() - 9..].windows(2).map(|pair| pair[1] - pair[0]);
+            let expected = cost.as_secs_f64() * 86_400.0 / WALKS.as_secs_f64();
+            let longest = Duration::from_secs(gaps.max().unwrap()).as_secs_f64();
+            assert!((longest - expected).abs() <= 10.0, "spread: {longest} s between two, {expected} wanted");
+        }
+    }
+
+    #[test]
+    fn half_an_hour_of_much_is_looked_at_closely_after_an_hour_of_little() {
+        let does = |second: u64| Some(Activity::Ticks(second));
+        let begun = |second: u64| Some(second.max(3600));
+        let walks = walks_in(3600 + 1200, Duration::from_micros(230), does, begun);
+        assert_eq!(walks.len(), 1 + 119, "each glance from then on, at which the first connection was new");
+    }
+
+    #[test]
+    fn ends_of_connections_are_paid_for_apart() {
+        let (mut glance, cost) = (Glance::default(), Duration::from_micros(230));
+        let mut called = 0;
+        for second in 0..DAY {
+            let now = Duration::from_secs(second);
+            if second % 10 == 0 && glance.needs_walk(now, None, || Some(second)) {
+                glance.walked(now, cost, false);
+            }
+            if glance.may_be_called(now) {
+                glance.walked(now, cost, true);
+                called += 1;
+            }
+        }
+        let spent = cost * called;
+        assert!(spent >= CALLS && spent <= CALLS.mul_f64(1.01), "{spent:?}: a stranger who never rests");
     }
 
     #[test]
@@ -159,12 +258,6 @@ mod tests {
     }
 
     #[test]
-    fn a_walk_over_twenty_thousand_connections_is_made_as_seldom_as_it_is_dear() {
-        assert_eq!(walks(Duration::from_micros(3_200), |_| None, Some)[..4], [0, 20, 40, 60]);
-        assert_eq!(walks(Duration::from_micros(2_000), |_| None, Some).len(), 100);
-    }
-
-    #[test]
     fn after_a_connection_or_an_edit_of_the_list_the_next_glance_walks() {
         let mut glance = Glance::default();
         let (at, still) = (Duration::from_secs, Some(Activity::Files(20)));
@@ -177,12 +270,13 @@ mod tests {
     #[test]
     fn a_process_whose_files_nobody_counts_has_its_time_looked_at() {
         let stat = "7 (a) b (c) S 1 7 7 0 -1 4194560 1 2 3 4 250 33 0 0 20 0 1 0 5 6 7";
-        assert_eq!(ticks(stat), Some(Activity::Ticks(283)));
+        assert_eq!(ticks(stat), Some(283));
         for stat in ["", "7 (a) S 1", "7 (a) S 1 7 7 0 -1 4194560 1 2 3 4 x 33"] {
             assert_eq!(ticks(stat), None, "{stat}");
         }
-        assert!(activity(i32::try_from(std::process::id()).ok()).is_some());
-        assert_eq!(activity(None), None);
+        let own = Signs::of(i32::try_from(std::process::id()).ok());
+        assert!(own.activity().is_some() && own.activity() == own.activity());
+        assert_eq!(Signs::of(None).activity(), None);
     }
 
     #[test]
@@ -191,9 +285,10 @@ mod tests {
         for table in ["", "Tcp: ActiveOpens\n", "Tcp: RtoMin\nTcp: 1\n", "Tcp: A ActiveOpens\nTcp: 1\n"] {
             assert_eq!(active_opens(table), None, "{table}");
         }
-        let before = begun().unwrap();
+        let signs = Signs::of(None);
+        let before = signs.begun().unwrap();
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let _client = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-        assert!(begun().unwrap() > before);
+        assert!(signs.begun().unwrap() > before);
     }
 }

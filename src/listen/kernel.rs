@@ -54,8 +54,8 @@ const INFO: u16 = 2;
 const JUMP: u8 = 1;
 const REMOTE_IS: u8 = 8;
 const TCP: u8 = 6;
-const INET: u8 = 2;
-const INET6: u8 = 10;
+pub(super) const INET: u8 = 2;
+pub(super) const INET6: u8 = 10;
 // net/tcp_states.h
 const ESTABLISHED: u8 = 1;
 const OPENING: u8 = 2;
@@ -68,7 +68,7 @@ const PIECE: usize = 32 << 10;
 /// A dump is answered at once; should it ever not be, nobody is to wait for it.
 const DEADLINE: Duration = Duration::from_secs(1);
 /// So many addresses are looked for at once; a list has three mirrors, and a name some four addresses.
-const ADDRESSES: usize = 64;
+pub(super) const ADDRESSES: usize = 64;
 
 impl Kernel {
     /// Opens the socket; needs no right, but `AF_NETLINK` where a unit restricts families.
@@ -130,7 +130,7 @@ impl Kernel {
 }
 
 /// One message and what it carries; `rest` moves on to the next.
-fn message<'a>(rest: &mut &'a [u8]) -> Option<(u16, u32, &'a [u8])> {
+pub(super) fn message<'a>(rest: &mut &'a [u8]) -> Option<(u16, u32, &'a [u8])> {
     let length = usize::try_from(word(rest, 0)?).ok()?;
     let body = rest.get(HEADER..length)?;
     let (kind, sequence) = (half(rest, 4)?, word(rest, 8)?);
@@ -144,7 +144,7 @@ fn error(body: &[u8]) -> io::Error {
 }
 
 /// `struct inet_diag_msg` and its attributes.
-fn connection(body: &[u8]) -> Option<Connection> {
+pub(super) fn connection(body: &[u8]) -> Option<Connection> {
     let (family, state) = (*body.first()?, *body.get(1)?);
     let port = u16::from_be_bytes(body.get(6..8)?.try_into().ok()?);
     let address = body.get(24..40)?;

@@ -15,6 +15,7 @@ use tokio::process::Command;
 use tokio::sync::mpsc::Sender;
 use tokio::time::sleep;
 
+use super::spare::{Stirred, spare};
 use super::{Log, line};
 
 /// A line longer than this is cut; what would follow says no more.
@@ -30,14 +31,15 @@ const PIECE: usize = 32 << 10;
 /// hundred lines a second, and each would wake us.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Sends every line that may be of interest, and says why when there are no more.
-pub(super) async fn follow(log: Log, lines: Sender<String>) -> String {
+/// Sends every line that may be of interest, and says why when there are no more. `stirred` tells when the engine has
+/// last done something with a mirror, or nothing where that cannot be told.
+pub(super) async fn follow(log: Log, lines: Sender<String>, stirred: Stirred) -> String {
     match log {
         Log::File(path) => match file(&path, &lines).await {
             Ok(()) => String::new(),
             Err(error) => format!("{}: read: {error}", path.display()),
         },
-        Log::Journal { unit } => match journal(&unit, &lines).await {
+        Log::Journal { unit } => match journal(&unit, &lines, stirred).await {
             Ok(why) => why,
             Err(error) => format!("journalctl: {error}"),
         },
@@ -113,7 +115,7 @@ impl Changes {
 }
 
 /// `journalctl --follow`, which knows the journal's format, its rotation and its namespaces; it ends with us.
-async fn journal(unit: &str, lines: &Sender<String>) -> io::Result<String> {
+async fn journal(unit: &str, lines: &Sender<String>, stirred: Stirred) -> io::Result<String> {
     let mut command = Command::new("journalctl");
     // Containers may log into the journal through dockerd, in its name; only what came from its own standard
     // error is its own word.
@@ -139,10 +141,14 @@ async fn journal(unit: &str, lines: &Sender<String>) -> io::Result<String> {
     });
     let mut complains = pin!(first_words(complaints));
     let mut why = None;
-    let told = loop {
-        tokio::select! {
-            told = &mut told => break told?,
-            words = &mut complains, if why.is_none() => why = Some(words?),
+    let told = {
+        let mut sparing = pin!(spare(child.id(), stirred));
+        loop {
+            tokio::select! {
+                told = &mut told => break told?,
+                words = &mut complains, if why.is_none() => why = Some(words?),
+                () = &mut sparing => return Ok(String::new()),
+            }
         }
     };
     if matches!(told, Told::Enough) {

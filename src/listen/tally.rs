@@ -182,6 +182,17 @@ impl Tally {
         load.measure(known);
     }
 
+    /// One of the engine's connections has ended `now`; what it had brought counts, though nobody may have seen it open.
+    pub fn ended(&mut self, now: Duration, url: &MirrorUrl, connection: &Connection) {
+        let seen = self.known.get(&connection.cookie).map_or(0, |known| known.received);
+        let load = self.loads.entry(url.clone()).or_default();
+        load.bytes = load.bytes.saturating_add(connection.received.saturating_sub(seen));
+        (load.moved, load.settled) = (load.moved.max(now.saturating_sub(connection.quiet)), 0);
+        if let Some(known) = self.known.get_mut(&connection.cookie) {
+            known.received = connection.received.max(seen);
+        }
+    }
+
     /// A pull ended well: what its mirrors brought. What an engine that keeps connections for the next request has open
     /// now is idle, until something comes.
     pub fn pulled(&mut self, now: Duration) -> Vec<Seen> {
@@ -430,6 +441,26 @@ mod tests {
         let served = Seen::Served { url: url("a"), bytes: 2_150_000, bytes_per_second: Some(1_000_000.0) };
         assert_eq!(tally.pulled(at(5)), [served], "b brought no layer");
         assert_eq!(tally.pulled(at(6)), [], "said once");
+    }
+
+    #[test]
+    fn what_a_connection_brought_that_ended_between_two_looks_counts_once() {
+        let mut tally = Tally::default();
+        let end = |tally: &mut Tally, now, (url, connection): (MirrorUrl, Connection)| {
+            tally.ended(at(now), &url, &connection);
+        };
+        tally.look(at(1), &[open("a", 1, 100_000, 0)]);
+        end(&mut tally, 2, open("a", 1, 150_000, 0));
+        end(&mut tally, 2, open("a", 2, 50_000, 1));
+        assert_eq!(tally.settles_at(), Some(at(4)));
+        tally.look(at(3), &[]);
+        let served = Seen::Served { url: url("a"), bytes: 200_000, bytes_per_second: None };
+        assert_eq!(tally.pulled(at(4)), [served]);
+        end(&mut tally, 5, open("a", 3, 900, 0));
+        assert_eq!((tally.settles_at(), tally.pulled(at(6))), (None, vec![]), "no layer");
+        end(&mut tally, 7, open("a", 4, 50_000, 0));
+        tally.failed(Some(&url("a")));
+        assert_eq!(tally.pulled(at(8)), [], "the log says that it failed");
     }
 
     #[test]

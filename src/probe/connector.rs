@@ -21,6 +21,7 @@ use super::tls::Tls;
 use super::wrong::{Try, Wrong};
 use crate::mirror::{MirrorUrl, Scheme};
 use crate::observation::Stage;
+use crate::ours::Ours;
 use crate::reason::FailureKind;
 
 /// What may come in before the first request: the answers of proxies and of TLS, whose longest message rustls
@@ -41,6 +42,7 @@ pub(super) struct Connector {
     tls: Tls,
     routes: Routes,
     connect_timeout: Duration,
+    ours: Ours,
 }
 
 /// How to get to a host, decided and checked, but not yet gone.
@@ -74,7 +76,12 @@ pub(super) enum Form {
 
 impl Connector {
     pub(super) fn new(names: Names, tls: Tls, routes: Routes, connect_timeout: Duration) -> Self {
-        Self { names, tls, routes, connect_timeout }
+        Self { names, tls, routes, connect_timeout, ours: Ours::default() }
+    }
+
+    /// Its connections are to be among these.
+    pub(super) fn note_in(&mut self, ours: Ours) {
+        self.ours = ours;
     }
 
     /// Resolves and checks `to`, or finds that a proxy does.
@@ -106,7 +113,8 @@ impl Connector {
         let begin = Instant::now();
         let (io, form, peer) = match (way, self.routes.to(to)) {
             (Way::Straight(checked), Route::Straight) => {
-                let (stream, peer) = dial(checked, self.patience(end)).await.map_err(at(Stage::Connect))?;
+                let (stream, peer) =
+                    dial(checked, self.patience(end), &self.ours).await.map_err(at(Stage::Connect))?;
                 (Box::new(Metered::new(stream, Arc::clone(&gauge))) as Io, Form::Path, Some(peer))
             }
             (Way::Proxied(_), Route::Through(proxy)) => {
@@ -139,7 +147,8 @@ impl Connector {
         end: Instant,
     ) -> Try<(Io, Form)> {
         let found = self.names.resolve(&proxy.host, end).await?;
-        let (stream, _) = dial(&address::of_proxy(&found, proxy.port), self.patience(end)).await?;
+        let (stream, _) =
+            dial(&address::of_proxy(&found, proxy.port), self.patience(end), &self.ours).await?;
         let mut io: Io = Box::new(Metered::new(stream, Arc::clone(gauge)));
         if proxy.speaks == Speaks::Https {
             io = Box::new(self.tls.handshake(io, &proxy.host, self.patience(end)).await?);

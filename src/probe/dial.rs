@@ -4,12 +4,13 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
 
 use super::address::Checked;
 use super::wrong::{Try, Wrong};
+use crate::ours::Ours;
 use crate::reason::FailureKind;
 
 /// The head start of each attempt over the next: Go's `FallbackDelay`.
@@ -18,18 +19,19 @@ const HEAD_START: Duration = Duration::from_millis(300);
 /// At most so many addresses of one host are tried.
 const MOST: usize = 4;
 
-/// Connects to the first address that answers.
+/// Connects to the first address that answers; every try is one of `ours`.
 ///
 /// # Errors
 ///
 /// `connection_refused`, `unreachable`, or `connect_timeout` at `until`.
-pub(super) async fn dial(checked: &Checked, until: Instant) -> Try<(TcpStream, SocketAddr)> {
+pub(super) async fn dial(checked: &Checked, until: Instant, ours: &Ours) -> Try<(TcpStream, SocketAddr)> {
     let mut queue = in_turn(checked.addresses()).into_iter().peekable();
     let mut racing = JoinSet::new();
     let mut lost = Vec::new();
     loop {
         if let Some(address) = queue.next() {
-            racing.spawn(async move { (address, TcpStream::connect(address).await) });
+            let ours = ours.clone();
+            racing.spawn(async move { (address, connect(address, &ours).await) });
         } else if racing.is_empty() {
             return Err(why(&lost));
         }
@@ -51,6 +53,12 @@ pub(super) async fn dial(checked: &Checked, until: Instant) -> Try<(TcpStream, S
             Err(_) => {}
         }
     }
+}
+
+async fn connect(address: SocketAddr, ours: &Ours) -> io::Result<TcpStream> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    ours.add(&socket);
+    socket.connect(address).await
 }
 
 /// IPv6 and IPv4 by turns, IPv6 first.
@@ -128,7 +136,9 @@ mod tests {
         let both = of_proxy(&[address.ip(), "127.0.0.1".parse().unwrap()], address.port());
         let begin = Instant::now();
         let until = begin + Duration::from_secs(60);
-        let Ok((_, reached)) = dial(&both, until).await else { panic!("nobody is reached") };
+        let Ok((_, reached)) = dial(&both, until, &Ours::default()).await else {
+            panic!("nobody is reached")
+        };
         assert_eq!(reached, four.local_addr().unwrap());
         assert!(begin.elapsed() >= HEAD_START, "IPv6 had its head start");
     }
