@@ -203,6 +203,7 @@ fn a_pull_that_is_over_before_anybody_looked_counts() {
     scene.listener.as_ref().unwrap().pulled();
     let url: MirrorUrl = format!("http://{mirror}").parse().unwrap();
     let seen = scene.next(PATIENCE);
+    // To the kernel the end of what is sent is a byte, too.
     assert!(
         matches!(&seen, Some(Seen::Served { url: who, bytes: 50_000..50_002, .. }) if *who == url),
         "{seen:?}"
