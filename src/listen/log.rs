@@ -126,6 +126,9 @@ async fn journal(unit: &str, lines: &Sender<String>, stirred: Stirred) -> io::Re
     // ProtectKernelTunables) it is another's.
     command.arg("--merge");
     command.arg(format!("_SYSTEMD_UNIT={unit}"));
+    // Should we be killed while it is stopped, nobody would wake it; but the kernel ends a stopped process group that
+    // nobody is left to wake (`setpgid(2)`: orphaned).
+    command.process_group(0);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
     let mut child = command.spawn()?;
     let mut output = BufReader::new(child.stdout.take().ok_or(io::ErrorKind::BrokenPipe)?);
