@@ -309,3 +309,24 @@ fn sockets(pid: i32) -> Option<BTreeSet<u32>> {
     }
     (!denied).then_some(inodes)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn ends_without_end_are_heard_every_two_seconds_and_the_first_after_a_rest_at_once() {
+        let mut ends = Ends { ear: None, next: Instant::now(), pause: ENDS.0 };
+        let pauses: Vec<u128> = (0..7)
+            .map(|_| {
+                let now = ends.next;
+                ends.heard(now);
+                (ends.next - now).as_millis()
+            })
+            .collect();
+        assert_eq!(pauses, [200, 400, 800, 1600, 2000, 2000, 2000]);
+        let rested = ends.next + CALM;
+        ends.heard(rested);
+        assert_eq!(ends.next - rested, ENDS.0);
+    }
+}

@@ -1,8 +1,8 @@
 //! How much `journalctl` runs.
 //!
 //! `journalctl` cannot help waking for every line of everybody, which on a host that logs every second costs seven
-//! seconds of processor time a day. What it may cost is limited: once it has cost more it
-//! is stopped (`SIGSTOP`) and woken for a while by what the engine does with a mirror. It then reads on where it was.
+//! seconds of processor time a day. What it may cost is limited: once it has cost more it is stopped (`SIGSTOP`), and
+//! woken for a while by what the engine does with a mirror. It then reads on where it was.
 
 use std::time::Duration;
 

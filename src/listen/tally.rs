@@ -184,13 +184,16 @@ impl Tally {
 
     /// One of the engine's connections has ended `now`; what it had brought counts, though nobody may have seen it open.
     pub fn ended(&mut self, now: Duration, url: &MirrorUrl, connection: &Connection) {
-        let seen = self.known.get(&connection.cookie).map_or(0, |known| known.received);
+        let moved = now.saturating_sub(connection.quiet);
         let load = self.loads.entry(url.clone()).or_default();
-        load.bytes = load.bytes.saturating_add(connection.received.saturating_sub(seen));
-        (load.moved, load.settled) = (load.moved.max(now.saturating_sub(connection.quiet)), 0);
+        (load.moved, load.settled) = (load.moved.max(moved), 0);
+        let mut came = connection.received;
         if let Some(known) = self.known.get_mut(&connection.cookie) {
-            known.received = connection.received.max(seen);
+            came = came.saturating_sub(known.received);
+            (known.received, known.moved) = (connection.received, moved);
+            load.measure(known);
         }
+        load.bytes = load.bytes.saturating_add(came);
     }
 
     /// A pull ended well: what its mirrors brought. What an engine that keeps connections for the next request has open

@@ -173,8 +173,12 @@ fn what_a_connection_brought_that_ended_between_two_looks_counts_once() {
     tally.look(at(3), &[]);
     let served = Seen::Served { url: url("a"), bytes: 200_000, bytes_per_second: None };
     assert_eq!(tally.pulled(at(4)), [served]);
+    tally.look(at(4), &[open("a", 5, 0, 0)]);
+    end(&mut tally, 6, open("a", 5, 2_000_000, 0));
+    let served = Seen::Served { url: url("a"), bytes: 2_000_000, bytes_per_second: Some(1_000_000.0) };
+    assert_eq!(tally.pulled(at(6)), [served], "measured from the first look to the end");
     end(&mut tally, 5, open("a", 3, 900, 0));
-    assert_eq!((tally.settles_at(), tally.pulled(at(6))), (None, vec![]), "no layer");
+    assert_eq!((tally.settles_at(), tally.pulled(at(7))), (None, vec![]), "no layer");
     end(&mut tally, 7, open("a", 4, 50_000, 0));
     tally.failed(Some(&url("a")));
     assert_eq!(tally.pulled(at(8)), [], "the log says that it failed");
