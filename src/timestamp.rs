@@ -22,6 +22,11 @@ impl Timestamp {
         self.0
     }
 
+    /// For a table, UTC: `2026-11-20 12:00:00`.
+    pub fn clock(self) -> String {
+        self.to_string().replace('T', " ").trim_end_matches('Z').to_owned()
+    }
+
     /// How long ago `earlier` was; zero when it lies ahead, as after a clock was set back.
     pub const fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(self.0.saturating_sub(earlier.0))

@@ -52,7 +52,7 @@ fn table(lang: Lang, kept: &[Generation]) -> Table {
         };
         let cells = [
             kept.number.to_string(),
-            kept.kept_at.map(|at| Timestamp::from(at).to_string()).unwrap_or_default(),
+            kept.kept_at.map(|at| Timestamp::from(at).clock()).unwrap_or_default(),
             kept.size.map(|size| size.to_string()).unwrap_or_default(),
             list,
         ];

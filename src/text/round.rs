@@ -101,7 +101,7 @@ messages! {
     range(first: u64, last: u64) { "{first} to {last}", "{first} 至 {last}" }
     see_kept() { "what is kept: sudo mirrorwatch restore --list", "查看已保存的内容：sudo mirrorwatch restore --list" }
     heading_number() { "N", "编号" }
-    heading_kept_at() { "KEPT AT", "保存时间" }
+    heading_kept_at() { "KEPT AT (UTC)", "保存时间（UTC）" }
     heading_size() { "BYTES", "字节" }
     heading_list() { "LIST", "列表" }
     no_file() { "no file", "没有文件" }

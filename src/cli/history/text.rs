@@ -145,7 +145,7 @@ fn row_of_run(run: &Run<'_>, lang: Lang) -> Vec<Cell> {
     let cell = |text: String| Cell { text, style };
     let several = run.count > 1;
     vec![
-        cell(clock(run.first.at)),
+        cell(run.first.at.clock()),
         cell(if several { until(run.first.at, run.last) } else { String::new() }),
         cell(if several { format!("×{}", run.count) } else { String::new() }),
         cell(safe(seen.name.as_deref().unwrap_or(&seen.url))),
@@ -164,7 +164,7 @@ fn row_of_switch(switch: &Switch, name_of: &impl Fn(&str) -> String, lang: Lang)
     };
     let why = switch_why(switch, crate::mirror::DOCKER_HUB, lang);
     vec![
-        cell(clock(switch.at)),
+        cell(switch.at.clock()),
         Cell::default(),
         Cell::default(),
         cell(safe(&switch.engine)),
@@ -178,14 +178,9 @@ fn row_of_switch(switch: &Switch, name_of: &impl Fn(&str) -> String, lang: Lang)
     ]
 }
 
-/// `2026-11-20 12:00:00`.
-fn clock(at: Timestamp) -> String {
-    at.to_string().replace('T', " ").trim_end_matches('Z').to_owned()
-}
-
 /// The end of a run: a clock alone where it is the day of its beginning.
 fn until(first: Timestamp, last: Timestamp) -> String {
-    let (first, last) = (clock(first), clock(last));
+    let (first, last) = (first.clock(), last.clock());
     match (first.split_once(' '), last.split_once(' ')) {
         (Some((day, _)), Some((same, time))) if day == same => time.to_owned(),
         _ => last,
