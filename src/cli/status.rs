@@ -48,13 +48,14 @@ pub fn watch(global: &Global, json: bool, all: bool, out: &mut Out) -> Result<Ex
     let mut last = read(global, now())?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Error::failed(say::signals(global.lang, &error.to_string())))?;
+    // First, for whoever ends us in between would be left with the other screen.
+    let mut signals = runtime.block_on(async { Signals::new(global) })?;
     let screen = !json && out.is_terminal();
     if screen {
         out.print(ENTER)?;
     }
     let mut shown = None;
     let result = runtime.block_on(async {
-        let mut signals = Signals::new(global)?;
         while !out.is_closed() {
             // A moment without a file, as while the service restarts, leaves the last one standing.
             if let Ok(status) = read(global, now()) {
