@@ -3,12 +3,18 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod step {
-    mod days;
+    mod budget;
+    mod fleet;
     mod goals;
     mod hand;
     mod laws;
     mod manners;
+    mod mood;
     mod network;
+    mod reloads;
+    mod rests;
+    mod scenarios;
+    mod shown;
     mod standing;
     mod world;
 }

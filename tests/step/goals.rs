@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use mirrorwatch::reason::FailureKind;
 
-use super::world::{Mood, World, healthy};
+use super::mood::Mood;
+use super::world::{World, healthy};
 
 /// The longest of twelve, five seconds apart, so that every part of a `connect` interval has its turn.
 fn longest(mood: Mood) -> Duration {

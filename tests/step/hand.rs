@@ -7,7 +7,8 @@ use mirrorwatch::observation::{Depth, Failure, Observation, Outcome, Spent, Stag
 use mirrorwatch::ranking::record::Standing;
 use mirrorwatch::reason::FailureKind;
 
-use super::world::{Mood, World, healthy, url};
+use super::mood::Mood;
+use super::world::{World, healthy, url};
 
 const NAMES: [&str; 4] = ["a", "b", "c", "d"];
 

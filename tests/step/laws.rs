@@ -7,8 +7,9 @@ use mirrorwatch::ranking::record::{Record, Standing};
 use mirrorwatch::reason::{ChangeKind, FailureKind};
 use proptest::prelude::*;
 
-use super::manners::check;
-use super::world::{MB, Mood, UPSTREAM, World, mirror, settings};
+use super::budget::kept;
+use super::mood::{MB, Mood};
+use super::world::{UPSTREAM, World, mirror, settings};
 
 const NAMES: [&str; 6] = ["a", "b", "c", "d", "e", "f"];
 
@@ -81,24 +82,16 @@ proptest! {
             }
             prop_assert!(world.list().len() <= 3, "{:?}", world.list());
             // Once written, the list holds nobody who is known not to serve, unless nobody else serves either.
-            if let Some((at, list, kind)) = world.applies.last()
-                && *at == world.now
-                && *kind != ChangeKind::EngineDiffered
+            if let Some(last) = world.applies.last()
+                && last.at == world.now
+                && last.change.kind != ChangeKind::EngineDiffered
             {
-                for name in list {
-                    prop_assert_ne!(world.standing(name), Standing::Rejected, "{} in {:?}", name, list);
+                for name in &last.list {
+                    prop_assert_ne!(world.standing(name), Standing::Rejected, "{} in {:?}", name, last);
                 }
             }
         }
         world.run(Duration::from_secs(3600));
-        for (url, asked) in &world.asked {
-            check(url, asked);
-        }
-        let day = Duration::from_secs(24 * 3600);
-        for (index, (at, ..)) in world.applies.iter().enumerate() {
-            let within = world.applies[index..].iter().filter(|(other, ..)| other.since(*at) < day);
-            let spared = within.filter(|(_, _, kind)| matches!(kind, ChangeKind::Faster | ChangeKind::Filled));
-            prop_assert!(spared.count() <= 12, "{:?}", world.applies);
-        }
+        kept(&world);
     }
 }

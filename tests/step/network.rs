@@ -1,4 +1,4 @@
-//! What of our own network and clock does not fit into a file of `tests/days`.
+//! What of our own network and clock does not fit into a scenario.
 
 use std::time::Duration;
 
@@ -6,7 +6,8 @@ use mirrorwatch::daemon::step::Event;
 use mirrorwatch::ranking::record::Standing;
 use mirrorwatch::reason::FailureKind;
 
-use super::world::{MB, Mood, World, healthy, url};
+use super::mood::{MB, Mood};
+use super::world::{World, healthy, url};
 
 const HOUR: Duration = Duration::from_secs(3600);
 const NAMES: [&str; 4] = ["a", "b", "c", "d"];

@@ -6,61 +6,20 @@ use std::time::Duration;
 
 use mirrorwatch::daemon::schedule::{Allowance, Pace};
 use mirrorwatch::daemon::step::{Action, EngineView, Event, Past, Proof, Settings, State};
-use mirrorwatch::image::{Digest, Image};
+use mirrorwatch::image::Image;
 use mirrorwatch::mirror::{DOCKER_HUB, Mirror, MirrorUrl};
-use mirrorwatch::observation::{Depth, Failure, Observation, Outcome, REHEARSAL, Spent, Stage};
+use mirrorwatch::observation::{Depth, Observation};
 use mirrorwatch::ranking::Policy;
 use mirrorwatch::ranking::record::{Record, Standing};
-use mirrorwatch::reason::{ChangeKind, FailureKind, ProblemKind};
+use mirrorwatch::ranking::select::Change;
+use mirrorwatch::reason::ProblemKind;
 use mirrorwatch::timestamp::Timestamp;
+
+use super::budget::Asked;
+use super::mood::{Answer, Asking, MB, Mood};
 
 pub(super) const START: Timestamp = Timestamp::from_millis(1_795_176_000_000);
 pub(super) const UPSTREAM: &str = "https://upstream.example";
-
-/// How a mirror behaves.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Mood {
-    /// Serves at so many bytes per second.
-    Serves(f64),
-    /// The same, as often faster as slower by a factor whose logarithm has this deviation.
-    Varies(f64, f64),
-    /// Serves at so many bytes per second what a tag led to a year ago.
-    Old(f64),
-    /// The same as `Serves`, and refuses every image that is not on its list: 403 to HEAD and to GET.
-    Allows(f64, &'static [&'static str]),
-    /// Refuses connections.
-    Dead,
-    /// Takes ten seconds to say nothing.
-    Hangs,
-    /// Connects, and falls silent in a layer.
-    Stalls,
-    /// Answers 429 to everything, with `Retry-After` or without.
-    Limits(Option<Duration>),
-    /// Answers 500 to every manifest.
-    Errors,
-    /// The same with Docker Hub's own `TOOMANYREQUESTS` inside, which is a limit: found at the manifest, by HEAD and GET.
-    Nested,
-    /// Serves, and makes every probe cost as much as one can: a token each time, redirects to itself, a whole mebibyte.
-    Costs(f64),
-    /// Serves now at this speed and now at that, from one rehearsal to the next.
-    Wavers(f64, f64),
-    /// Serves for so long, then answers 500 for so long, and so on.
-    Flaps(Duration, f64),
-    /// Fails so at the first step that can fail so.
-    Fails(FailureKind),
-    /// Answers in time, but this process has not been running for so long meanwhile.
-    Starved(Duration),
-    /// Serves, and this process did not get to run for so long while it measured that speed.
-    Hampered(f64, Duration),
-}
-
-/// One probe as the mirror saw it.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Asked {
-    pub(super) from: Timestamp,
-    pub(super) to: Timestamp,
-    pub(super) spent: Spent,
-}
 
 /// What will happen.
 #[derive(Clone, Debug)]
@@ -70,21 +29,35 @@ pub(super) enum Next {
     Tick,
 }
 
+/// One list that was given to the engine.
+#[derive(Clone, Debug)]
+pub(super) struct Apply {
+    pub(super) at: Timestamp,
+    /// By the names of the hosts.
+    pub(super) list: Vec<String>,
+    pub(super) change: Change,
+}
+
 #[derive(Clone)]
 pub(super) struct World {
     pub(super) state: State,
     pub(super) now: Timestamp,
     pub(super) moods: BTreeMap<MirrorUrl, Mood>,
+    /// How many probes each has answered in its mood.
+    turns: BTreeMap<MirrorUrl, usize>,
     pub(super) agenda: BinaryHeap<Reverse<(Timestamp, u64)>>,
     pub(super) what: BTreeMap<u64, Next>,
     pub(super) count: u64,
     pub(super) tick: Option<Timestamp>,
     pub(super) samples_become_rehearsals: bool,
+    /// Whether what the daemon itself asks is never answered, because somebody else asks in this world.
+    pub(super) ignores_the_daemon: bool,
     /// What chance goes by.
     pub(super) seed: u64,
-    /// What the engine answers to an apply.
+    /// What the engine answers to an apply, and how long it takes for it.
     pub(super) engine: Result<Proof, ProblemKind>,
-    pub(super) applies: Vec<(Timestamp, Vec<String>, ChangeKind)>,
+    pub(super) applying: Duration,
+    pub(super) applies: Vec<Apply>,
     pub(super) probes: BTreeMap<MirrorUrl, Vec<(Timestamp, Depth)>>,
     /// What the mirrors saw, counted by them and not by us.
     pub(super) asked: BTreeMap<MirrorUrl, Vec<Asked>>,
@@ -98,10 +71,6 @@ pub(super) fn url(name: &str) -> MirrorUrl {
     } else {
         format!("https://{name}.example").parse().unwrap()
     }
-}
-
-fn digest(digit: char) -> Digest {
-    format!("sha256:{}", digit.to_string().repeat(64)).parse().unwrap()
 }
 
 pub(super) fn mirror(name: &str) -> Mirror {
@@ -151,13 +120,16 @@ impl World {
             state: State::new(settings.clone(), None),
             now: START,
             moods,
+            turns: BTreeMap::new(),
             agenda: BinaryHeap::new(),
             what: BTreeMap::new(),
             count: 0,
             tick: None,
             samples_become_rehearsals: false,
+            ignores_the_daemon: false,
             seed: 0,
             engine: Ok(Proof::Listed),
+            applying: Duration::from_millis(40),
             applies: Vec::new(),
             probes: BTreeMap::new(),
             asked: BTreeMap::new(),
@@ -181,9 +153,10 @@ impl World {
         }
         for action in self.state.step(event, self.now) {
             match action {
+                Action::Probe { .. } if self.ignores_the_daemon => {}
                 Action::Probe { url, depth, image, .. } => {
                     self.probes.entry(url.clone()).or_default().push((self.now, depth));
-                    let (after, mut observation) = self.answer(&url, depth, image.as_ref());
+                    let (after, mut observation) = self.answer(&url, self.now, depth, image.as_ref());
                     observation.image = image;
                     let asked = Asked { from: self.now, to: self.now + after, spent: observation.spent };
                     self.asked.entry(url.clone()).or_default().push(asked);
@@ -195,8 +168,8 @@ impl World {
                     assert!(!self.state.network.is_down(), "written in an outage: {list:?}, {change:?}");
                     let names =
                         list.iter().map(|url| url.host().trim_end_matches(".example").to_owned()).collect();
-                    self.applies.push((self.now, names, change.kind));
-                    self.plan(self.now + Duration::from_millis(40), Next::Applied(list));
+                    self.applies.push(Apply { at: self.now, list: names, change });
+                    self.plan(self.now + self.applying, Next::Applied(list));
                 }
                 Action::Save(_) => {}
             }
@@ -210,78 +183,23 @@ impl World {
         }
     }
 
-    fn answer(&self, url: &MirrorUrl, depth: Depth, image: Option<&Image>) -> Answer {
+    /// What this mirror shows to one probe, and how long that takes.
+    pub(super) fn answer(
+        &mut self,
+        url: &MirrorUrl,
+        at: Timestamp,
+        depth: Depth,
+        image: Option<&Image>,
+    ) -> Answer {
         let becomes = self.samples_become_rehearsals && depth == Depth::Sample;
         let depth = if becomes { Depth::Rehearse } else { depth };
-        let mut seen = Observation::new(self.now, depth);
-        let asks = depth != Depth::Connect;
-        match self.moods[url] {
-            Mood::Dead => fails(seen, FailureKind::ConnectionRefused, Stage::Connect, 0, 0, ms(1)),
-            Mood::Hangs => fails(seen, FailureKind::ConnectTimeout, Stage::Connect, 0, 0, ms(10_000)),
-            Mood::Stalls if asks => {
-                let requests = if depth == Depth::Sample { 1 } else { 7 };
-                fails(seen, FailureKind::Stalled, Stage::Layer, requests, 0, ms(5_000))
-            }
-            Mood::Limits(rest) if asks => {
-                seen.retry_after = rest;
-                fails(seen, FailureKind::RateLimited, Stage::Ping, 1, 1, ms(50))
-            }
-            Mood::Nested if depth == Depth::Sample => {
-                fails(seen, FailureKind::RateLimited, Stage::Layer, 1, 1, ms(200))
-            }
-            Mood::Nested if asks => fails(seen, FailureKind::RateLimited, Stage::Manifest, 4, 2, ms(200)),
-            Mood::Costs(speed) => {
-                let (after, mut seen) = serves(seen, speed);
-                match depth {
-                    Depth::Connect => {}
-                    Depth::Sample => (seen.spent.requests, seen.spent.bytes) = (3, 40 << 10),
-                    Depth::Rehearse => seen.spent = Spent { refusals: 0, ..REHEARSAL },
-                }
-                (after, seen)
-            }
-            Mood::Wavers(one, other) => {
-                let rehearsed = self.probes.get(url).into_iter().flatten();
-                let count = rehearsed.filter(|(_, depth)| *depth == Depth::Rehearse).count();
-                serves(seen, if count.is_multiple_of(2) { one } else { other })
-            }
-            Mood::Errors if asks => fails(seen, FailureKind::ServerError, Stage::Manifest, 4, 2, ms(200)),
-            Mood::Flaps(half, speed) => {
-                let good = (self.now.since(START).as_secs() / half.as_secs()).is_multiple_of(2);
-                match (good, asks) {
-                    (false, true) if depth == Depth::Sample => {
-                        fails(seen, FailureKind::ServerError, Stage::Layer, 1, 1, ms(200))
-                    }
-                    (false, true) => fails(seen, FailureKind::ServerError, Stage::Manifest, 4, 2, ms(200)),
-                    (true, _) | (false, false) => serves(seen, speed),
-                }
-            }
-            Mood::Allows(speed, list) => match image {
-                Some(image) if !list.contains(&image.to_string().as_str()) => {
-                    fails(seen, FailureKind::NotAllowed, Stage::Manifest, 4, 2, ms(200))
-                }
-                Some(_) | None => serves(seen, speed),
-            },
-            Mood::Fails(kind) => fails_by(seen, kind),
-            Mood::Hampered(speed, lost) => {
-                seen.starved = lost;
-                serves(seen, speed)
-            }
-            Mood::Starved(lost) => {
-                seen.starved = lost;
-                fails(seen, FailureKind::ConnectTimeout, Stage::Connect, 0, 0, ms(3_000))
-            }
-            Mood::Serves(speed) => serves(seen, speed),
-            Mood::Varies(speed, noise) => serves(seen, speed * (noise * self.chance(url)).exp()),
-            Mood::Old(speed) => {
-                let (after, mut seen) = serves(seen, speed);
-                if depth == Depth::Rehearse {
-                    seen.digest = Some(digest('0'));
-                    seen.created = Some(START - Duration::from_secs(365 * 24 * 3600));
-                }
-                (after, seen)
-            }
-            Mood::Stalls | Mood::Limits(_) | Mood::Errors | Mood::Nested => serves(seen, 1.0),
-        }
+        let probes = self.probes.get(url).into_iter().flatten();
+        let rehearsals = probes.filter(|(_, depth)| *depth == Depth::Rehearse).count();
+        let chance = self.chance(url);
+        let turn = self.turns.entry(url.clone()).or_default();
+        let asking = Asking { at, depth, image, turn: *turn, rehearsals, chance };
+        *turn += 1;
+        self.moods[url].answer(&asking)
     }
 
     /// The normal distribution (Box and Muller), the same for the same seed, mirror and moment (SplitMix64).
@@ -376,7 +294,13 @@ impl World {
     }
 
     pub(super) fn set(&mut self, name: &str, mood: Mood) {
-        self.moods.insert(url(name), mood);
+        self.is(&url(name), mood);
+    }
+
+    /// The same, of a mirror anywhere.
+    pub(super) fn is(&mut self, url: &MirrorUrl, mood: Mood) {
+        self.moods.insert(url.clone(), mood);
+        self.turns.remove(url);
     }
 
     pub(super) fn list(&self) -> Vec<&str> {
@@ -388,8 +312,6 @@ impl World {
     }
 }
 
-pub(super) const MB: f64 = 1e6;
-
 /// Three that serve, one faster than the other, and one that is slower than all.
 pub(super) fn healthy() -> [(&'static str, Mood); 4] {
     [
@@ -398,58 +320,4 @@ pub(super) fn healthy() -> [(&'static str, Mood); 4] {
         ("c", Mood::Serves(3.0 * MB)),
         ("d", Mood::Serves(1.0 * MB)),
     ]
-}
-
-/// How long a probe takes, and what it sees.
-type Answer = (Duration, Observation);
-
-fn ms(milliseconds: u64) -> Duration {
-    Duration::from_millis(milliseconds)
-}
-
-fn fails(
-    mut seen: Observation,
-    kind: FailureKind,
-    stage: Stage,
-    requests: u32,
-    refusals: u32,
-    after: Duration,
-) -> Answer {
-    seen.outcome = Outcome::Failed(Failure { kind, stage, detail: String::new() });
-    seen.spent = Spent { requests, refusals, bytes: 2000 * u64::from(requests) };
-    (after, seen)
-}
-
-/// At the stage where such a failure shows.
-fn fails_by(seen: Observation, kind: FailureKind) -> Answer {
-    if kind == FailureKind::NameNotResolved {
-        fails(seen, kind, Stage::Name, 0, 0, ms(2_000))
-    } else if kind == FailureKind::ConnectTimeout {
-        // Packets are dropped, and `connect_timeout` is three seconds unless mirrors.toml says another.
-        fails(seen, kind, Stage::Connect, 0, 0, ms(3_000))
-    } else if matches!(kind, FailureKind::TlsExpired | FailureKind::TlsWrongHost) {
-        fails(seen, kind, Stage::Tls, 0, 0, ms(30))
-    } else if seen.depth == Depth::Connect {
-        // Whoever answers in the clear has answered the connection already.
-        serves(seen, 1.0)
-    } else {
-        fails(seen, kind, Stage::Ping, 1, 0, ms(30))
-    }
-}
-
-fn serves(mut seen: Observation, speed: f64) -> Answer {
-    let (bytes, requests) = match seen.depth {
-        Depth::Connect => return (ms(20), seen),
-        Depth::Sample => (32 << 10, 1),
-        Depth::Rehearse => ((1 << 20) + (20 << 10), 7),
-    };
-    let whole = seen.depth == Depth::Rehearse;
-    seen.stages.connect = Some(ms(10));
-    seen.stages.manifest = Some(ms(60));
-    seen.stages.layer = Some(ms(30));
-    seen.bytes_per_second = whole.then_some(speed);
-    seen.digest = whole.then(|| digest('1'));
-    seen.created = whole.then(|| START - Duration::from_secs(24 * 3600));
-    seen.spent = Spent { requests, refusals: 0, bytes };
-    (ms(300), seen)
 }

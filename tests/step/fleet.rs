@@ -1,0 +1,77 @@
+//! What many hosts do together: they do not ask together, and they do not all take the same mirror.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use mirrorwatch::daemon::step::Event;
+use mirrorwatch::observation::Depth;
+use mirrorwatch::ranking::record::Record;
+
+use super::budget::{HOUR, MINUTE};
+use super::mood::{MB, Mood};
+use super::world::{World, healthy, mirror, settings, url};
+
+/// That ten thousand are spread evenly is shown where the phase is made; here, that every depth goes by it.
+#[test]
+fn hosts_that_are_switched_on_together_do_not_ask_together_at_any_depth() {
+    // All were made from one image: the same list, and the same record to the second.
+    let mut image = World::new(&healthy()[..1]);
+    image.run(3 * HOUR);
+    image.probes.clear();
+    let hosts = 200_u32;
+    let mut seconds: BTreeMap<(Depth, u64), u32> = BTreeMap::new();
+    for host in 0..hosts {
+        let mut world = image.clone();
+        world.state.settings.seed = u64::from(host).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        world.restart();
+        world.run(2 * HOUR + MINUTE);
+        for (at, depth) in &world.probes[&url("a")] {
+            *seconds.entry((*depth, at.since(image.now).as_secs())).or_default() += 1;
+        }
+    }
+    // The first probe of all is spread over a minute; then the first interval of each depth over its second half.
+    for (depth, spread) in [(Depth::Connect, 30), (Depth::Sample, 300), (Depth::Rehearse, 3600)] {
+        for (from, until, spread) in [(0, 60, 60), (60, 7200, spread)] {
+            let ten = |from: u64| -> u32 {
+                seconds.range((depth, from)..(depth, from + 10)).map(|(_, count)| *count).sum()
+            };
+            let most = (from..until).map(ten).max().unwrap();
+            let mean = f64::from(hosts * 10) / f64::from(spread);
+            println!("{depth:?} from {from} s on: at most {most} of {hosts} hosts in ten seconds");
+            // By chance the square root more or less, and five times that hardly ever.
+            let bound = mean + 5.0 * mean.sqrt() + 3.0;
+            assert!(f64::from(most) <= bound, "{depth:?} from {from} s on: {most} and not {mean}");
+        }
+        let all: u32 = seconds.range((depth, 0)..(depth, u64::MAX)).map(|(_, count)| *count).sum();
+        assert!(all >= hosts, "{depth:?}: everybody asks, {all}");
+    }
+}
+
+#[test]
+fn of_mirrors_that_are_nearly_as_good_not_every_host_takes_the_same_and_a_better_one_leads_everywhere() {
+    let equal = ["e1", "e2", "e3", "e4", "e5", "e6"];
+    let mut seconds: BTreeMap<String, u32> = BTreeMap::new();
+    for host in 1..=120_u64 {
+        let mut mirrors = vec![("best", Mood::Serves(20.0 * MB))];
+        mirrors.extend(equal.iter().map(|name| (*name, Mood::Serves(8.0 * MB))));
+        let mut world = World::new(&[]);
+        for (name, mood) in &mirrors {
+            world.set(name, *mood);
+        }
+        let mut own = settings(false);
+        own.policy.spread = Some(host.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        let candidates = mirrors.iter().map(|(name, _)| (mirror(name), Record::default())).collect();
+        world.tell(Event::Configured { settings: Box::new(own), candidates });
+        world.run(Duration::from_secs(60));
+        assert_eq!(world.list()[0], "best");
+        *seconds.entry(world.list()[1].to_owned()).or_default() += 1;
+        if host <= 6 {
+            let applies = world.applies.len();
+            world.run(Duration::from_secs(3 * 3600));
+            assert_eq!(world.applies.len(), applies, "and no host changes its mind: {:?}", world.applies);
+        }
+    }
+    println!("{seconds:?}");
+    // Twenty each, by chance (a standard deviation of four) some more or fewer.
+    assert!(seconds.len() == 6 && seconds.values().all(|count| (6..=40).contains(count)), "{seconds:?}");
+}

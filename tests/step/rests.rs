@@ -1,0 +1,119 @@
+//! Who is left alone, for how long, and who is trusted again.
+
+use std::time::Duration;
+
+use mirrorwatch::daemon::step::Event;
+use mirrorwatch::observation::Depth;
+use mirrorwatch::ranking::record::{Record, Standing};
+use mirrorwatch::timestamp::Timestamp;
+
+use super::budget::{DAY, HOUR, MINUTE};
+use super::mood::{MB, Mood};
+use super::world::{World, healthy, mirror, settings, url};
+
+#[test]
+fn a_rate_limit_is_obeyed_to_the_second_and_for_a_day_at_most() {
+    let usual = 2 * HOUR;
+    // The prober takes more than a day for a day.
+    for asks in [5 * MINUTE, 7 * HOUR, DAY] {
+        let mut world = World::new(&[healthy()[0], ("limits", Mood::Limits(Some(asks)))]);
+        let asked = |world: &World| -> Vec<Timestamp> {
+            let all = world.asked.get(&url("limits")).into_iter().flatten();
+            all.filter(|one| one.spent.requests > 0).map(|one| one.from).collect()
+        };
+        world.until("a second request", |world| asked(world).len() >= 2);
+        let pause = asked(&world)[1].since(asked(&world)[0]);
+        // Once it may be asked again it is, if it would be then.
+        let most = asks.max(usual) + Duration::from_secs(1);
+        assert!((asks..=most).contains(&pause), "{pause:?} after {asks:?}");
+    }
+}
+
+#[test]
+fn a_403_is_never_checked_again_and_the_image_rests_an_hour_doubling_to_six() {
+    let mut world = World::new(&[healthy()[0], ("nothing", Mood::Allows(MB, &[]))]);
+    world.run(2 * DAY);
+    let asked: Vec<Timestamp> = world.asked[&url("nothing")]
+        .iter()
+        .filter(|one| one.spent.requests > 0)
+        .map(|one| one.from)
+        .collect();
+    let pauses: Vec<u64> = asked.windows(2).map(|pair| pair[1].since(pair[0]).as_secs() / 3600).collect();
+    assert!(pauses.iter().all(|hours| *hours >= 1), "{pauses:?}");
+    assert!(pauses.windows(2).filter(|pair| pair[1] < pair[0] && pair[0] < 6).count() <= 1, "{pauses:?}");
+}
+
+/// The pauses between the rehearsals of this mirror from now on, of which each may be a tenth shorter than it is here, and
+/// the first of a run a half.
+#[track_caller]
+fn pauses_are(world: &mut World, name: &str, expected: &[Duration], first: f64) {
+    let rehearsals = |world: &World| -> Vec<Timestamp> {
+        let probes = world.probes.get(&url(name)).into_iter().flatten();
+        probes.filter(|(_, depth)| *depth == Depth::Rehearse).map(|(at, _)| *at).collect()
+    };
+    world.until("the last rehearsal", |world| rehearsals(world).len() > expected.len());
+    let asked = rehearsals(world);
+    let pauses: Vec<Duration> = asked.windows(2).map(|pair| pair[1].since(pair[0])).collect();
+    for (number, (pause, expected)) in pauses.iter().zip(expected).enumerate() {
+        let least = expected.mul_f64(if number == 0 { first } else { 0.9 });
+        // Nobody is asked before the probe under way has ended.
+        let most = *expected + Duration::from_secs(6);
+        assert!((least..=most).contains(pause), "{name}: not {expected:?}, pause {number} of {pauses:?}");
+    }
+}
+
+#[test]
+fn a_mirror_that_keeps_failing_is_rehearsed_with_growing_pauses_up_to_six_hours() {
+    // One that never served: three at the usual pace, then less and less.
+    for (rehearse, pauses) in [(2, [2, 2, 4, 6, 6, 6]), (1, [1, 1, 2, 4, 6, 6])] {
+        let mut world = World::new(&[healthy()[0]]);
+        let mut changed = settings(false);
+        changed.pace.rehearse = rehearse * HOUR;
+        world.set("stalls", Mood::Stalls);
+        let candidates = ["a", "stalls"].map(|name| (mirror(name), Record::default())).to_vec();
+        world.probes.clear();
+        world.tell(Event::Configured { settings: Box::new(changed), candidates });
+        pauses_are(&mut world, "stalls", &pauses.map(|hours| hours * HOUR), 0.5);
+    }
+    // One that served, and falls in a rehearsal: the re-checks that convict it are one bad moment with the failure.
+    let mut world = World::new(&healthy());
+    world.run(6 * HOUR);
+    world.set("d", Mood::Stalls);
+    world.probes.clear();
+    // The requests of a minute are spent by one of them.
+    let again = MINUTE;
+    let hours = [2, 2, 4, 6, 6].map(|hours| hours * HOUR);
+    pauses_are(&mut world, "d", &[&[again, again][..], &hours].concat(), 0.9);
+    // One that falls at a lesser depth has failed no rehearsal yet.
+    let mut world = World::new(&healthy());
+    world.run(6 * HOUR);
+    world.set("a", Mood::Dead);
+    world.until("its fall", |world| world.standing("a") == Standing::Rejected);
+    world.probes.clear();
+    pauses_are(&mut world, "a", &[2, 2, 4, 6, 6].map(|hours| hours * HOUR), 0.9);
+}
+
+#[test]
+fn a_mirror_that_comes_and_goes_is_trusted_later_each_time() {
+    for half in [5, 60] {
+        let mut world = World::new(&[
+            ("flaps", Mood::Flaps(half * MINUTE, 40.0 * MB)),
+            healthy()[1],
+            healthy()[2],
+            healthy()[3],
+        ]);
+        world.run(2 * DAY);
+        let switches = |from: Timestamp, to: Timestamp| {
+            world.applies.iter().filter(|apply| apply.at > from && apply.at <= to).count()
+        };
+        // The first list and its revision are not the flapper's doing.
+        let start = world.now - 2 * DAY + MINUTE;
+        for hour in 0..47 {
+            let from = start + HOUR * hour;
+            assert!(switches(from, from + HOUR) <= 2, "{half} minutes, hour {hour}: {:?}", world.applies);
+        }
+        let (first, second) = (switches(start, start + DAY), switches(start + DAY, world.now));
+        println!("flaps every {half} min: {first} switches on the first day, {second} on the second");
+        assert!(first <= 12 && second <= 6, "{half} minutes: {:?}", world.applies);
+    }
+}
