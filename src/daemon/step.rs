@@ -306,16 +306,20 @@ impl State {
         if self.is_news(&settings, &candidates) {
             self.retry = None;
         }
+        let now = self.taken_at;
         let mut old = std::mem::take(&mut self.tracks);
         for (mirror, record) in candidates {
-            let mut track = old.remove(&mirror.url).unwrap_or_else(|| Track::new(mirror.clone(), record));
+            let mut track =
+                old.remove(&mirror.url).unwrap_or_else(|| Track::new(mirror.clone(), record, now));
             track.mirror = mirror;
             self.tracks.insert(track.mirror.url.clone(), track);
         }
         let upstream = self.upstream.take();
         self.upstream = settings.upstream.clone().map(|url| match upstream {
             Some(track) if track.mirror.url == url => track,
-            Some(_) | None => Track::new(upstream_mirror(url), std::mem::take(&mut self.upstream_record)),
+            Some(_) | None => {
+                Track::new(upstream_mirror(url), std::mem::take(&mut self.upstream_record), now)
+            }
         });
         self.settings = settings;
         self.network.forget_suspects();

@@ -61,8 +61,8 @@ const LATELY: Duration = Duration::from_secs(24 * 3600);
 
 impl Track {
     /// A mirror with what is remembered of it.
-    pub fn new(mirror: Mirror, mut record: Record) -> Self {
-        record.resume();
+    pub fn new(mirror: Mirror, mut record: Record, now: Timestamp) -> Self {
+        record.resume(now);
         Self {
             mirror,
             record,

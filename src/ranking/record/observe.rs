@@ -132,11 +132,12 @@ impl Record {
         self.pending = Some(super::Pending { at: at.into(), most });
     }
 
-    /// Counts a probe that an earlier process began and did not live to see the end of, as if it had cost the most.
-    pub fn resume(&mut self) {
+    /// Counts a probe that an earlier process began and did not live to see the end of, as if it had cost the most and
+    /// ended only now: nobody knows when the last of its requests came.
+    pub fn resume(&mut self, now: Timestamp) {
         if let Some(pending) = self.pending.take() {
             self.hours.spend(pending.at.time(), pending.most);
-            self.lately.add(pending.at.time(), pending.most.requests);
+            self.lately.add(now, pending.most.requests);
         }
     }
 
