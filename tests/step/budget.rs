@@ -93,12 +93,17 @@ pub(super) fn excesses(world: &World, allowance: &Allowance) -> Vec<String> {
 
 /// The worst day of all mirrors together.
 pub(super) fn total(world: &World) -> Spent {
-    let mut all: Vec<Asked> = world.asked.values().flatten().copied().collect();
-    all.sort_by_key(|one| one.from);
-    worst(&all, DAY)
+    worst(&all(world), DAY)
 }
 
-/// Whether a change of this kind waits where the reloads of a day are spent; what leads and is dead or lies never does.
+/// What all mirrors saw, in its order.
+pub(super) fn all(world: &World) -> Vec<Asked> {
+    let mut all: Vec<Asked> = world.asked.values().flatten().copied().collect();
+    all.sort_by_key(|one| one.from);
+    all
+}
+
+/// Whether every change of this kind waits where the reloads of a day are spent. Of who is rejected only a head does not.
 pub(super) fn is_spared(kind: ChangeKind) -> bool {
     matches!(kind, ChangeKind::Faster | ChangeKind::Filled)
 }

@@ -11,10 +11,35 @@ use super::budget::{HOUR, MINUTE};
 use super::mood::{MB, Mood};
 use super::world::{World, healthy, mirror, settings, url};
 
-/// That ten thousand are spread evenly is shown where the phase is made; here, that every depth goes by it.
+/// They were made from one image: the same list, and the same record to the second.
+#[test]
+fn of_ten_thousand_hosts_that_are_switched_on_together_few_ask_in_the_same_second() {
+    let mut image = World::new(&healthy()[..1]);
+    image.run(3 * HOUR);
+    image.probes.clear();
+    let (hosts, mut seconds) = (10_000_u32, [0_u32; 120]);
+    for host in 0..hosts {
+        let mut world = image.clone();
+        world.state.settings.seed = u64::from(host).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        world.restart();
+        world.run(2 * MINUTE - Duration::from_secs(1));
+        for (at, _) in &world.probes[&url("a")] {
+            seconds[usize::try_from(at.since(image.now).as_secs()).unwrap()] += 1;
+        }
+    }
+    let most = seconds.iter().max().unwrap();
+    println!("at most {most} of {hosts} hosts in one second: {seconds:?}");
+    assert!(seconds.iter().sum::<u32>() >= 2 * hosts, "everybody asks twice");
+    // In one second fall a sixtieth of the starts, spread over a minute, and a thirtieth of the intervals that went on
+    // from the image's last probe, spread over half of one; by chance the square root more or less, and five times that
+    // hardly ever.
+    let expected = f64::from(hosts / 60 + hosts / 30);
+    assert!(f64::from(*most) <= expected + 5.0 * expected.sqrt(), "{most}: {seconds:?}");
+}
+
+/// Two hundred over hours: every depth has a phase of its own.
 #[test]
 fn hosts_that_are_switched_on_together_do_not_ask_together_at_any_depth() {
-    // All were made from one image: the same list, and the same record to the second.
     let mut image = World::new(&healthy()[..1]);
     image.run(3 * HOUR);
     image.probes.clear();

@@ -40,6 +40,11 @@
 //! a layer's first byte, a failure's kind, `digest=WORD`, `created=AGE`, `sent_to=HOST`, a quirk, `refuses=IMAGE`,
 //! `retry_after=TIME`, where `stalled; 4MiB/s` is once this and then that for ever. What is shown costs no budget.
 //!
+//! Expectations: `list`, `listed`, `unlisted`, `applies` (how many lists were written), `why` (the last of them),
+//! `network`, `contends`; `NAME:` and its standing, its verdict with its place or its reasons, or what these say;
+//! `asked NAME: DEPTH COUNT`; `worst NAME: KEY COUNT`, the most that any minute, day or two days since the world began
+//! had of what a key of the budget limits. `everybody` is all of them, a count is `3`, `3..5` or `3..`.
+//!
 //! What was asked and applied is counted from the step's beginning; what the first round asks, which begins with the
 //! world, is not in any step. Every world is held against the laws, too: no mirror is asked more than its budget has,
 //! the engine is not reloaded more often than it may be, nothing is written while the service is paused or the network
@@ -63,6 +68,7 @@ use super::world::{UPSTREAM, World, mirror, settings, url};
 mod events;
 mod expect;
 mod setting;
+mod table;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]

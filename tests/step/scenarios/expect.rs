@@ -7,7 +7,7 @@ use mirrorwatch::ranking::select::Entry;
 use mirrorwatch::ranking::verdict::Verdict;
 
 use super::Run;
-use crate::step::budget::Worst;
+use crate::step::budget::{self, Worst};
 use crate::step::world::Apply;
 
 impl Run {
@@ -74,8 +74,9 @@ impl Run {
     }
 
     fn asked(&self, name: &str, depth: &str) -> usize {
-        let probes = self.world.probes.get(&self.url(name)).map_or(&[][..], Vec::as_slice);
-        let asked = probes.iter().filter(|(_, asked)| match depth {
+        let one = (name != "everybody").then(|| self.url(name));
+        let probes = self.world.probes.iter().filter(|(url, _)| one.as_ref().is_none_or(|one| one == *url));
+        let asked = probes.flat_map(|(_, probes)| probes).filter(|(_, asked)| match depth {
             "connect" => *asked == Depth::Connect,
             "sample" => *asked == Depth::Sample,
             "rehearse" => *asked == Depth::Rehearse,
@@ -88,8 +89,11 @@ impl Run {
 
     /// The most that any minute, day or two days since the world began had of what this key of the budget limits.
     fn worst(&self, name: &str, key: &str) -> usize {
-        let asked = self.world.asked.get(&self.url(name)).map_or(&[][..], Vec::as_slice);
-        let Worst { minute, day, two_days } = Worst::of(asked, &self.settings.allowance);
+        let asked = match name {
+            "everybody" => budget::all(&self.world),
+            name => self.world.asked.get(&self.url(name)).cloned().unwrap_or_default(),
+        };
+        let Worst { minute, day, two_days } = Worst::of(&asked, &self.settings.allowance);
         let count = match key {
             "requests_per_minute" => u64::from(minute.requests),
             "requests_per_day" => u64::from(day.requests),

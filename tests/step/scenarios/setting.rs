@@ -43,6 +43,11 @@ pub(super) fn change(settings: &mut Settings, key: &str, value: &toml::Value) {
         "total_mebibytes_per_day" => allowance.total_bytes_per_day = mebibytes(),
         "reloads_per_day" => allowance.reloads_per_day = count(),
         "share" => *allowance = allowance.clone().part(count()),
+        // No key of mirrors.toml: which of many hosts this is.
+        "host" => {
+            let hash = u64::from(count()).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+            (settings.seed, policy.spread) = (hash, Some(hash));
+        }
         _ => panic!("no setting is called {key}"),
     }
 }
