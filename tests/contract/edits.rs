@@ -1,0 +1,231 @@
+//! mirrors.toml and the engine's file while the service runs.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+
+use rustix::process::Signal;
+use serde_json::{Value, json};
+
+use super::given::{INVALID, at_speed, broken, healthy};
+use crate::host::{Host, Toml, has_reason, mirror, said};
+use crate::support::content::ImageSpec;
+use crate::support::fault::{Act, Place};
+use crate::support::registry::{Options, Registry};
+
+#[test]
+fn edits_take_effect_however_the_editor_writes() {
+    let (a, b) = (at_speed(20_000_000), at_speed(4_000_000));
+    let (one, both) = (Toml::of(&[("A", &a)]), Toml::of(&[("A", &a), ("B", &b)]));
+    let host = Host::new(&one);
+    let _service = host.serve();
+    host.wait_for(&[&a]);
+    // An editor that truncates and writes: what is empty in between is invalid and changes nothing.
+    fs::write(host.config(), "").unwrap();
+    host.wait_for_status("the mistake", |status| status["service"]["config"]["valid"] == false);
+    assert_eq!(host.engine.mirrors(), [a.url()]);
+    fs::write(host.config(), host.text_of(&both)).unwrap();
+    host.wait_for(&[&a, &b]);
+    host.wait_for_status("valid", |status| status["service"]["config"]["valid"] == true);
+    // One that moves the old file away first.
+    fs::rename(host.config(), host.at("etc/mirrors.toml~")).unwrap();
+    fs::write(host.config(), host.text_of(&one)).unwrap();
+    host.wait_for(&[&a]);
+    // One that renames, and a link to elsewhere.
+    fs::create_dir(host.at("elsewhere")).unwrap();
+    fs::write(host.at("elsewhere/m.toml"), host.text_of(&both)).unwrap();
+    symlink(host.at("elsewhere/m.toml"), host.at("etc/new")).unwrap();
+    fs::rename(host.at("etc/new"), host.config()).unwrap();
+    host.wait_for(&[&a, &b]);
+    // The target of the link is edited in its place.
+    fs::write(host.at("elsewhere/m.toml"), host.text_of(&one)).unwrap();
+    host.wait_for(&[&a]);
+}
+
+#[test]
+fn an_invalid_edit_changes_nothing_and_the_status_has_the_place_until_it_is_mended() {
+    let a = healthy();
+    let toml = Toml::of(&[("A", &a)]);
+    let host = Host::new(&toml);
+    let _service = host.serve();
+    host.wait_for(&[&a]);
+    host.write(INVALID);
+    let status = host.wait_for_status("the mistake", |status| status["service"]["config"]["valid"] == false);
+    let error = status["service"]["config"]["error"].as_str().unwrap();
+    assert!(error.contains("mirrors.toml:2:1: ") && !error.contains('\n'), "{error}");
+    host.wait_for_rehearsals("A", 1);
+    assert_eq!(host.engine.mirrors(), [a.url()]);
+    let said = host.run(&["status"]).ended(1);
+    assert!(said.out.contains("mirrors.toml:2:1"), "{said:?}");
+    host.configure(&toml);
+    host.wait_for_status("valid", |status| status["service"]["config"]["error"] == Value::Null);
+    host.run(&["status"]).ended(0);
+}
+
+#[test]
+fn drop_ins_add_and_override_while_the_service_runs() {
+    let (a, b) = (at_speed(20_000_000), at_speed(4_000_000));
+    let host = Host::new(&Toml::of(&[("A", &a)]));
+    let _service = host.serve();
+    host.wait_for(&[&a]);
+    fs::create_dir(host.at("etc/mirrors.d")).unwrap();
+    let own = host.at("etc/mirrors.d/own.toml");
+    fs::write(&own, format!("[[mirror]]\nname = \"B\"\nurl = \"{}\"\n", b.url())).unwrap();
+    host.wait_for(&[&a, &b]);
+    fs::write(host.at("etc/mirrors.d/zz.toml"), "[[mirror]]\nname = \"A\"\nenabled = false\n").unwrap();
+    host.wait_for(&[&b]);
+    let status = host.wait_for_status("A's reason", |status| has_reason(status, "A", "disabled"));
+    assert_eq!(mirror(&status, "A")["selected"], Value::Null);
+    fs::write(&own, "[[mirror]\n").unwrap();
+    let status = host.wait_for_status("the mistake", |status| status["service"]["config"]["valid"] == false);
+    assert!(status["service"]["config"]["error"].as_str().unwrap().contains("own.toml:1:"));
+    assert_eq!(host.engine.mirrors(), [b.url()]);
+    fs::remove_file(&own).unwrap();
+    fs::remove_file(host.at("etc/mirrors.d/zz.toml")).unwrap();
+    host.wait_for(&[&a]);
+}
+
+#[test]
+fn add_and_remove_reach_the_running_service() {
+    let (a, b) = (at_speed(20_000_000), at_speed(4_000_000));
+    let host = Host::new(&Toml::of(&[("A", &a)]));
+    let _service = host.serve();
+    host.wait_for(&[&a]);
+    host.run(&["add", &b.url(), "--name", "B"]).ended(0);
+    host.wait_for(&[&a, &b]);
+    host.run(&["remove", "A"]).ended(0);
+    host.wait_for(&[&b]);
+}
+
+#[test]
+fn a_setting_of_each_table_takes_effect_without_a_restart() {
+    let image = |repository: &str| ImageSpec { repository: repository.to_owned(), ..ImageSpec::default() };
+    let images = vec![image("library/busybox"), image("grafana/grafana")];
+    let [a, b] = [20_000_000, 4_000_000].map(|speed| {
+        Registry::start(Options { images: images.clone(), speed: Some(speed), ..Options::default() })
+    });
+    let mut toml = Toml::of(&[("A", &a), ("B", &b)]);
+    toml.schedule = "connect = \"1h\"\nsample = \"1h\"\nrehearse = \"1h\"\ndecide = \"1h\"\n";
+    let host = Host::new(&toml);
+    let _service = host.serve();
+    host.wait_for(&[&a, &b]);
+    // [schedule]: from an hour to a second.
+    toml.schedule = Toml::default().schedule;
+    host.configure(&toml);
+    host.wait_for_rehearsals("A", 2);
+    // [probe]
+    toml.probe += "images = [\"grafana/grafana\"]\n";
+    host.configure(&toml);
+    host.wait("the other image", || a.count(|request| request.path.contains("grafana")) > 0);
+    // [select]
+    toml.select += "max = 1\n";
+    host.configure(&toml);
+    host.wait_for(&[&a]);
+    // [engine.docker]
+    toml.docker = format!("keep = [\"{}\"]\n", b.url());
+    host.configure(&toml);
+    host.wait_for(&[&b, &a]);
+    // [budget]
+    host.write(&host.text_of(&toml).replace("requests_per_day = 1000000", "requests_per_day = 40"));
+    host.wait("the end of the budget", || has_reason(&host.status(), "A", "over_budget"));
+}
+
+#[test]
+fn sighup_reads_again_and_a_second_service_does_not_start() {
+    let a = healthy();
+    let host = Host::new(&Toml::of(&[("A", &a)]));
+    let mut service = host.serve();
+    host.wait_for(&[&a]);
+    service.signal(Signal::HUP);
+    host.run(&["run"]).ended(1);
+    host.write(INVALID);
+    service.signal(Signal::HUP);
+    host.wait_for_status("the mistake", |status| status["service"]["config"]["valid"] == false);
+    assert!(service.lives());
+    assert_eq!(service.end(Signal::TERM), Some(0));
+}
+
+#[test]
+fn a_restart_goes_on_from_what_is_remembered() {
+    let (a, b) = (at_speed(20_000_000), at_speed(4_000_000));
+    let host = Host::new(&Toml::of(&[("A", &a), ("B", &b)]));
+    let mut service = host.serve();
+    host.wait_for(&[&a, &b]);
+    assert_eq!(service.end(Signal::TERM), Some(0));
+    let (reloads, switches) = (host.engine.reloads(), host.status()["switches"].clone());
+    let mut service = host.serve();
+    let pid = service.pid();
+    host.wait_for_status("the second run", |status| status["service"]["pid"] == pid);
+    host.wait_for_rehearsals("A", 2);
+    assert_eq!(host.engine.reloads(), reloads, "nothing to do, nothing done");
+    assert_eq!(host.status()["switches"], switches);
+    assert_eq!(service.end(Signal::INT), Some(0));
+}
+
+#[test]
+fn another_program_that_edits_another_key_is_left_alone() {
+    let a = healthy();
+    let host = Host::with_file(&Toml::of(&[("A", &a)]), Some("{\"debug\": false}"));
+    let _service = host.serve();
+    host.wait_for(&[&a]);
+    let reloads = host.engine.reloads();
+    let text = host.engine.text().unwrap().replace("false", "true");
+    fs::write(host.engine.file(), &text).unwrap();
+    host.wait_for_rehearsals("A", 1);
+    assert_eq!((host.engine.text().unwrap(), host.engine.reloads()), (text, reloads));
+    host.run(&["status"]).ended(0);
+}
+
+#[test]
+fn another_program_that_takes_the_list_away_is_answered_and_said() {
+    let a = healthy();
+    let host = Host::with_file(&Toml::of(&[("A", &a)]), Some("{\"debug\": false}"));
+    let _service = host.serve();
+    host.wait_for(&[&a]);
+    let switches = host.status()["switches"].as_array().unwrap().len();
+    let theirs = "{\"registry-mirrors\": [],\t\"debug\": false}";
+    host.engine.be_given(theirs);
+    let status =
+        host.wait_for_status("the word", |status| status["switches"].as_array().unwrap().len() > switches);
+    host.wait_for(&[&a]);
+    let ours = theirs.replace("[]", &format!("[\"{}\"]", a.url()));
+    let bare = |text: &str| text.split_whitespace().collect::<String>();
+    assert_eq!(bare(&host.engine.text().unwrap()), bare(&ours), "their layout stays");
+    let switch = &status["switches"][0];
+    assert_eq!((&switch["from"], &switch["to"]), (&json!([]), &json!([a.url()])), "{switch:#}");
+}
+
+#[test]
+fn text_of_a_server_is_made_safe_for_a_terminal() {
+    let evil = Act::error(403, "DENIED\u{1b}[31m", "\u{1b}]0;owned\u{7}\r\nnot allowed\u{202e}");
+    let host = Host::new(&Toml::of(&[("A", &broken(Place::Manifest, evil))]));
+    for arguments in [&["probe"][..], &["probe", "--json"], &["probe", "--lang", "zh"]] {
+        let said = said(host.command(arguments).env("NO_COLOR", "1")).ended(1);
+        let bad = |c: char| c != '\n' && (c.is_control() || c == '\u{202e}');
+        assert!(!said.out.contains(bad) && !said.err.contains(bad), "{said:?}");
+    }
+}
+
+#[test]
+fn what_is_taken_out_of_mirrors_toml_is_not_adopted_from_our_own_list() {
+    let (a, b) = (at_speed(20_000_000), at_speed(4_000_000));
+    let host = Host::new(&Toml::of(&[("A", &a), ("B", &b)]));
+    host.run(&["apply"]).ended(0);
+    assert_eq!(host.engine.mirrors(), [a.url(), b.url()]);
+    host.configure(&Toml::of(&[("A", &a)]));
+    host.run(&["apply"]).ended(0);
+    assert_eq!(host.engine.mirrors(), [a.url()]);
+}
+
+#[test]
+fn what_is_removed_by_name_does_not_come_back() {
+    let (a, b) = (at_speed(20_000_000), at_speed(4_000_000));
+    let host = Host::new(&Toml::of(&[("A", &a)]));
+    let _service = host.serve();
+    host.wait_for(&[&a]);
+    host.run(&["add", &b.url(), "--name", "B"]).ended(0);
+    host.wait_for(&[&a, &b]);
+    host.run(&["remove", "B"]).ended(0);
+    host.wait("B to leave", || host.engine.mirrors() == [a.url()]);
+    host.wait_for_rehearsals("A", 4);
+    assert_eq!(host.engine.mirrors(), [a.url()]);
+}
