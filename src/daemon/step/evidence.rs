@@ -41,9 +41,9 @@ impl State {
         track.last_asked = Some(now);
         track.led_to(&observation.addresses);
         if !void {
-            // A connection that was under way says less than was asked for.
+            // What was under way may say less than was asked for.
             track.control = track.control.filter(|wanted| observation.depth < *wanted);
-            track.fresh = None;
+            track.fresh = track.fresh.filter(|wanted| observation.depth < *wanted);
             track.at_once = false;
         }
         if observation.depth == Depth::Rehearse && observation.failure().is_none() {
