@@ -9,7 +9,7 @@
 //! | --- | --- | --- |
 //! | words | [`timestamp`], [`mirror`], [`image`], [`observation`], [`pull`], [`reason`], [`secret`], [`text`] | name things |
 //! | decisions | [`ranking`] | decide: no I/O, no clock, no randomness, no tokio |
-//! | edges | [`config`], [`probe`], [`engine`], [`listen`], [`file`](mod@file), [`publish`], [`room`], [`ours`], [`store`], [`status`], [`pause`], [`watch`], [`route`], [`confine`] | talk to one outside thing each; no edge knows another (but [`file`](mod@file), [`publish`], [`room`] and [`ours`], the shared tools) |
+//! | edges | [`config`], [`probe`], [`engine`], [`listen`], [`file`](mod@file), [`publish`], [`room`], [`ours`], [`store`], [`status`], [`pause`], [`watch`], [`route`], [`confine`] | talk to one outside thing each; no edge knows another (but [`file`](mod@file), [`publish`], [`room`], [`ours`] and [`confine`], the shared tools) |
 //! | wiring | [`assembly`], [`applier`], [`round`], [`daemon`], [`cli`] | connect them |
 //!
 //! # What holds everywhere

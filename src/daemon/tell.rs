@@ -8,6 +8,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 use tracing::warn;
 
+use crate::confine::outside;
 use crate::status::Switch;
 use crate::timestamp::Timestamp;
 
@@ -46,12 +47,9 @@ pub async fn tell(command: Vec<String>, news: News) {
 async fn run(program: &str, arguments: &[String], news: &News) -> std::io::Result<std::process::ExitStatus> {
     let mut json = serde_json::to_vec(news)?;
     json.push(b'\n');
-    let mut child = Command::new(program)
-        .args(arguments)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::null())
-        .kill_on_drop(true)
-        .spawn()?;
+    let mut command = Command::new(program);
+    command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::null()).kill_on_drop(true);
+    let mut child = outside::start(command)?;
     if let Some(mut stdin) = child.stdin.take() {
         // A command that does not care to read is no failure.
         let _ = stdin.write_all(&json).await;

@@ -1,7 +1,6 @@
 //! What is heard comes together here: lines, ends, events, and the kernel's figures when it is worth asking for them.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -16,6 +15,7 @@ use super::glance::{Glance, Signs};
 use super::kernel::{self, Connection, Kernel};
 use super::tally::{self, Tally};
 use super::{Aim, Ear, Heard, Pulls, Source, line};
+use crate::confine::outside;
 use crate::mirror::MirrorUrl;
 use crate::ours::Ours;
 use crate::pull::Seen;
@@ -295,11 +295,10 @@ fn cpu() -> Duration {
 
 /// The sockets that a process holds, by their inodes; `None` when we may not look.
 fn sockets(pid: i32) -> Option<BTreeSet<u32>> {
-    let entries = fs::read_dir(format!("/proc/{pid}/fd")).ok()?;
     let mut denied = false;
     let mut inodes = BTreeSet::new();
-    for entry in entries.flatten() {
-        match fs::read_link(entry.path()) {
+    for target in outside::descriptors(pid).ok()? {
+        match target {
             Ok(target) => {
                 let name = target.to_str().and_then(|name| name.strip_prefix("socket:[")?.strip_suffix(']'));
                 inodes.extend(name.and_then(|inode| inode.parse::<u32>().ok()));

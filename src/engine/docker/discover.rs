@@ -6,6 +6,8 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
+use crate::confine::outside::{self, Link};
+
 /// What dockerd reads unless its command line says otherwise.
 const DEFAULT_FILE: &str = "/etc/docker/daemon.json";
 
@@ -56,7 +58,7 @@ impl Process {
     /// says, and run again to ask it for its opinion, only if whoever started it could do all that himself.
     fn believed(self) -> Result<Self, Stranger> {
         // A link of that name to a program that changes its user, as sudo is, would be root's too.
-        let program = fs::read_link(format!("/proc/{}/exe", self.pid)).ok();
+        let program = outside::leads(self.pid, Link::Program).ok();
         let name = program.as_deref().and_then(Path::file_name).map(OsStrExt::as_bytes);
         let is_another = name.is_some_and(|name| !name.windows(7).any(|part| part == b"dockerd"));
         if self.is_roots_or_ours() && !is_another {
@@ -110,8 +112,8 @@ impl Process {
             return Some(true);
         }
         let mut denied = false;
-        for entry in fs::read_dir(format!("/proc/{}/fd", self.pid)).ok()?.flatten() {
-            match fs::read_link(entry.path()) {
+        for target in outside::descriptors(self.pid).ok()? {
+            match target {
                 Ok(target) if listening.iter().any(|socket| target == Path::new(socket)) => {
                     return Some(true);
                 }
@@ -186,7 +188,7 @@ impl Process {
     pub(super) fn config_file(&self) -> PathBuf {
         match self.flag("config-file").last() {
             Some(file) => {
-                let file = fs::read_link(format!("/proc/{}/cwd", self.pid)).unwrap_or_default().join(file);
+                let file = outside::leads(self.pid, Link::Directory).unwrap_or_default().join(file);
                 by_current(Path::new(SNAPS), &file).unwrap_or(file)
             }
             None => self.rootless_directory().map_or(DEFAULT_FILE.into(), |home| home.join("daemon.json")),
@@ -216,7 +218,7 @@ impl Process {
 
     /// A variable of its environment; `None` too when we may not read that.
     pub(super) fn environment(&self, name: &str) -> Option<String> {
-        let environment = fs::read(format!("/proc/{}/environ", self.pid)).ok()?;
+        let environment = outside::environment(self.pid).ok()?;
         environment.split(|byte| *byte == 0).find_map(|pair| {
             let value = pair.strip_prefix(name.as_bytes())?.strip_prefix(b"=")?;
             String::from_utf8(value.to_vec()).ok()
@@ -237,19 +239,19 @@ impl Process {
 
     /// The very program that runs, even when a package upgrade has replaced it on disk.
     pub(super) fn program(&self) -> PathBuf {
-        let link = PathBuf::from(format!("/proc/{}/exe", self.pid));
-        if fs::read_link(&link).is_ok() { link } else { "dockerd".into() }
+        let seen = outside::leads(self.pid, Link::Program).is_ok();
+        if seen { format!("/proc/{}/exe", self.pid).into() } else { "dockerd".into() }
     }
 
     /// Whether its log goes into a socket, as what systemd runs logs into the journal; `None` when we may not look.
     pub(super) fn logs_into_a_socket(&self) -> Option<bool> {
-        let target = fs::read_link(format!("/proc/{}/fd/2", self.pid)).ok()?;
+        let target = outside::leads(self.pid, Link::StandardError).ok()?;
         Some(target.as_os_str().as_bytes().starts_with(b"socket:"))
     }
 
     /// The regular file that its log goes to, if it goes to one.
     pub(super) fn log_file(&self) -> Option<PathBuf> {
-        let target = fs::read_link(format!("/proc/{}/fd/2", self.pid)).ok()?;
+        let target = outside::leads(self.pid, Link::StandardError).ok()?;
         let is_log = target.as_os_str().as_bytes().starts_with(b"/") && target.is_file();
         is_log.then_some(target)
     }

@@ -17,6 +17,7 @@ use tokio::process::Command;
 use tokio::time::timeout;
 
 use super::discover::Process;
+use crate::confine::outside;
 use crate::engine::Problem;
 use crate::reason::ProblemKind;
 
@@ -178,7 +179,7 @@ async fn run(command: &[String]) -> Result<(), Problem> {
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
         .kill_on_drop(true);
-    match timeout(DEADLINE, ended(&mut child)).await {
+    match timeout(DEADLINE, ended(child)).await {
         Err(_) => Err(failed(format!("did not end within {DEADLINE:?}"))),
         Ok(Err(error)) => Err(failed(error.to_string())),
         Ok(Ok((status, _))) if status.success() => Ok(()),
@@ -191,8 +192,9 @@ async fn run(command: &[String]) -> Result<(), Problem> {
 
 /// Runs it to its own end, which is not that of its standard error: what it leaves running may hold that open for ever.
 /// Gives how it ended, and the last of what it said until then.
-async fn ended(command: &mut Command) -> io::Result<(ExitStatus, Vec<u8>)> {
-    let mut child = command.spawn()?;
+async fn ended(command: Command) -> io::Result<(ExitStatus, Vec<u8>)> {
+    // What the administrator named may write where it likes.
+    let mut child = outside::start(command)?;
     let mut stderr = child.stderr.take().ok_or(io::ErrorKind::BrokenPipe)?;
     let (mut said, mut piece, mut open) = (Vec::new(), [0; 4 << 10], true);
     // A pipe that nobody empties would hold it up.

@@ -14,6 +14,7 @@ use tokio::time::timeout;
 
 use super::discover::Process;
 use super::edit::Document;
+use crate::confine::outside;
 use crate::engine::Problem;
 use crate::mirror::MirrorUrl;
 use crate::reason::ProblemKind;
@@ -83,7 +84,9 @@ async fn ask(program: &Path, flags: &[String], file: &Path, after: &[u8]) -> Res
     let mut command = Command::new(program);
     command.args(flags).arg("--validate").arg("--config-file").arg(candidate.path());
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true);
-    match timeout(DEADLINE, command.output()).await {
+    // It is reached by a link that whoever is confined may not follow.
+    let asked = async { outside::start(command)?.wait_with_output().await };
+    match timeout(DEADLINE, asked).await {
         Ok(Ok(output)) if output.status.code().is_some_and(|code| code != 0) => {
             let said = super::log::last_line(&output.stderr).unwrap_or_else(|| output.status.to_string());
             let shown = said.replace(&candidate.path().display().to_string(), &file.display().to_string());
