@@ -175,6 +175,14 @@ pub fn bring_back(left: &Path, path: &Path) -> io::Result<()> {
     sync(directory_of(&target))
 }
 
+/// The directory that a replacement of `path` writes to; where that is missing, the nearest that is there.
+pub fn home(path: &Path) -> PathBuf {
+    let target = resolve(path).unwrap_or_else(|_| path.to_owned());
+    let mut homes =
+        target.ancestors().skip(1).map(|home| if home == Path::new("") { Path::new(".") } else { home });
+    homes.find(|home| home.is_dir()).unwrap_or(Path::new(".")).to_owned()
+}
+
 /// The target and a durable temporary file beside it with the new bytes and the looks of the old file.
 fn prepare(path: &Path, bytes: &[u8]) -> Result<(PathBuf, NamedTempFile), ReplaceError> {
     let target = resolve(path)?;

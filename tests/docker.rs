@@ -451,11 +451,24 @@ fn reloading_can_be_left_to_somebody_else() {
 #[test]
 fn two_at_once_do_not_meet() {
     let daemon = Dockerd::start("{}");
-    let (one, two) = (daemon.engine(), daemon.engine());
-    let (a, c) = (urls(&[A]), urls(&[C]));
-    let (first, second) = run(async { tokio::join!(one.apply(&a), two.apply(&c)) });
-    assert!(first.unwrap().verified);
-    assert_eq!(second.unwrap_err().kind, ProblemKind::Locked);
+    let (busy, go) = (daemon.at("busy"), daemon.at("go"));
+    // Under way until it is told to go on.
+    let script = format!(
+        "touch {}; while [ ! -e {} ]; do sleep 0.01; done; kill -HUP $0",
+        busy.display(),
+        go.display()
+    );
+    let one = with_command(&daemon, &script);
+    std::thread::scope(|scope| {
+        let first = scope.spawn(|| apply(&one, &[A]));
+        while !busy.exists() {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        let second = apply(&daemon.engine(), &[C]);
+        fs::File::create_new(&go).unwrap();
+        assert_eq!(second.unwrap_err().kind, ProblemKind::Locked);
+        assert!(first.join().unwrap().unwrap().verified);
+    });
     assert_eq!(daemon.mirrors(), ["https://a.example/"]);
 }
 

@@ -3,6 +3,7 @@
 //! What the running dockerd says of itself goes before what we were told of it: its own command line names the
 //! file, `/info` the list in use. [`edit`] renders, [`crate::file`] replaces, and `/info` proves.
 
+mod alone;
 mod api;
 pub mod app;
 mod backup;
@@ -84,6 +85,8 @@ pub struct Settings {
 pub struct Docker {
     settings: Settings,
     api: Api,
+    /// Where everything lies that is ours.
+    state_dir: PathBuf,
     backups: Backups,
     systemd: Systemd,
 }
@@ -104,7 +107,7 @@ impl Docker {
     pub fn new(settings: Settings, state_dir: &Path) -> Self {
         let api = Api::new(&settings.socket);
         let backups = Backups::new(state_dir.join("engines/docker"), Room::of(state_dir));
-        Self { settings, api, backups, systemd: Systemd::default() }
+        Self { settings, api, state_dir: state_dir.to_owned(), backups, systemd: Systemd::default() }
     }
 
     /// Whether there is a dockerd on this host, running or not.
@@ -186,7 +189,8 @@ impl Docker {
         self.planned(&live, &snapshot, &self.wanted(mirrors)).await
     }
 
-    /// Makes `mirrors`, after the entries to keep, the list of the file and of the running dockerd.
+    /// Makes `mirrors`, after the entries to keep, the list of the file and of the running dockerd; on a thread of its
+    /// own, which confines itself to what there is to write.
     ///
     /// Must be awaited to its end: dropped half-way, it leaves the file written and unproven.
     ///
@@ -194,28 +198,31 @@ impl Docker {
     /// File and dockerd are as they were, and the problem says why. Only after
     /// [`ProblemKind::RollbackFailed`] the file is not.
     pub async fn apply(&self, mirrors: &[MirrorUrl]) -> Result<Applied, Problem> {
-        let _lock = self.backups.lock()?;
-        self.reconcile().await?;
         let wanted = self.wanted(mirrors);
+        self.alone(move |docker| async move { docker.apply_alone(&wanted).await }).await
+    }
+
+    async fn apply_alone(&self, wanted: &[MirrorUrl]) -> Result<Applied, Problem> {
+        let (_lock, mut live) = self.begin().await?;
         let mut attempt = 1;
         loop {
-            match self.apply_once(&wanted).await {
+            match self.apply_once(&live, wanted).await {
                 Err(problem) if problem.kind == ProblemKind::Raced && attempt < ATTEMPTS => attempt += 1,
                 done => return done,
             }
+            live = self.look().await?;
         }
     }
 
-    async fn apply_once(&self, wanted: &[MirrorUrl]) -> Result<Applied, Problem> {
-        let live = self.look().await?;
+    async fn apply_once(&self, live: &Live, wanted: &[MirrorUrl]) -> Result<Applied, Problem> {
         let snapshot = settled(&live.file).await?;
-        let plan = self.planned(&live, &snapshot, wanted).await?;
+        let plan = self.planned(live, &snapshot, wanted).await?;
         if !plan.change {
             return Ok(Applied { changed: false, mirrors: plan.mirrors, verified: true, acknowledged: None });
         }
         let after = plan.after.as_deref().expect("only a restore removes the file");
         validate::check(&live.file, after, wanted)?;
-        let outcome = self.carry_out(&live, &snapshot, after, &plan.mirrors).await?;
+        let outcome = self.carry_out(live, &snapshot, after, &plan.mirrors).await?;
         let changed = plan.writes() || matches!(outcome, Outcome::Proven(_));
         self.applied(changed, plan.mirrors, outcome).await
     }

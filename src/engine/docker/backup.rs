@@ -120,6 +120,10 @@ impl Backups {
         Self { directory, room }
     }
 
+    pub(super) fn directory(&self) -> &Path {
+        &self.directory
+    }
+
     /// Takes the lock.
     ///
     /// # Errors

@@ -24,7 +24,13 @@ impl Docker {
         if self.backups.intents().is_empty() {
             return Ok(Vec::new());
         }
+        self.alone(async |docker: Self| docker.recover_alone().await).await
+    }
+
+    async fn recover_alone(&self) -> Result<Vec<Recovery>, Problem> {
         let _lock = self.backups.lock()?;
+        let live = self.look().await;
+        self.confine(live.as_ref().ok());
         self.reconcile().await
     }
 

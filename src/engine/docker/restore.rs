@@ -76,46 +76,49 @@ impl Docker {
     /// # Errors
     /// As [`Self::apply`]; and that number is not kept.
     pub async fn restore(&self, number: u64) -> Result<Applied, Problem> {
-        let _lock = self.backups.lock()?;
-        self.reconcile().await?;
+        self.alone(move |docker| async move { docker.restore_alone(number).await }).await
+    }
+
+    async fn restore_alone(&self, number: u64) -> Result<Applied, Problem> {
+        let (_lock, mut live) = self.begin().await?;
         let mut attempt = 1;
         loop {
-            match self.restore_once(number).await {
+            match self.restore_once(&live, number).await {
                 // What is to be put back follows from what is there, which is another file now.
                 Err(problem) if problem.kind == ProblemKind::Raced && attempt < ATTEMPTS => attempt += 1,
                 // The race was lost after the engine had taken the first step.
                 Ok(applied) if attempt > 1 => return Ok(Applied { changed: true, ..applied }),
                 done => return done,
             }
+            live = self.look().await?;
         }
     }
 
-    async fn restore_once(&self, number: u64) -> Result<Applied, Problem> {
-        let live = self.look().await?;
+    async fn restore_once(&self, live: &Live, number: u64) -> Result<Applied, Problem> {
         let snapshot = settled(&live.file).await?;
-        let plan = self.restoration(&live, &snapshot, number)?;
+        let plan = self.restoration(live, &snapshot, number)?;
         if !plan.change {
             return Ok(Applied { changed: false, mirrors: plan.mirrors, verified: true, acknowledged: None });
         }
         let lacks_key = |bytes| Document::parse(bytes).is_ok_and(|document| document.listed().is_none());
         if let Some(after) = plan.after.as_deref().filter(|after| !lacks_key(Some(after))) {
-            let outcome = self.carry_out(&live, &snapshot, after, &plan.mirrors).await?;
+            let outcome = self.carry_out(live, &snapshot, after, &plan.mirrors).await?;
             return self.applied(true, plan.mirrors, outcome).await;
         }
         // A reload of a file without the key changes nothing, so an empty list is applied first; then the key
         // can go, and dockerd need not be told.
         let document = Document::parse(snapshot.bytes()).map_err(|error| broken(&live.file, &error))?;
         if live.info.mirrors().is_empty() {
-            self.finish(&live, &snapshot, plan.after.as_deref()).await?;
+            self.finish(live, &snapshot, plan.after.as_deref()).await?;
             return self.applied(true, plan.mirrors, Outcome::Proven(Duration::ZERO)).await;
         }
         let emptied = document.with(&[]);
-        let outcome = self.carry_out(&live, &snapshot, &emptied, &[]).await?;
+        let outcome = self.carry_out(live, &snapshot, &emptied, &[]).await?;
         let now = read(&live.file)?;
         if now.bytes() != Some(&emptied) {
             return Err(raced(&live.file));
         }
-        self.finish(&live, &now, plan.after.as_deref()).await?;
+        self.finish(live, &now, plan.after.as_deref()).await?;
         self.applied(true, plan.mirrors, outcome).await
     }
 
