@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use crate::assembly::now;
 use crate::image::Image;
 use crate::observation::Depth;
 use crate::status::text::{Span, View};
-use crate::text::{Lang, cli as say};
+use crate::text::{Lang, cli as say, round};
 
 pub mod apply;
 pub mod args;
@@ -173,6 +173,16 @@ fn no_new_privileges() {
     if rustix::process::geteuid().is_root() {
         // A kernel without this has had none to offer either.
         let _ = rustix::thread::set_no_new_privs(true);
+    }
+}
+
+/// Leaves this thread `places` to write in, for good. Looking at other processes, and what the administrator named to be
+/// started, goes round it.
+fn confine(global: &Global, places: &[&Path]) {
+    if let Err(why) = crate::confine::to(places)
+        && global.verbose > 0
+    {
+        note(global, &round::not_confined(global.lang, &why));
     }
 }
 

@@ -8,9 +8,9 @@
 //!
 //! | who | may write |
 //! | --- | --- |
-//! | the thread that talks to strangers (`run`, `probe`, `apply`, `add`), and `restore`'s | the state and the runtime directory; `add` its file's directory |
+//! | the thread that talks to strangers (`run`, `probe`, `apply`, `add`), and `restore`'s | the state directory; `run` the runtime directory too, `add` its file's |
 //! | the thread that is made for one change of the engine's file | the state directory, that file's directory |
-//! | what they start to look or to ask (`journalctl`, `systemctl`) | as they |
+//! | what they start to look or to ask (`journalctl`, `systemctl show`) | as they |
 //! | [`outside`]: `[notify]`, `reload`, `dockerd --validate` | everything |
 //!
 //! A domain never grows, and goes by the directories themselves, not by their names. That is why the engine's file has
@@ -20,11 +20,14 @@
 //!
 //! # Why a thread and no process
 //!
-//! A thread costs some kilobytes where a second process costs two megabytes, and nothing has to be put into messages. It
-//! is no wall against somebody who runs code of their own in here, for all threads share their memory; but by hand such a
+//! A thread costs two hundred kilobytes where a second process costs megabytes, and nothing has to be put into messages.
+//! It is no wall against somebody who runs code of their own in here, for all threads share their memory; but by hand such a
 //! wall would have a door beside it, since the same process has dockerd's socket, and whoever speaks to that is root. What
 //! this stops is our own mistakes: a link that leads elsewhere, a name that a stranger chose. Against the other there are
-//! two processes under systemd, and their units confine them more tightly than this could.
+//! two processes under systemd, and their units confine them more tightly than this could; the applier's thread that
+//! writes confines itself all the same.
+//!
+//! `pause`, `resume` and `remove` write one file of their own and ask nobody anything: they are left as they are.
 
 use std::path::{Path, PathBuf};
 

@@ -61,6 +61,8 @@ pub struct Places {
     pub runtime: PathBuf,
     /// The engine is not ours to touch: what is to be written is asked of the applier.
     pub unprivileged: bool,
+    /// Nothing else is to be written by this thread, for good.
+    pub confined: bool,
 }
 
 /// Why the service did not start, or did not go on.
@@ -169,6 +171,7 @@ pub async fn run(places: Places) -> Result<(), StartError> {
     let mut interrupt = signal(SignalKind::interrupt()).map_err(StartError::Signals)?;
     let mut hang_up = signal(SignalKind::hangup()).map_err(StartError::Signals)?;
     let mut daemon = Daemon::new(places, config)?;
+    daemon.places.confine();
     LocalSet::new()
         .run_until(async move {
             daemon.begin();
@@ -430,12 +433,9 @@ impl Daemon {
         self.save_what_was_lost(assembly::now());
         let status = self.status(assembly::now());
         self.tell_health(&status);
-        let written = status.write(&self.places.runtime).or_else(|_| {
-            // Somebody may have cleared the directory away.
-            std::fs::create_dir_all(&self.places.runtime)?;
-            status.write(&self.places.runtime)
-        });
-        match written {
+        // Somebody may have cleared the directory away.
+        let written = status.write(&self.places.runtime);
+        match written.or_else(|_| status.write_afresh(&self.places.runtime)) {
             Ok(()) => self.unpublished = false,
             Err(error) if !self.unpublished => {
                 self.unpublished = true;
@@ -453,7 +453,8 @@ impl Daemon {
     fn keep_status(&mut self) {
         self.kept_at = Some(Instant::now());
         // The store has already said what is wrong with this directory.
-        let _ = self.status(assembly::now()).write(&self.places.state);
+        let status = self.status(assembly::now());
+        let _ = status.write(&self.places.state).or_else(|_| status.write_afresh(&self.places.state));
     }
 }
 

@@ -438,7 +438,7 @@ impl Store {
         if let Ok(placeholder) = placeholder {
             self.connection.replace(placeholder);
         }
-        let Opened { connection, place, setback } = disk::open(&self.dir, self.latest.get());
+        let Opened { connection, place, setback } = disk::open_afresh(&self.dir, self.latest.get());
         self.connection.replace(connection);
         self.wait_no_longer_than(self.patience.get());
         self.place.set(place);
@@ -447,7 +447,7 @@ impl Store {
     }
 
     fn leave_memory(&self) {
-        let Opened { connection, place, setback } = disk::open(&self.dir, self.latest.get());
+        let Opened { connection, place, setback } = disk::open_afresh(&self.dir, self.latest.get());
         if place != Place::Memory && disk::write_back(&self.connection.borrow(), &self.dir.join(FILE)).is_ok()
         {
             self.connection.replace(connection);

@@ -80,6 +80,8 @@ fn main() -> Anyhow<()> {
         state: place.path().join("state"),
         runtime: place.path().join("run"),
         unprivileged: false,
+        // What it starts is in this process.
+        confined: false,
     };
     let runtime_dir = places.runtime.clone();
 

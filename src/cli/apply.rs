@@ -10,7 +10,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use super::exit::{Error, Exit};
 use super::judge::{self, Judgement, Question};
 use super::out::Out;
-use super::{Global, note, view};
+use super::{Global, confine, note, view};
 use crate::applier::{self, Memory, Rules, root_state};
 use crate::assembly::{self, DOCKER, ENGINE_FACT, SELECTION_FACT};
 use crate::config::{Config, Enabled};
@@ -65,6 +65,7 @@ pub async fn apply(global: &Global, asked: Asked, json: bool, out: &mut Out) -> 
         recover(global, &docker).await?;
     }
     let (store, _) = Store::open(&global.state_dir, assembly::now());
+    remember_only(global, dry_run);
     let facts = docker.facts().await.map_err(|problem| refused(global, &problem))?;
     let judgement = round(global, &config, &store, Some(&facts)).await?;
     let list = &judgement.selection.list;
@@ -119,6 +120,17 @@ pub async fn apply(global: &Global, asked: Asked, json: bool, out: &mut Out) -> 
         note(global, &say::still_paused(global.lang));
     }
     Ok(if applied.verified { Exit::Ok } else { Exit::Failed })
+}
+
+/// From here on this thread writes nothing but what is remembered. The engine's file is written by one that talks to
+/// nobody but the engine.
+pub(super) fn remember_only(global: &Global, dry_run: bool) {
+    let root = root_state(&global.state_dir);
+    if root != global.state_dir && !dry_run {
+        // What stands in the way of making it, whoever writes there says.
+        drop(std::fs::create_dir_all(&root));
+    }
+    confine(global, &[&global.state_dir, &root]);
 }
 
 /// Asks everybody and judges.

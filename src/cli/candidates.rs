@@ -5,7 +5,7 @@ use std::path::Path;
 use super::exit::{Error, Exit};
 use super::judge::{self, Question};
 use super::out::Out;
-use super::{Global, note, view};
+use super::{Global, confine, note, view};
 use crate::assembly;
 use crate::config::local::{EditError, Standing};
 use crate::config::{self, Config, Off, Position, local};
@@ -101,6 +101,8 @@ async fn show_probed(
         Some(docker) => docker.facts().await.ok(),
         None => None,
     };
+    // From here on there is nothing to write but what is remembered, and the mirror.
+    confine(global, &[&global.state_dir, &file::home(&local::file(&global.config))]);
     let mirror = Mirror {
         name: name.to_owned(),
         url,

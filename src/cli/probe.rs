@@ -5,10 +5,9 @@ use serde::Serialize;
 use super::exit::{Error, Exit};
 use super::judge::{self, Judgement, Question};
 use super::out::Out;
-use super::{Global, note, view};
+use super::{Global, confine, view};
 use crate::assembly;
 use crate::config::Config;
-use crate::confine;
 use crate::image::Image;
 use crate::mirror::{DOCKER_HUB, Mirror, MirrorUrl};
 use crate::observation::Depth;
@@ -16,7 +15,6 @@ use crate::ranking::verdict::Verdict;
 use crate::status::json::{Layout, to_string};
 use crate::status::{self, SCHEMA};
 use crate::store::Store;
-use crate::text::round as say;
 
 /// What was typed.
 pub struct Asked {
@@ -60,11 +58,7 @@ pub async fn probe(global: &Global, asked: Asked, out: &mut Out) -> Result<Exit,
         None => None,
     };
     // From here on there is nothing to write but what is remembered.
-    if let Err(why) = confine::to(&[&global.state_dir])
-        && global.verbose > 0
-    {
-        note(global, &say::not_confined(global.lang, &why));
-    }
+    confine(global, &[&global.state_dir]);
     let question = Question {
         mirrors,
         depth: asked.depth,

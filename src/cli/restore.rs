@@ -1,6 +1,6 @@
 //! `restore`: the engine's file as it was, by hand.
 
-use super::apply::{Uninterrupted, engine, recover, refused, warn_of};
+use super::apply::{Uninterrupted, engine, recover, refused, remember_only, warn_of};
 use super::exit::{Error, Exit};
 use super::out::Out;
 use super::{Global, note};
@@ -142,6 +142,7 @@ fn nothing(global: &Global, to: u64, out: &mut Out) -> Result<Exit, Error> {
 pub async fn restore(global: &Global, to: u64, pause: bool, out: &mut Out) -> Result<Exit, Error> {
     let (store, _) = Store::open(&global.state_dir, assembly::now());
     let docker = found(global)?;
+    remember_only(global, false);
     recover(global, &docker).await?;
     if docker.has_nothing_to_restore_now().map_err(|problem| refused(global, &problem))? {
         return nothing(global, to, out);

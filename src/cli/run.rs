@@ -25,6 +25,8 @@ pub async fn run(global: &Global, unprivileged: bool) -> Result<Exit, Error> {
         state: global.state_dir.clone(),
         runtime: global.runtime_dir.clone(),
         unprivileged,
+        // The unit of one that is unprivileged leaves it less than this would.
+        confined: !unprivileged,
     };
     match daemon::run(places).await {
         Ok(()) => Ok(Exit::Ok),

@@ -7,6 +7,7 @@ use super::Places;
 use crate::applier::{self, Applier};
 use crate::assembly;
 use crate::config::Config;
+use crate::confine;
 use crate::engine::docker::Docker;
 use crate::engine::{Applied, Facts, Problem};
 use crate::listen::Pulls;
@@ -112,6 +113,17 @@ impl Hand {
 }
 
 impl Places {
+    /// Leaves this thread its own directories to write in, which are there by now.
+    pub(super) fn confine(&self) {
+        if !self.confined {
+            return;
+        }
+        match confine::to(&[&self.state, &self.runtime]) {
+            Ok(()) => tracing::debug!("confined to {} and {}", self.state.display(), self.runtime.display()),
+            Err(why) => tracing::debug!("not confined: {why}"),
+        }
+    }
+
     /// Where root keeps the engine's old files and the pause.
     pub(super) fn root_state(&self) -> PathBuf {
         if self.unprivileged {

@@ -9,6 +9,7 @@ use rustix::process::{Pid, test_kill_process};
 
 use super::json::{Layout, to_string};
 use super::{FILE_NAME, SCHEMA, ServiceState, Status};
+use crate::confine::{self, outside};
 use crate::publish::{Durability, publish};
 
 /// Why no status could be shown.
@@ -39,6 +40,23 @@ impl Status {
     /// Whatever the file system says; what was published before still stands.
     pub fn write(&self, dir: &Path) -> io::Result<()> {
         publish(dir, FILE_NAME, to_string(self, Layout::Line).as_bytes(), Durability::Cached)
+    }
+
+    /// The same where `dir` is another than the one that this thread was left to write in, by the same name, or is
+    /// missing.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::write`].
+    pub fn write_afresh(&self, dir: &Path) -> io::Result<()> {
+        let (directory, line) = (dir.to_owned(), to_string(self, Layout::Line));
+        outside::afresh(move || {
+            std::fs::create_dir_all(&directory)?;
+            if let Err(why) = confine::to(&[&directory]) {
+                tracing::debug!("the thread that writes the status is not confined: {why}");
+            }
+            publish(&directory, FILE_NAME, line.as_bytes(), Durability::Cached)
+        })?
     }
 
     /// The last published status, with `service.state` made `stopped` when the process that wrote it is gone.

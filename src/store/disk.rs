@@ -12,6 +12,7 @@ use super::FILE;
 use super::aside::{beside, set_aside};
 use super::schema::{self, Origin};
 use super::setback::{Consequence, Setback, SetbackKind};
+use crate::confine::{self, outside};
 use crate::timestamp::Timestamp;
 
 /// How long another process may hold the database before opening it, or a write by hand, is given up: our own writes
@@ -66,6 +67,21 @@ pub(super) fn open(dir: &Path, now: Timestamp) -> Opened {
         }
         Err(second) => in_memory(dir, second),
     }
+}
+
+/// The same for whoever may have lost the right to: `dir` may be another than the one that this thread was left to write
+/// in, by the same name.
+pub(super) fn open_afresh(dir: &Path, now: Timestamp) -> Opened {
+    let directory = dir.to_owned();
+    let opened = outside::afresh(move || {
+        // What stands in the way of making it, the next step says.
+        drop(make_directory(&directory));
+        if let Err(why) = confine::to(&[&directory]) {
+            tracing::debug!("the thread that opens the database is not confined: {why}");
+        }
+        open(&directory, now)
+    });
+    opened.unwrap_or_else(|_| open(dir, now))
 }
 
 /// Opens the database in `dir` to read, which works without any right but to read it, and changes nothing.

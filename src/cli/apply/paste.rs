@@ -3,7 +3,7 @@
 
 use serde::Serialize;
 
-use super::{Report, network_down, nothing_live, refused, round};
+use super::{Report, network_down, nothing_live, refused, remember_only, round};
 use crate::assembly::DOCKER;
 use crate::cli::exit::{Error, Exit};
 use crate::cli::out::Out;
@@ -49,6 +49,7 @@ pub(super) async fn paste(
     out: &mut Out,
 ) -> Result<Exit, Error> {
     let (store, _) = Store::open(&global.state_dir, crate::assembly::now());
+    remember_only(global, true);
     let facts = docker.facts().await.inspect_err(|problem| {
         note(global, &say::not_asked(global.lang, &problem.to_string()));
     });
