@@ -337,6 +337,8 @@ fn a_good_pull_refreshes_the_record_without_a_probe() {
     assert_eq!(world.status().service.notices, [], "it hears everything");
     let (code, text) = world.mirrorwatch(&["why"]);
     assert_eq!((code, text.as_str()), (Some(1), ""), "nothing was pulled yet");
+    // dockerd has the list a moment before the status tells of it.
+    wait("the first round in the status", || world.mirror("A").budget.requests_today > 0);
     let before = world.mirror("A");
     assert!(world.pull("busybox:latest").wait().unwrap().success());
     wait("the record", || world.mirror("A").last_probe != before.last_probe);
