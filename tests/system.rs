@@ -9,6 +9,8 @@
 
 #[path = "system/applier.rs"]
 mod applier;
+#[path = "system/by_hand.rs"]
+mod by_hand;
 #[path = "package/deb.rs"]
 mod deb;
 #[path = "system/host.rs"]
