@@ -10,6 +10,7 @@ use std::os::unix::fs::FileExt;
 use std::time::Duration;
 
 use super::purse::Purse;
+use crate::confine::outside;
 
 /// After so long the kernel is asked although the engine seems to have done nothing: one file may have been opened as
 /// another was closed.
@@ -98,7 +99,7 @@ impl Glance {
 #[derive(Debug)]
 pub(super) struct Signs {
     counters: Option<File>,
-    files: Option<String>,
+    process: Option<i32>,
     times: Option<File>,
 }
 
@@ -107,7 +108,7 @@ impl Signs {
     pub(super) fn of(engine: Option<i32>) -> Self {
         Self {
             counters: File::open("/proc/self/net/snmp").ok(),
-            files: engine.map(|engine| format!("/proc/{engine}/fd")),
+            process: engine,
             times: engine.and_then(|engine| File::open(format!("/proc/{engine}/stat")).ok()),
         }
     }
@@ -120,10 +121,10 @@ impl Signs {
 
     /// What the engine does, as far as it can be seen.
     pub(super) fn activity(&self) -> Option<Activity> {
-        let files = self.files.as_ref()?;
+        let process = self.process?;
         // Since Linux 6.2 the directory's size is their number, for everybody; before, it is 0 and whoever may must count.
-        let number = match fs::metadata(files).ok()?.len() {
-            0 => fs::read_dir(files).ok().map(Iterator::count),
+        let number = match fs::metadata(format!("/proc/{process}/fd")).ok()?.len() {
+            0 => outside::descriptors(process).ok().map(|files| files.len()),
             number => usize::try_from(number).ok(),
         };
         let mut stat = [0; 1024];
