@@ -224,6 +224,9 @@ pub struct Record {
     back: bool,
     reliability: reliability::Reliability,
     hours: hours::Hours,
+    /// What of it went to samples.
+    #[serde(skip_serializing_if = "hours::Hours::is_empty")]
+    samples: hours::Hours,
     #[serde(skip_serializing_if = "hours::Lately::is_empty")]
     lately: hours::Lately,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -420,9 +423,10 @@ impl Record {
         self.hours.spent(now)
     }
 
-    /// Since when, within a day, it is counted what went of its budget.
-    pub fn counted_since(&self, now: Timestamp) -> Option<Timestamp> {
-        self.hours.since(now)
+    /// What the samples of the last 24 hours have cost, refusals of 48.
+    pub fn sampled(&self, now: Timestamp) -> Spent {
+        let SpentToday { requests_today, refusals_2_days, bytes_today } = self.samples.spent(now);
+        Spent { requests: requests_today, refusals: refusals_2_days, bytes: bytes_today }
     }
 
     /// The share of probes that were served, in each of the last 24 hours, the current one last; `None` for

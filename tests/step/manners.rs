@@ -148,6 +148,23 @@ fn who_contends_without_end_is_asked_no_more_than_others_that_are_not_chosen() {
 }
 
 #[test]
+fn however_it_came_into_the_list_a_member_is_sampled_all_day() {
+    // For a day it could lead at every other rehearsal, and is asked for it as often as it may be; then it does lead.
+    let mut world =
+        World::new(&[healthy()[0], healthy()[1], healthy()[2], ("d", Mood::Wavers(12.0 * MB, 40.0 * MB))]);
+    world.run(DAY);
+    world.set("d", Mood::Serves(40.0 * MB));
+    world.until("it leads", |world| world.list()[0] == "d");
+    let began = world.now;
+    world.run(DAY);
+    assert_eq!(world.list()[0], "d");
+    let looked = world.probes[&url("d")].iter().filter(|(at, depth)| *at >= began && *depth >= Depth::Sample);
+    let looked: Vec<_> = std::iter::once(began).chain(looked.map(|(at, _)| *at)).collect();
+    let longest = looked.windows(2).map(|pair| pair[1].since(pair[0])).max().unwrap();
+    assert!(longest <= 20 * MINUTE, "not looked at for {longest:?}");
+}
+
+#[test]
 fn over_budget_is_who_is_due_and_has_to_wait_long_before_the_day_s_last_request() {
     let mut world = World::new(&healthy());
     world.run(3 * HOUR);

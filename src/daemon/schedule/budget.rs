@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::image::Image;
 use crate::observation::{Depth, REHEARSAL, Spent};
-use crate::ranking::record::{LONGEST_WINDOW, Record, SpentToday};
+use crate::ranking::record::{LONGEST_WINDOW, Record, SpentToday, Standing};
 use crate::timestamp::Timestamp;
 
 use super::Pace;
@@ -135,31 +135,28 @@ impl Allowance {
         sample.mul_f64(1.0 + SPARINGLY * (bytes.max(requests) - SPARING).clamp(0.0, 1.0))
     }
 
-    /// The budget of a day that ends for this purpose: (requests, bytes). `known` is how far back it is counted.
-    fn ends(&self, purpose: Purpose, stands: Stands, pace: &Pace, known: Duration) -> (u32, u64) {
-        let (selected, lately) = (stands == Stands::Selected, stands != Stands::Outside);
-        // A member's samples see a stall: no rehearsal may use up what those will need that the day still lacks. Once
-        // a whole day is counted, each new sample takes the place of an old one.
-        let lacking = if selected { DAY.saturating_sub(known) } else { Duration::ZERO };
-        let samples =
-            u32::try_from(lacking.as_secs() / self.sampled(pace.sample).as_secs().max(1)).unwrap_or(u32::MAX);
+    /// The budget of a day that ends for this purpose: (requests, bytes). `sampled` is what the day's samples have cost.
+    fn ends(&self, purpose: Purpose, stands: Stands, pace: &Pace, sampled: Spent) -> (u32, u64) {
         let (requests, bytes) = (self.requests_per_day, self.bytes_per_day);
-        let rest = (
-            requests - samples.min(requests / 2),
-            bytes - (u64::from(samples) * SAMPLE.bytes).min(bytes / 4),
-        );
         let watch = (requests.saturating_mul(WATCH) / 100, bytes / 100 * u64::from(WATCH));
-        match purpose {
-            Purpose::Needed => (requests, bytes),
+        // A member's samples see a stall: no rehearsal may use up what those of a day will need. Each that was taken
+        // makes way for another when it is forgotten.
+        let pause = self.sampled(pace.sample).as_secs().max(1);
+        let samples = u32::try_from(DAY.as_secs() / pause).unwrap_or(u32::MAX);
+        let needed = (samples.min(requests / 2), (u64::from(samples) * SAMPLE.bytes).min(bytes / 4));
+        let lacking = (needed.0.saturating_sub(sampled.requests), needed.1.saturating_sub(sampled.bytes));
+        let rest = (requests - lacking.0, bytes - lacking.1);
+        match (purpose, stands) {
+            (Purpose::Needed, _) => (requests, bytes),
             // Without the re-checks' part a leader could begin to fail and nobody be allowed to prove it.
-            Purpose::Watch => watch,
-            Purpose::Usual if selected => {
+            (Purpose::Watch, _) => watch,
+            (Purpose::Usual, Stands::Selected | Stands::Lately) => {
                 (rest.0.min(watch.0).max(REHEARSAL.requests), rest.1.min(watch.1).max(REHEARSAL.bytes))
             }
-            Purpose::Deciding if lately => (rest.0 / 10 * 9, rest.1 / 10 * 9),
+            (Purpose::Deciding, Stands::Selected | Stands::Lately) => (rest.0 / 10 * 9, rest.1 / 10 * 9),
             // Of 400 requests and 24 MiB, 120 and 13: as much as a rehearsal every two hours takes. And one at least. Who
             // contends without end for a place that it does not win costs no more than that either.
-            Purpose::Usual | Purpose::Deciding => {
+            (Purpose::Usual | Purpose::Deciding, Stands::Outside) => {
                 ((requests / 10 * 3).max(REHEARSAL.requests), (bytes / 24 * 13).max(REHEARSAL.bytes))
             }
         }
@@ -202,10 +199,13 @@ impl Request<'_> {
     }
 
     /// Once half of the refusals are spent, what is left is spread over the two days: a mirror that refuses everything
-    /// today is to be found again soon after it has come to its senses, and not when the first refusal is forgotten.
+    /// today is to be found again soon after it has come to its senses, and not when the first refusal is forgotten. One
+    /// that has served since has come to them.
     fn after_refusals(&self, now: Timestamp) -> Option<Timestamp> {
         let limit = self.allowance.refusals_per_2_days;
-        if self.purpose == Purpose::Needed || self.spent.refusals_2_days < limit.div_ceil(2) {
+        let stands = self.record.standing() == Standing::Live || self.record.rising() > 0;
+        let served = stands && self.record.failed_rehearsals() == 0;
+        if self.purpose == Purpose::Needed || served || self.spent.refusals_2_days < limit.div_ceil(2) {
             return None;
         }
         let last = self.record.last(Depth::Rehearse).filter(|at| *at <= now)?;
@@ -227,10 +227,8 @@ impl Request<'_> {
 
     fn fits_the_day(&self, now: Timestamp) -> bool {
         let (cost, spent) = (self.cost(), self.spent);
-        let (requests, bytes) = {
-            let known = self.record.counted_since(now).map_or(Duration::ZERO, |since| now.since(since));
-            self.allowance.ends(self.purpose, self.stands, self.pace, known)
-        };
+        let sampled = self.record.sampled(now);
+        let (requests, bytes) = self.allowance.ends(self.purpose, self.stands, self.pace, sampled);
         spent.requests_today.saturating_add(cost.requests) <= requests
             && spent.bytes_today.saturating_add(cost.bytes) <= bytes
             && has_refusals_left(self.allowance, spent, cost.refusals)

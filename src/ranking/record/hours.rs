@@ -91,6 +91,10 @@ fn hour_of(at: Timestamp) -> u32 {
 }
 
 impl Hours {
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Counts what a probe cost.
     pub(super) fn spend(&mut self, at: Timestamp, spent: Spent) {
         let bucket = self.bucket(at);
@@ -137,13 +141,6 @@ impl Hours {
             }
         }
         sum
-    }
-
-    /// The beginning of the first hour within a day of `now` that had a probe in it.
-    pub(super) fn since(&self, now: Timestamp) -> Option<Timestamp> {
-        let now = hour_of(now);
-        let first = self.0.iter().find(|bucket| bucket.hour <= now && now - bucket.hour <= DAY)?;
-        Some(Timestamp::from_millis(u64::from(first.hour) * MILLIS))
     }
 
     /// The share of probes that were served in each of the last 24 hours, oldest first.

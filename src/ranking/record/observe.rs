@@ -88,7 +88,7 @@ impl Record {
     pub fn observe(&mut self, observation: &Observation, policy: &Policy) {
         let at = observation.at;
         let failure = judged(observation, policy);
-        self.hours.spend(at, observation.spent);
+        self.spend(observation);
         self.hours.count(at, failure.is_none());
         let last = match observation.depth {
             Depth::Connect => &mut self.last.connect,
@@ -121,9 +121,12 @@ impl Record {
         }
     }
 
-    /// Counts what a probe cost whose answer is not held for or against the mirror.
+    /// Counts what a probe cost, also where its answer is not held for or against the mirror.
     pub fn spend(&mut self, observation: &Observation) {
         self.hours.spend(observation.at, observation.spent);
+        if observation.depth == Depth::Sample {
+            self.samples.spend(observation.at, observation.spent);
+        }
     }
 
     /// A probe begins that will cost at most this. Until it ends this is written down beside the record: what a process
