@@ -87,7 +87,8 @@ impl Record {
     /// Takes one observation, in the order in which they ended.
     pub fn observe(&mut self, observation: &Observation, policy: &Policy) {
         let at = observation.at;
-        let failure = judged(observation, policy);
+        let usual = self.reads_as_usual(observation);
+        let failure = judged(observation, usual, policy);
         self.spend(observation);
         self.hours.count(at, failure.is_none());
         let last = match observation.depth {
@@ -98,15 +99,15 @@ impl Record {
         *last = Some(at.into());
         self.learn_what(observation, failure.as_ref(), policy);
         self.learn_figures(observation);
-        let usual = match observation.depth {
-            Depth::Connect => true,
-            Depth::Sample => self.reads_as_usual(observation, policy),
-            Depth::Rehearse => {
-                self.doubted = false;
-                true
-            }
-        };
         let served = failure.is_none();
+        match observation.depth {
+            Depth::Sample if served => self.learn_reading(observation),
+            Depth::Connect | Depth::Sample => {}
+            Depth::Rehearse => self.doubted = false,
+        }
+        if served && !usual {
+            self.doubt(at, policy);
+        }
         match failure {
             None => self.served(observation, policy),
             Some(failure) => self.failed(observation, &failure, policy),
@@ -361,18 +362,17 @@ impl Record {
     }
 
     /// A sample is too small to tell a speed by, and yet shows a crawl: by what the same piece usually takes.
-    fn reads_as_usual(&mut self, observation: &Observation, policy: &Policy) -> bool {
-        let Some(reading) = observation.reading.map(seconds) else { return true };
-        let known = self.reading.mean().filter(|_| self.reading.count() >= USUAL);
-        let usual = known.is_none_or(|usual| reading <= DOUBTFUL * usual);
-        if !usual {
-            self.doubt(observation.at, policy);
-        }
+    fn reads_as_usual(&self, observation: &Observation) -> bool {
+        let reading = observation.reading.filter(|_| observation.depth == Depth::Sample).map(seconds);
+        let usual = self.reading.mean().filter(|_| self.reading.count() >= USUAL);
+        reading.zip(usual).is_none_or(|(reading, usual)| reading <= DOUBTFUL * usual)
+    }
+
+    fn learn_reading(&mut self, observation: &Observation) {
         // What a rejected mirror takes is not what is usual.
-        if self.standing == Standing::Live {
-            self.reading.add(reading, smoothed::SAMPLE);
+        if let Some(reading) = observation.reading.filter(|_| self.standing == Standing::Live) {
+            self.reading.add(seconds(reading), smoothed::SAMPLE);
         }
-        usual
     }
 
     /// Keeps what this rehearsal alone measured. Rehearsals in quick succession are one: the worse of them.
@@ -410,15 +410,21 @@ fn sees(depth: Depth, stage: Stage) -> bool {
     }
 }
 
-/// The failure, if it is one: a rehearsal below `min_speed` is one whoever measured it.
-fn judged(observation: &Observation, policy: &Policy) -> Option<Failure> {
+/// The failure, if it is one: a rehearsal below `min_speed` is one whoever measured it, and so is a sample that took so
+/// long only because the mirror has become so slow.
+fn judged(observation: &Observation, usual: bool, policy: &Policy) -> Option<Failure> {
     if let Some(failure) = observation.failure() {
         return Some(failure.clone());
     }
-    let speed = observation.bytes_per_second.filter(|_| observation.depth == Depth::Rehearse)?;
-    #[expect(clippy::cast_precision_loss, reason = "a limit of 2^53 bytes per second is no limit")]
-    let least = policy.min_speed as f64;
-    (speed < least).then(|| Failure {
+    #[expect(clippy::cast_precision_loss, reason = "nobody reads 2^53 bytes, or demands so many a second")]
+    let (read, least) = (observation.spent.bytes as f64, policy.min_speed as f64);
+    let speed = match observation.depth {
+        Depth::Connect => None,
+        // Whatever else it read has come in less time than that.
+        Depth::Sample => observation.reading.filter(|_| !usual).map(|reading| read / seconds(reading)),
+        Depth::Rehearse => observation.bytes_per_second,
+    };
+    speed.filter(|speed| *speed < least).map(|speed| Failure {
         kind: FailureKind::TooSlow,
         stage: Stage::Layer,
         detail: format!("{:.0} KiB/s", speed.max(0.0) / 1024.0),

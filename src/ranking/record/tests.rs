@@ -348,15 +348,21 @@ fn what_nobody_has_and_what_nobody_said_counts_for_nothing() {
     }
 }
 
+/// A good sample, 32 KiB of which took this many milliseconds.
+fn sample_read_in(millis: u64, at: Timestamp) -> Observation {
+    let mut sample = observation("S", at);
+    sample.reading = Some(Duration::from_millis(millis));
+    sample.spent = Spent { requests: 1, refusals: 0, bytes: 32 << 10 };
+    sample
+}
+
 /// Live, with samples that took this many milliseconds each, ten minutes apart, and a pull at this speed at the end.
 #[track_caller]
 fn doubted_after(readings: &[u64], pull: Option<f64>, expected: bool) {
     let (mut record, mut at) = after("R");
     for reading in readings {
         at = at + minutes(10);
-        let mut sample = observation("S", at);
-        sample.reading = Some(Duration::from_millis(*reading));
-        record.observe(&sample, &policy());
+        record.observe(&sample_read_in(*reading, at), &policy());
     }
     if let Some(speed) = pull {
         at = at + minutes(10);
@@ -369,6 +375,26 @@ fn doubted_after(readings: &[u64], pull: Option<f64>, expected: bool) {
     // One rehearsal settles it, whatever it says of the speed.
     record.observe(&observation("R", at + minutes(1)), &policy());
     assert_eq!(record.wants_recheck(&policy()), None);
+}
+
+#[test]
+fn samples_that_crawl_and_did_not_use_to_are_failures() {
+    for (readings, expected) in [
+        // 46 KiB/s, where 533 were usual.
+        (&[60, 60, 60, 700][..], "live, 1 at sample, again sample"),
+        (&[60, 60, 60, 700, 700, 700], "rejected (too_slow)"),
+        (&[60, 60, 60, 700, 700, 60], "live"),
+        // Above `min_speed` a sample only raises a doubt, and far away is not slow.
+        (&[60, 60, 60, 400, 60], "live, again rehearse"),
+        (&[700, 700, 700, 700, 700, 700], "live"),
+    ] {
+        let (mut record, mut at) = after("R");
+        for reading in readings {
+            at = at + minutes(10);
+            record.observe(&sample_read_in(*reading, at), &policy());
+        }
+        assert_eq!(standing(&record), expected, "{readings:?}");
+    }
 }
 
 #[test]
