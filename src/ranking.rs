@@ -21,7 +21,8 @@
 //! A mirror's figure is the predicted seconds of a reference pull: 30 MiB in 4 layers, of which dockerd
 //! fetches 3 at a time. It is the time to the manifest, twice the time to a layer's first byte, and the
 //! bytes at their pace, each smoothed and with its deviation added ([`record`]'s `smoothed` says how), divided
-//! by how often the mirror succeeds. What is uncertain therefore looks slower than it may be.
+//! by how often the mirror succeeds while it is not rejected. What is uncertain therefore looks slower than it
+//! may be.
 //!
 //! # From figures to a list
 //!

@@ -188,11 +188,11 @@ impl Record {
                 self.refuse_image(image, failure, observation, policy);
             }
             (Consequence::OneImage | Consequence::Counts, _) => {
-                self.reliability.add(at, depth, Some(failure.stage));
+                self.count_miss(depth, failure.stage, at);
                 self.count_failure(depth, failure, at, policy);
             }
             (Consequence::Rest, _) => {
-                self.reliability.add(at, depth, Some(failure.stage));
+                self.count_miss(depth, failure.stage, at);
                 let times = self.rest.as_ref().map_or(0, |rest| rest.times).saturating_add(1);
                 let usual = images::doubled(REST, times, LONGEST_REST);
                 let rest = match observation.retry_after {
@@ -206,9 +206,17 @@ impl Record {
                 self.fall(failure, at, at, policy);
             }
             (Consequence::AtOnce, _) => {
-                self.reliability.add(at, depth, Some(failure.stage));
+                self.count_miss(depth, failure.stage, at);
                 self.fall(failure, at, at, policy);
             }
+        }
+    }
+
+    /// A pull is sent only to a mirror that may be chosen: how long one stays rejected says nothing of how often those go
+    /// well. It would not lead for a day after ten bad hours that no pull has seen; who comes and goes is quarantined.
+    fn count_miss(&mut self, depth: Depth, stage: Stage, at: Timestamp) {
+        if self.standing != Standing::Rejected {
+            self.reliability.add(at, depth, Some(stage));
         }
     }
 

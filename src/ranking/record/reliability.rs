@@ -5,7 +5,8 @@
 //! selected mirror, which is connected to every minute, is not thereby more reliable than another one.
 //!
 //! Each observation stands for the time since the one before it on its level, within bounds: three
-//! re-checks within six seconds are one bad minute and not three bad hours. Old times fade with a
+//! re-checks within six seconds are one bad minute and not three bad hours. The failures of a mirror that is
+//! rejected already are not told here: no pull meets them. Old times fade with a
 //! half-life of a day. A little good will at the start keeps one success from being certainty and one
 //! failure from being zero.
 

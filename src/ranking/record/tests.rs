@@ -398,6 +398,17 @@ fn samples_that_crawl_and_did_not_use_to_are_failures() {
 }
 
 #[test]
+fn how_long_a_mirror_stays_rejected_says_nothing_of_how_often_its_pulls_go_well() {
+    let fell = "R R R R c:unreachable c:unreachable c:unreachable";
+    let (short, long) =
+        (after(&format!("{fell} R R")).0, after(&format!("{fell} {} R R", "r:unreachable ".repeat(60))).0);
+    let (short, long) = (short.success().unwrap(), long.success().unwrap());
+    assert!(short > 0.8 && long >= short, "{short} {long}");
+    // What was met while it could be chosen stays known.
+    assert!(after("R R R R R").0.success().unwrap() > after("R R c:unreachable R R").0.success().unwrap());
+}
+
+#[test]
 fn a_sample_or_a_pull_far_slower_than_usual_is_settled_by_a_rehearsal() {
     doubted_after(&[60, 60, 60, 60], None, false);
     doubted_after(&[60, 60, 60, 400], None, true);
