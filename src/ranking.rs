@@ -38,11 +38,11 @@
 //!
 //! 1. A member is rejected, or is no candidate any more: it leaves at once.
 //! 2. A place is free: the best live mirror takes it, at the end, at once.
-//! 3. A mirror is `margin` faster than the slowest member, or than the member before it: by its smoothed
+//! 3. A mirror is `margin` faster than the slowest member, or than a member before it: by its smoothed
 //!    figure, whose deviation counts against it, and by its own figure of each of its last `rounds`
 //!    rehearsals. If the last change of this kind is `hold` ago, the slowest makes room for it at the end, or
-//!    the two change places. A mirror that serves more of the images than a member may also replace that one
-//!    when the whole list gets `margin` better by it.
+//!    it comes to stand before the one that it has overtaken. A mirror that serves more of the images than a
+//!    member may also replace that one when the whole list gets `margin` better by it.
 //!
 //! Of mirrors that are nearly as good every host would take the same, and a fleet would fall upon it. So each host
 //! has a whim of its own for each mirror, by which it takes it for up to half of `margin` slower than it is.

@@ -38,7 +38,7 @@ impl Contest<'_> {
             let worst = self.places.iter().max_by(|a, b| a.cost().total_cmp(&b.cost()));
             return runs && (free || worst.is_some_and(|worst| self.is_faster(one, worst)));
         };
-        let overtakes = place.checked_sub(1).is_some_and(|before| self.is_faster(one, &self.places[before]));
+        let overtakes = self.places[..place].iter().any(|before| self.is_faster(one, before));
         // A member whose last rehearsal was so slow that another would be better: is that so?
         let next = self.places.get(place + 1).into_iter().chain(&self.outside);
         let falls_back = last_figure(one.record, &one.figure).is_some_and(|last| {

@@ -226,11 +226,12 @@ impl Draft<'_> {
         false
     }
 
-    /// A member that is `margin` faster than the one before it changes places with it.
+    /// A member that is `margin` faster than one before it comes to stand before that one.
     fn overtake(&mut self) -> bool {
         for place in 1..self.list.len() {
-            if self.proved(self.list[place], &self.runner(place - 1).figure) {
-                self.list.swap(place - 1, place);
+            let slower = |before: &usize| self.proved(self.list[place], &self.runner(*before).figure);
+            if let Some(before) = (0..place).find(slower) {
+                self.list[before..=place].rotate_right(1);
                 return true;
             }
         }
