@@ -275,9 +275,13 @@ mod tests {
         for stat in ["", "7 (a) S 1", "7 (a) S 1 7 7 0 -1 4194560 1 2 3 4 x 33"] {
             assert_eq!(ticks(stat), None, "{stat}");
         }
-        let own = Signs::of(i32::try_from(std::process::id()).ok());
-        assert!(own.activity().is_some() && own.activity() == own.activity());
-        assert_eq!(Signs::of(None).activity(), None);
+        let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
+        let signs = Signs::of(i32::try_from(child.id()).ok());
+        let before = signs.activity();
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(before.is_some());
+        assert_eq!((signs.activity(), Signs::of(None).activity()), (None, None), "nobody is there");
     }
 
     #[test]
