@@ -13,7 +13,7 @@
 //!
 //! # What it costs
 //!
-//! Two seconds of processor time a day at most, whatever the host does; what a pull needs while it lasts comes on top.
+//! Two to three seconds of processor time a day, whatever the host does; what a pull needs while it lasts comes on top.
 //! A log that grows, an event and the end of a connection to a mirror wake it; else it looks every ten seconds whether
 //! anybody on this host has begun a connection and whether the engine does anything (`glance`), and asks the kernel for
 //! the engine's connections when both may be so. The kernel then walks over a table of a size that goes with the host's
