@@ -32,7 +32,7 @@ mod split;
 #[path = "system/tree.rs"]
 mod tree;
 
-use scene::{ODD, Scene, containerd_store, suites};
+use scene::{ODD, PATIENT, Scene, containerd_store, suites};
 
 #[test]
 fn installed_it_keeps_the_list_and_neither_dockerd_nor_a_container_notices() {
@@ -82,17 +82,11 @@ fn the_main_job(suite: &str, daemon_json: &str) {
     assert_eq!(scene.lives(), lives, "neither restarted");
 }
 
-/// The default schedule: a minute between two connects, ten between two samples.
-const PATIENT: &str = "[select]\ncompare_upstream = false\nmargin = 0.9\n";
-
 #[test]
 fn under_its_unit_it_hears_in_the_journal_which_mirror_a_pull_left() {
     for suite in suites() {
         let scene = Scene::new(&suite, ODD);
-        let settings = String::from_utf8(scene.get("/etc/mirrorwatch/mirrors.toml").unwrap()).unwrap();
-        let mirrors = settings.find("[[mirror]]").unwrap();
-        let text = format!("{PATIENT}{}", &settings[mirrors..]);
-        scene.put("/etc/mirrorwatch/mirrors.toml", text.as_bytes(), "644");
+        scene.be_patient();
         // Somebody who has much to say: each line wakes journalctl.
         scene.succeeds("systemd-run --quiet --unit=noise sh -c 'while echo noise; do sleep 0.1; done'");
         scene.succeeds("systemctl enable --now mirrorwatch");

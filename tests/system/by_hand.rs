@@ -1,16 +1,12 @@
 //! `run` by hand on a host that has systemd: what has to go round the kernel's word that it writes nowhere else.
 
-use crate::PATIENT;
 use crate::scene::{ODD, Scene, suites};
 
 #[test]
 fn by_hand_it_is_confined_reloads_by_systemd_and_hears_in_the_journal_which_mirror_a_pull_left() {
     for suite in suites() {
         let scene = Scene::new(&suite, ODD);
-        let settings = String::from_utf8(scene.get("/etc/mirrorwatch/mirrors.toml").unwrap()).unwrap();
-        let mirrors = settings.find("[[mirror]]").unwrap();
-        let text = format!("{PATIENT}{}", &settings[mirrors..]);
-        scene.put("/etc/mirrorwatch/mirrors.toml", text.as_bytes(), "644");
+        scene.be_patient();
         let by_hand = "mirrorwatch --state-dir /root/state --runtime-dir /run/byhand";
         scene.succeeds(&format!("systemd-run --quiet --unit=byhand {by_hand} -v run"));
         let list = scene.wait_for_full_list();

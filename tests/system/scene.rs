@@ -44,6 +44,9 @@ compare_upstream = false
 margin = 0.9
 "#;
 
+/// The default schedule: a minute between two connects, ten between two samples.
+pub(crate) const PATIENT: &str = "[select]\ncompare_upstream = false\nmargin = 0.9\n";
+
 /// Debian's docker-registry, once for each port, all on the same files.
 const REGISTRY: &str = "[Service]\nExecStart=/usr/bin/docker-registry serve /etc/registries/%i.yml\n[Install]\nWantedBy=multi-user.target\n";
 
@@ -134,6 +137,12 @@ impl Scene {
         self.succeeds("systemd-sysusers mirrorwatch.conf");
         self.put("/etc/mirrorwatch/mirrors.toml", format!("{SETTINGS}{}", mirrors()).as_bytes(), "644");
         self.succeeds("systemctl daemon-reload");
+    }
+
+    /// The same mirrors, by the default schedule.
+    pub(crate) fn be_patient(&self) {
+        let settings = format!("{PATIENT}{}", mirrors());
+        self.put("/etc/mirrorwatch/mirrors.toml", settings.as_bytes(), "644");
     }
 
     /// The list that dockerd has, as ports. It starts docker, if that has stopped.
