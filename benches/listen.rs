@@ -2,7 +2,7 @@
 //!
 //! A real dockerd pulls through fronts of a real docker-registry, the service listens with the default schedule, and
 //! one head after the other dies or falls silent: from dockerd's own line to the list in dockerd, and from the silence
-//! to it. Then a listener alone, with nobody who pulls: the processor time of its thread and of its `journalctl`.
+//! to it. Then a listener alone, with nobody who pulls: the processor time of its threads and of its `journalctl`.
 //!
 //! `cargo bench --bench listen`, or with other counts: `cargo bench --bench listen -- lines=30 hangs=5 rest=120`
 //! (seconds). As root; the journal is one of its own, in a mount namespace. `cargo test --benches` does one of each.
@@ -49,15 +49,15 @@ struct Order {
 
 fn main() {
     let seconds = |name, usual| Duration::from_secs(argument(name).unwrap_or(usual));
-    if let Some(journal) = argument(rest::INSIDE) {
-        return rest::inside(usize::try_from(journal).unwrap(), seconds("settle", 3), seconds("rest", 1));
+    if let Some(case) = argument(rest::INSIDE) {
+        return rest::inside(usize::try_from(case).unwrap(), seconds("settle", 3), seconds("rest", 1));
     }
     let whole = std::env::args().any(|argument| argument == "--bench");
     let count = |name, usual| argument(name).unwrap_or(if whole { usual } else { 1 });
     let order = Order {
         lines: usize::try_from(count("lines", 30)).unwrap(),
         hangs: usize::try_from(count("hangs", 5)).unwrap(),
-        settle: Duration::from_secs(if whole { 160 } else { 3 }),
+        settle: if whole { seconds("settle", 400) } else { Duration::from_secs(3) },
         rest: Duration::from_secs(count("rest", 120)),
     };
     if order.lines + order.hangs > 0 {

@@ -13,14 +13,15 @@
 //!
 //! # What it costs
 //!
-//! Two to three seconds of processor time a day, whatever the host does; what a pull needs while it lasts comes on top.
-//! A log that grows, an event and the end of a connection to a mirror wake it; else it looks every ten seconds whether
-//! anybody on this host has begun a connection and whether the engine does anything (`glance`), and asks the kernel for
-//! the engine's connections when both may be so. The kernel then walks over a table of a size that goes with the host's
-//! memory (0.2 ms on a host with 24 GiB, and up to five times as much when it comes out of the cache) and over all
-//! connections of the host (0.1 ms for a thousand): what that may cost is limited (`purse`), and it is done every
-//! second only while the engine has a connection to a mirror. `journalctl` wakes for what anybody logs, at most four
-//! times a second; where that has cost what it may, it is stopped until the engine does something (`spare`).
+//! At most two seconds of processor time a day, whatever the host does; what a pull needs while it lasts comes on top. A
+//! log that grows, an event and the end of a connection to a mirror wake the runtime; else it rests, and a thread looks
+//! every ten seconds whether anybody on this host has begun a connection and whether the engine does anything
+//! (`lookout`, `glance`), and asks the kernel for connections to the mirrors when both may be so. The kernel then walks
+//! over a table of a size that goes with the host's memory (0.2 ms on a host with 24 GiB, and up to five times as much
+//! when it comes out of the cache) and over all connections of the host (0.1 ms for a thousand): what that may cost is
+//! limited (`purse`), and it is done every second only while the engine has a connection to a mirror. `journalctl` wakes
+//! for what anybody logs, at most four times a second; where that has cost what it may, it is stopped until the engine
+//! does something (`spare`).
 //! `benches/listen.rs` measures all of it.
 
 use std::net::SocketAddr;
@@ -35,11 +36,13 @@ use crate::pull::Seen;
 use listening::Listening;
 
 mod ended;
+mod ends;
 mod glance;
 pub mod kernel;
 pub mod line;
 mod listening;
 mod log;
+mod lookout;
 mod pulls;
 mod purse;
 mod spare;

@@ -2,27 +2,22 @@
 //!
 //! Two things tell. How many connections this host has ever begun is the kernel's own count (`ActiveOpens` of
 //! `/proc/self/net/snmp`, RFC 4022): anybody may read it on every kernel, and while it stands still nobody has a new
-//! connection. And what the engine does, which tells it apart from others: how many files it has open, or, where we may
-//! not see that, how much processor time it has used.
+//! connection. And what the engine does, which tells it apart from others: how many files it has open, or, where the
+//! kernel does not say, how much processor time it has used.
 
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
 use std::time::Duration;
 
 use super::purse::Purse;
-use crate::confine::outside;
 
 /// After so long the kernel is asked although the engine seems to have done nothing: one file may have been opened as
 /// another was closed.
 const LATEST: Duration = Duration::from_secs(60);
 
-/// What walks may cost a day where this host always does something: with a walk of 0.2 ms, as many as leave half a minute
-/// between two. What is saved up pays for one at each glance through half an hour of that.
-const WALKS: Duration = Duration::from_millis(600);
-
-/// What those may cost for which a connection to a mirror has ended. Apart, for an engine that pulls is not to be missed
-/// because others were looked at in vain; not unlimited, for others may use what a mirror's address leads to.
-const CALLS: Duration = Duration::from_millis(400);
+/// What walks may cost a day where this host always does something: with a walk of 0.2 ms, as many as leave a minute
+/// between two. What is saved up pays for one at each glance through ten minutes of that.
+const WALKS: Duration = Duration::from_millis(300);
 
 /// What changes when the engine does something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,12 +41,11 @@ struct Clean {
 pub(super) struct Glance {
     clean: Option<Clean>,
     walks: Purse,
-    calls: Purse,
 }
 
 impl Default for Glance {
     fn default() -> Self {
-        Self { clean: None, walks: Purse::a_day(WALKS), calls: Purse::a_day(CALLS) }
+        Self { clean: None, walks: Purse::a_day(WALKS) }
     }
 }
 
@@ -79,14 +73,9 @@ impl Glance {
         !nobody
     }
 
-    /// Whether a walk may be made because a connection to a mirror has ended.
-    pub(super) fn may_be_called(&mut self, now: Duration) -> bool {
-        self.calls.has_some(now)
-    }
-
-    /// A walk took so long; `called` by the end of a connection.
-    pub(super) fn walked(&mut self, now: Duration, took: Duration, called: bool) {
-        if called { &mut self.calls } else { &mut self.walks }.spend(now, took);
+    /// A walk took so long.
+    pub(super) fn walked(&mut self, now: Duration, took: Duration) {
+        self.walks.spend(now, took);
     }
 
     /// Something leads to a mirror, or mirrors are elsewhere: what was seen last says nothing of what is now.
@@ -122,11 +111,9 @@ impl Signs {
     /// What the engine does, as far as it can be seen.
     pub(super) fn activity(&self) -> Option<Activity> {
         let process = self.process?;
-        // Since Linux 6.2 the directory's size is their number, for everybody; before, it is 0 and whoever may must count.
-        let number = match fs::metadata(format!("/proc/{process}/fd")).ok()?.len() {
-            0 => outside::descriptors(process).ok().map(|files| files.len()),
-            number => usize::try_from(number).ok(),
-        };
+        // Since Linux 6.2 the directory's size is their number, for everybody; before, it is 0.
+        let number = fs::metadata(format!("/proc/{process}/fd")).ok()?.len();
+        let number = usize::try_from(number).ok().filter(|number| *number > 0);
         let mut stat = [0; 1024];
         let mut time = || ticks(read(self.times.as_ref()?, &mut stat)?);
         number.map(Activity::Files).or_else(|| time().map(Activity::Ticks))
@@ -176,7 +163,7 @@ mod tests {
         for second in (0..seconds).step_by(10) {
             let now = Duration::from_secs(second);
             if glance.needs_walk(now, does(second), || begun(second)) {
-                glance.walked(now, cost, false);
+                glance.walked(now, cost);
                 walks.push(second);
             }
         }
@@ -188,7 +175,7 @@ mod tests {
     }
 
     /// One that may be made every ten seconds for ever.
-    const CHEAP: Duration = Duration::from_micros(60);
+    const CHEAP: Duration = Duration::from_micros(30);
 
     const DAY: u64 = 86_400;
 
@@ -218,29 +205,11 @@ mod tests {
     }
 
     #[test]
-    fn half_an_hour_of_much_is_looked_at_closely_after_an_hour_of_little() {
+    fn ten_minutes_of_much_are_looked_at_closely_after_an_hour_of_little() {
         let does = |second: u64| Some(Activity::Ticks(second));
         let begun = |second: u64| Some(second.max(3600));
-        let walks = walks_in(3600 + 1200, Duration::from_micros(230), does, begun);
-        assert_eq!(walks.len(), 1 + 119, "each glance from then on, at which the first connection was new");
-    }
-
-    #[test]
-    fn ends_of_connections_are_paid_for_apart() {
-        let (mut glance, cost) = (Glance::default(), Duration::from_micros(230));
-        let mut called = 0;
-        for second in 0..DAY {
-            let now = Duration::from_secs(second);
-            if second % 10 == 0 && glance.needs_walk(now, None, || Some(second)) {
-                glance.walked(now, cost, false);
-            }
-            if glance.may_be_called(now) {
-                glance.walked(now, cost, true);
-                called += 1;
-            }
-        }
-        let spent = cost * called;
-        assert!(spent >= CALLS && spent <= CALLS.mul_f64(1.01), "{spent:?}: a stranger who never rests");
+        let walks = walks_in(3600 + 600, Duration::from_micros(230), does, begun);
+        assert_eq!(walks.len(), 1 + 59, "each glance from then on, at which the first connection was new");
     }
 
     #[test]

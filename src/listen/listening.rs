@@ -1,39 +1,33 @@
 //! What is heard comes together here: lines, ends, events, and the kernel's figures when it is worth asking for them.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use rustix::time::{ClockId, clock_gettime};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until};
-use tracing::debug;
 
-use super::ended::Ended;
-use super::glance::{Glance, Signs};
+use super::ends::Ends;
 use super::kernel::{self, Connection, Kernel};
-use super::tally::{self, Tally};
+use super::lookout::{Lookout, cpu};
+use super::purse::Purse;
+use super::tally::Tally;
 use super::{Aim, Ear, Heard, Pulls, Source, line};
 use crate::confine::outside;
 use crate::mirror::MirrorUrl;
 use crate::ours::Ours;
 use crate::pull::Seen;
 
-/// How often it is looked whether the engine does something: what has not been silent for so long is
-/// not to be noticed yet.
-const GLANCE: Duration = tally::SILENCE;
-/// How often it is looked whether there is a mirror to listen for, while there is none: an edit wakes it anyway.
-const NOBODY: Duration = Duration::from_secs(60);
 /// How often the engine's connections are looked at while there are any.
 const CLOSELY: Duration = Duration::from_secs(1);
 /// How long after the end of a connection to a mirror the kernel is asked for others: a pull that goes on has them by
 /// then.
 const SOON: Duration = Duration::from_secs(1);
-/// How soon after some ends others are heard, and at most: each time that more have come it is doubled.
-const ENDS: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
-/// After so long without an end the next one is heard at once.
-const CALM: Duration = Duration::from_secs(60);
+/// What ends may cost a day that were no pull's, for others may use what a mirror's address leads to; apart from what
+/// the lookout may cost, for an engine that pulls is not to be missed because others were looked at in vain.
+const CALLS: Duration = Duration::from_millis(100);
+/// What it costs to wake up for one.
+const WAKE: Duration = Duration::from_micros(250);
 /// How often it is asked at most whether a pull has ended: each time starts a process.
 const ASKED: Duration = Duration::from_secs(10);
 
@@ -50,40 +44,34 @@ pub(super) struct Listening {
     owned: BTreeMap<u64, bool>,
 }
 
-/// When the kernel is asked next.
+/// When the kernel is asked, and by whom.
 struct Watch {
+    /// While somebody pulls, ...
     kernel: Option<Kernel>,
     begun: Instant,
-    next: Instant,
-    glance: Glance,
-    signs: Signs,
+    next: Option<Instant>,
+    /// ... and while nobody does.
+    lookout: Option<Lookout>,
     ends: Ends,
     /// An end was heard, and the kernel has not been asked since.
     called: bool,
+    calls: Purse,
     /// When it was last asked whether a pull has ended.
     asked: Option<Instant>,
 }
 
-/// How the ends of connections are heard.
-struct Ends {
-    ear: Option<Ended>,
-    /// Not before.
-    next: Instant,
-    pause: Duration,
-}
-
-impl Ends {
-    /// The next ones; never where they are not told.
-    async fn next(&self) -> io::Result<Vec<Option<Connection>>> {
-        let Some(ear) = &self.ear else { return std::future::pending().await };
-        sleep_until(self.next).await;
-        ear.next().await
+impl Watch {
+    /// The kernel is to be asked when this time has come, or before.
+    fn by(&mut self, at: Instant) {
+        self.next = Some(self.next.map_or(at, |next| next.min(at)));
     }
 
-    fn heard(&mut self, now: Instant) {
-        let calm = now.saturating_duration_since(self.next) >= CALM;
-        self.pause = if calm { ENDS.0 } else { (self.pause * 2).min(ENDS.1) };
-        self.next = now + self.pause;
+    /// When the time has come.
+    async fn due(next: Option<Instant>) {
+        match next {
+            Some(next) => sleep_until(next).await,
+            None => std::future::pending().await,
+        }
     }
 }
 
@@ -102,55 +90,62 @@ impl Listening {
     /// Until nobody listens any more.
     pub(super) async fn run(mut self, mut lines: mpsc::Receiver<String>, mut pulls: mpsc::Receiver<()>) {
         let begun = Instant::now();
-        let ear = Ended::open().inspect_err(|error| debug!("ends of connections are not told: {error}"));
-        let ends = Ends { ear: ear.ok(), next: begun, pause: ENDS.0 };
-        let (glance, signs) = (Glance::default(), Signs::of(self.source.pid));
-        let mut watch =
-            Watch { kernel: None, begun, next: begun, glance, signs, ends, called: false, asked: None };
-        match Kernel::open() {
-            Ok(kernel) => watch.kernel = Some(kernel),
-            Err(error) => self.deaf(format!("sock_diag: {error}")).await,
+        let mut watch = Watch {
+            kernel: None,
+            begun,
+            next: None,
+            lookout: None,
+            ends: Ends::open(begun),
+            called: false,
+            calls: Purse::a_day(CALLS),
+            asked: None,
+        };
+        match self.open() {
+            Ok((kernel, lookout)) => (watch.kernel, watch.lookout) = (Some(kernel), Some(lookout)),
+            Err(why) => self.deaf(why).await,
         }
-        self.aimed(&mut watch);
+        self.aimed(&mut watch).await;
         loop {
             tokio::select! {
                 biased;
                 Some(line) = lines.recv() => self.line(&line).await,
                 Some(()) = pulls.recv() => self.pulled(&mut watch).await,
                 changed = self.aim.changed() => match changed {
-                    Ok(()) => self.aimed(&mut watch),
+                    Ok(()) => self.aimed(&mut watch).await,
                     Err(_) => return,
                 },
                 ended = watch.ends.next() => self.ended(&mut watch, ended),
-                () = sleep_until(watch.next), if watch.kernel.is_some() => self.watch(&mut watch).await,
+                () = Lookout::found(watch.lookout.as_ref()) => self.look(&mut watch, Instant::now()).await,
+                () = Watch::due(watch.next) => self.watch(&mut watch).await,
             }
         }
     }
 
-    fn aimed(&self, watch: &mut Watch) {
-        watch.glance.forget();
-        watch.next = Instant::now();
-        let remotes: Vec<SocketAddr> = {
-            let aim = self.aim.borrow();
-            let mirrors = aim.addresses.iter().flat_map(|(_, addresses)| addresses);
-            mirrors.chain(&aim.beyond).copied().take(kernel::ADDRESSES).collect()
-        };
-        let heard = watch.ends.ear.as_ref().is_some_and(|ear| ear.aim(&remotes).is_ok());
+    fn open(&self) -> Result<(Kernel, Lookout), String> {
+        let kernel = || Kernel::open().map_err(|error| format!("sock_diag: {error}"));
+        let lookout = Lookout::start(kernel()?, self.source.pid, self.ours.clone());
+        Ok((kernel()?, lookout.map_err(|error| format!("thread: {error}"))?))
+    }
+
+    async fn aimed(&mut self, watch: &mut Watch) {
+        let now = Instant::now();
+        let mut remotes = self.remotes();
+        remotes.extend(&self.aim.borrow().beyond);
+        remotes.truncate(kernel::ADDRESSES);
         // What follows may be the first pull from there.
-        self.stirs.send_replace((heard && !remotes.is_empty()).then(Instant::now));
+        let heard = !remotes.is_empty();
+        let heard = watch.ends.aim(remotes) && heard;
+        watch.ends.hurry(now);
+        self.stirs.send_replace(heard.then_some(now));
+        self.look(watch, now).await;
     }
 
     /// Some connections to mirrors have ended.
-    fn ended(&mut self, watch: &mut Watch, ended: io::Result<Vec<Option<Connection>>>) {
+    fn ended(&mut self, watch: &mut Watch, ended: Option<Vec<Option<Connection>>>) {
         let now = Instant::now();
-        let mut ended = match ended {
-            Ok(ended) => ended,
-            Err(error) => {
-                debug!("ends of connections are no longer told: {error}");
-                watch.ends.ear = None;
-                self.stirs.send_replace(None);
-                return;
-            }
+        let Some(mut ended) = ended else {
+            self.stirs.send_replace(None);
+            return;
         };
         // Whose one was that nobody has asked for cannot be told any more.
         let strange = |cookie| self.ours.has(cookie) || self.owned.get(&cookie) == Some(&false);
@@ -166,9 +161,9 @@ impl Listening {
                 self.tally.ended(since, url, &connection);
             }
         }
-        watch.called = self.tally.is_idle() && watch.glance.may_be_called(since);
+        watch.called |= self.tally.is_idle();
         if watch.called || self.tally.settles_at().is_some() {
-            watch.next = watch.next.min(now + SOON);
+            watch.by(now + SOON);
         }
     }
 
@@ -204,33 +199,57 @@ impl Listening {
         for seen in served {
             self.tell(seen).await;
         }
+        self.plan(watch, now).await;
     }
 
     async fn watch(&mut self, watch: &mut Watch) {
         let now = Instant::now();
-        if self.aim.borrow().addresses.is_empty() {
-            watch.next = now + NOBODY;
-            return;
-        }
-        let since = now.duration_since(watch.begun);
-        let called = std::mem::take(&mut watch.called);
-        if !self.tally.is_idle() {
-            watch.glance.forget();
-            self.stir();
-            self.walk(watch, now).await;
-        } else if called || watch.glance.needs_walk(since, watch.signs.activity(), || watch.signs.begun()) {
+        if watch.called {
             let before = cpu();
-            self.walk(watch, now).await;
-            watch.glance.walked(since, cpu().saturating_sub(before), called);
+            self.look(watch, now).await;
+            // What a pull needs is not counted.
+            if self.tally.is_idle() {
+                let spent = WAKE + cpu().saturating_sub(before);
+                let until = watch.calls.spend(now.duration_since(watch.begun), spent);
+                watch.ends.close(watch.begun + until);
+            }
+        } else if self.tally.is_idle() {
+            self.plan(watch, now).await;
+        } else {
+            self.look(watch, now).await;
         }
+    }
+
+    /// Asks the kernel, and goes on by what it says.
+    async fn look(&mut self, watch: &mut Watch, now: Instant) {
+        self.walk(watch, now).await;
+        self.plan(watch, now).await;
+    }
+
+    /// Who asks the kernel next, and when.
+    async fn plan(&mut self, watch: &mut Watch, now: Instant) {
         let settles = self.settle(watch, now).await;
-        watch.next = now + if self.tally.is_idle() { GLANCE.min(settles) } else { CLOSELY };
+        let pulls = !self.tally.is_idle();
+        watch.next = if pulls { Some(now + CLOSELY) } else { settles.map(|settles| now + settles) };
+        if pulls {
+            self.stir();
+            watch.ends.hurry(now);
+        }
+        if let Some(lookout) = &mut watch.lookout {
+            lookout.look(if pulls { Vec::new() } else { self.remotes() });
+        }
+    }
+
+    /// Where the mirrors of the list are.
+    fn remotes(&self) -> Vec<SocketAddr> {
+        let aim = self.aim.borrow();
+        aim.addresses.iter().flat_map(|(_, addresses)| addresses).copied().collect()
     }
 
     /// Says that a pull may have ended; after how long it may be worth saying next.
-    async fn settle(&mut self, watch: &mut Watch, now: Instant) -> Duration {
+    async fn settle(&mut self, watch: &mut Watch, now: Instant) -> Option<Duration> {
         if self.source.pulls != Pulls::Told {
-            return Duration::MAX;
+            return None;
         }
         let rests = watch.asked.map_or(Duration::ZERO, |at| (at + ASKED).saturating_duration_since(now));
         if rests.is_zero() && self.tally.settles(now.duration_since(watch.begun)) {
@@ -238,15 +257,15 @@ impl Listening {
             drop(self.heard.send(Heard::Settled).await);
         }
         let due = self.tally.settles_at().map(|at| (watch.begun + at).saturating_duration_since(now));
-        due.map_or(Duration::MAX, |due| due.max(rests).max(CLOSELY))
+        due.map(|due| due.max(rests).max(CLOSELY))
     }
 
     async fn walk(&mut self, watch: &mut Watch, now: Instant) {
+        watch.called = false;
+        let remotes = self.remotes();
         let Some(kernel) = &mut watch.kernel else { return };
         let Aim { addresses: aim, least_speed, .. } = self.aim.borrow().clone();
         self.tally.least_speed = least_speed;
-        let remotes: Vec<SocketAddr> =
-            aim.iter().flat_map(|(_, addresses)| addresses.iter().copied()).collect();
         match kernel.connections(&remotes) {
             Ok(connections) => {
                 let open = self.of_engine(&aim, connections);
@@ -255,7 +274,7 @@ impl Listening {
                 }
             }
             Err(error) => {
-                watch.kernel = None;
+                (watch.kernel, watch.lookout) = (None, None);
                 self.deaf(format!("sock_diag: {error}")).await;
             }
         }
@@ -287,12 +306,6 @@ fn leads(aim: &[(MirrorUrl, Vec<SocketAddr>)], remote: SocketAddr) -> Option<&Mi
     aim.iter().find(|(_, addresses)| addresses.contains(&remote)).map(|(url, _)| url)
 }
 
-/// The processor time of this thread.
-fn cpu() -> Duration {
-    let time = clock_gettime(ClockId::ThreadCPUTime);
-    Duration::try_from(time).unwrap_or_default()
-}
-
 /// The sockets that a process holds, by their inodes; `None` when we may not look.
 fn sockets(pid: i32) -> Option<BTreeSet<u32>> {
     let mut denied = false;
@@ -307,25 +320,4 @@ fn sockets(pid: i32) -> Option<BTreeSet<u32>> {
         }
     }
     (!denied).then_some(inodes)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test(start_paused = true)]
-    async fn ends_without_end_are_heard_every_two_seconds_and_the_first_after_a_rest_at_once() {
-        let mut ends = Ends { ear: None, next: Instant::now(), pause: ENDS.0 };
-        let pauses: Vec<u128> = (0..7)
-            .map(|_| {
-                let now = ends.next;
-                ends.heard(now);
-                (ends.next - now).as_millis()
-            })
-            .collect();
-        assert_eq!(pauses, [200, 400, 800, 1600, 2000, 2000, 2000]);
-        let rested = ends.next + CALM;
-        ends.heard(rested);
-        assert_eq!(ends.next - rested, ENDS.0);
-    }
 }

@@ -39,10 +39,11 @@ impl Purse {
         self.left >= self.income * SAVED / 2.0
     }
 
-    /// So much was spent.
-    pub(super) fn spend(&mut self, now: Duration, spent: Duration) {
+    /// So much was spent; by when there will be something left.
+    pub(super) fn spend(&mut self, now: Duration, spent: Duration) -> Duration {
         self.earn(now);
         self.left -= spent.as_secs_f64();
+        now + Duration::try_from_secs_f64(-self.left / self.income).unwrap_or_default()
     }
 
     fn earn(&mut self, now: Duration) {
@@ -90,8 +91,8 @@ mod tests {
         let later = Duration::from_secs(864_000);
         purse.spend(later, Duration::from_millis(999));
         assert!(purse.has_some(later) && !purse.is_half_full(later));
-        purse.spend(later, Duration::from_millis(2));
-        assert!(!purse.has_some(later));
-        assert!(purse.has_some(later + Duration::from_secs(10)));
+        let some = purse.spend(later, Duration::from_millis(2));
+        assert!(!purse.has_some(later) && some > later && some < later + Duration::from_secs(10));
+        assert!(purse.has_some(some + Duration::from_millis(1)));
     }
 }

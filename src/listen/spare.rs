@@ -21,19 +21,21 @@ pub(super) type Stirred = watch::Receiver<Option<Instant>>;
 const TICK: Duration = Duration::from_millis(10);
 
 /// What `journalctl` may cost a day while nobody pulls.
-const JOURNAL: Duration = Duration::from_millis(500);
+const JOURNAL: Duration = Duration::from_millis(300);
 
 /// By then it has opened the journal.
 const OPENED: Duration = Duration::from_secs(10);
 
-/// How often it is looked what it has cost, while it runs.
-const COUNTED: Duration = Duration::from_secs(30);
+/// How often it is looked what it has cost, while it runs: at first, and at last, for each look costs as much as what is
+/// looked at in a quiet journal.
+const COUNTED: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(300));
 
 /// So long it listens after the engine has done something with a mirror: the next line may be about the next try.
 const AWAKE: Duration = Duration::from_secs(20);
 
-/// What leaves no trace in a connection, a name that is not found, is heard after this at the latest, ...
-const ASLEEP: Duration = Duration::from_secs(60);
+/// What leaves no trace in a connection, a name that is not found, is heard after this at the latest (our own probes
+/// notice it within the minute), ...
+const ASLEEP: Duration = Duration::from_secs(300);
 
 /// ... in a glance of this length: it reads by index, and there is little to read.
 const GLANCE: Duration = Duration::from_millis(300);
@@ -55,12 +57,15 @@ pub(super) async fn spare(child: Option<u32>, mut stirred: Stirred) {
         known = time;
         now
     };
+    let mut counted = COUNTED.0;
     loop {
-        sleep(COUNTED).await;
+        sleep(counted).await;
         let now = pay(&mut purse);
         if purse.has_some(now) || stirred.borrow().is_none() {
+            counted = (counted * 2).min(COUNTED.1);
             continue;
         }
+        counted = COUNTED.0;
         debug!("journalctl has cost what it may: it is stopped until dockerd does something with a mirror");
         let mut attentive = true;
         loop {
@@ -145,7 +150,7 @@ mod tests {
             sleep(OPENED + MOMENT).await;
             child.uses(5);
             child.becomes(false);
-            sleep(COUNTED).await;
+            sleep(COUNTED.0).await;
             child.becomes(false);
             sleep(AWAKE).await;
             child.becomes(true);
@@ -177,15 +182,15 @@ mod tests {
         let script = async {
             sleep(OPENED + MOMENT).await;
             child.uses(5);
-            sleep(3 * COUNTED).await;
+            sleep(3 * COUNTED.1).await;
             child.becomes(false);
             stirs.send_replace(Some(Instant::now()));
-            sleep(COUNTED + AWAKE).await;
+            sleep(COUNTED.1 + AWAKE).await;
             child.becomes(true);
             stirs.send_replace(None);
             sleep(MOMENT).await;
             child.becomes(false);
-            sleep(10 * COUNTED).await;
+            sleep(10 * COUNTED.1).await;
             child.becomes(false);
         };
         tokio::select! {
@@ -201,7 +206,7 @@ mod tests {
         let (_stirs, stirred) = watch::channel(Some(Instant::now()));
         let script = async {
             for _ in 0..100 {
-                sleep(COUNTED).await;
+                sleep(COUNTED.1).await;
                 busy.becomes(false);
             }
         };
