@@ -3,7 +3,8 @@
 //! The real binary, 20 fakes that speak TLS, and the demo's stand-in for dockerd; the mirrors and the stand-in are
 //! in this process, so that the service's own process is what is measured.
 //!
-//! `cargo bench --bench service`
+//! `cargo bench --bench service`, or with fewer or more minutes of the default schedule: `cargo bench --bench service --
+//! minutes=60`
 
 #![expect(clippy::print_stdout, reason = "a bench prints its figures")]
 #![expect(clippy::unwrap_used, reason = "a bench that cannot go on has failed")]
@@ -14,6 +15,7 @@ mod dockerd;
 #[expect(dead_code, reason = "the fakes are shared by several tests, and each uses a part")]
 mod support;
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -33,12 +35,22 @@ use tempfile::TempDir;
 
 const MIRRORS: u64 = 20;
 
+/// Everything quick: a day and more of probes in half a minute.
+const SHORT: &str = "[schedule]\nconnect = \"1s\"\nsample = \"2s\"\nrehearse = \"5s\"\ndecide = \"5s\"\n\
+    [budget]\nrequests_per_minute = 100000\nrequests_per_day = 1000000\nbytes_per_day = \"1024GiB\"\n\
+    total_bytes_per_day = \"1024GiB\"\n";
+
+/// By then the default schedule's first round is over, and what follows it.
+const FIRST: Duration = Duration::from_secs(180);
+
+const DAY: f64 = 86_400.0;
+
 fn main() {
     let fakes: Vec<Registry> = (0..MIRRORS).map(fake).collect();
     let chain = chain_of_the_third(&fakes);
     let home = tempfile::tempdir().unwrap();
     let stand_in = StandIn::start(home.path()).unwrap();
-    let mut service = start(&home, &stand_in, &fakes);
+    let mut service = start(&home, &stand_in, &fakes, SHORT);
 
     let started = Instant::now();
     while mirrors(&stand_in.file()).is_empty() {
@@ -51,7 +63,6 @@ fn main() {
     let goal = chain.mul_f64(1.5) + Duration::from_millis(150);
     println!("goal, 1.5 x the chain + 150 ms: {:>7.0} ms", goal.as_secs_f64() * 1e3);
 
-    // Connects every second, samples every two, rehearsals every five: a day and more of probes in half a minute.
     sleep(Duration::from_secs(30));
     let status = fs::read_to_string(format!("/proc/{}/status", service.id())).unwrap();
     println!("\nafter 30 s of a short schedule with {MIRRORS} TLS mirrors:");
@@ -68,6 +79,8 @@ fn main() {
     service.wait().unwrap();
 
     cpu_of_a_day(&fakes);
+    let minutes = std::env::args().find_map(|argument| argument.strip_prefix("minutes=")?.parse().ok());
+    as_it_is(&fakes, Duration::from_secs(60 * minutes.unwrap_or(20)));
 }
 
 /// Each a little slower to answer than the one before; the third takes 30 ms an answer.
@@ -103,16 +116,14 @@ fn chain_of_the_third(fakes: &[Registry]) -> Duration {
     start.elapsed()
 }
 
-fn start(home: &TempDir, stand_in: &StandIn, fakes: &[Registry]) -> Child {
+fn start(home: &TempDir, stand_in: &StandIn, fakes: &[Registry], more: &str) -> Child {
     let ca_file = home.path().join("ca.pem");
     file::replace(&ca_file, authority_pem().as_bytes(), None).unwrap();
     file::replace(&stand_in.file(), b"{}\n", None).unwrap();
     let mut text = format!(
         "[probe]\nlearn_images = false\nproxy = \"none\"\nca_file = \"{}\"\n\
-         [schedule]\nconnect = \"1s\"\nsample = \"2s\"\nrehearse = \"5s\"\ndecide = \"5s\"\n\
-         [budget]\nrequests_per_minute = 100000\nrequests_per_day = 1000000\nbytes_per_day = \"1024GiB\"\ntotal_bytes_per_day = \"1024GiB\"\n\
          [select]\ncompare_upstream = false\n\
-         [engine.docker]\nenabled = true\nconfig_file = \"{}\"\nsocket = \"{}\"\nreload = {}\n",
+         [engine.docker]\nenabled = true\nconfig_file = \"{}\"\nsocket = \"{}\"\nreload = {}\n{more}",
         ca_file.display(),
         stand_in.file().display(),
         stand_in.socket().display(),
@@ -166,6 +177,40 @@ fn cpu_of_a_day(fakes: &[Registry]) {
         println!("  {:<9} {:>7.2} ms", format!("{depth:?}"), each * 1e3);
     }
     println!("  a day     {day:>7.2} s of probes");
+}
+
+/// The whole service with the default schedule, listening and writing included: what a day of that costs.
+fn as_it_is(fakes: &[Registry], span: Duration) {
+    let home = tempfile::tempdir().unwrap();
+    let stand_in = StandIn::start(home.path()).unwrap();
+    let mut service = start(&home, &stand_in, fakes, "");
+    sleep(FIRST);
+    let before = spent(service.id());
+    sleep(span);
+    let after = spent(service.id());
+    let day = |spent: Duration| spent.as_secs_f64() * DAY / span.as_secs_f64();
+    println!("\nCPU a day of the service with the default schedule, from {} minutes:", span.as_secs() / 60);
+    let mut all = 0.0;
+    for (name, spent) in &after {
+        let spent = day(*spent - before.get(name).copied().unwrap_or_default());
+        all += spent;
+        println!("  {name:<11} {spent:>7.2} s");
+    }
+    println!("  together    {all:>7.2} s");
+    service.kill().unwrap();
+    service.wait().unwrap();
+}
+
+/// The processor time of a process's threads, by their names.
+fn spent(process: u32) -> BTreeMap<String, Duration> {
+    let mut spent = BTreeMap::new();
+    for task in fs::read_dir(format!("/proc/{process}/task")).unwrap().flatten() {
+        let read = |name| fs::read_to_string(task.path().join(name)).unwrap_or_default();
+        let time = read("schedstat").split_whitespace().next().and_then(|time| time.parse().ok());
+        *spent.entry(read("comm").trim().to_owned()).or_default() +=
+            Duration::from_nanos(time.unwrap_or_default());
+    }
+    spent
 }
 
 fn thread_cpu() -> Duration {
