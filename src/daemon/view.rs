@@ -106,14 +106,16 @@ impl Daemon {
             });
         }
         let facts = self.facts.as_ref();
-        let contested = self.state.contested(now) && !self.state.in_place();
+        // While a list is being applied nobody has given way.
+        let is_left = !self.state.in_place() && self.state.applying.is_none();
+        let contested = self.state.contested(now) && is_left;
         let problem = self.problem.clone().or_else(|| {
             let file = configured.config_file.display();
             let detail = format!("{file}: another program rewrites the list again and again");
             contested.then_some(Problem { kind: ProblemKind::Contested, detail })
         });
         let problem = problem.or_else(|| {
-            let waits = self.state.owned && !self.state.in_place() && self.state.spares_reloads(now);
+            let waits = self.state.owned && is_left && self.state.spares_reloads(now);
             let detail = format!("reloaded {} times in 24 hours", self.state.treatment.reloads.len());
             waits.then_some(Problem { kind: ProblemKind::ReloadsSpent, detail })
         });
