@@ -48,7 +48,7 @@ const DAY: f64 = 86_400.0;
 fn main() {
     let fakes: Vec<Registry> = (0..MIRRORS).map(fake).collect();
     let chain = chain_of_the_third(&fakes);
-    let home = tempfile::tempdir().unwrap();
+    let home = Home::new();
     let stand_in = StandIn::start(home.path()).unwrap();
     let mut service = start(&home, &stand_in, &fakes, SHORT);
 
@@ -72,7 +72,7 @@ fn main() {
     }
     let binary = fs::metadata(env!("CARGO_BIN_EXE_mirrorwatch")).unwrap().len();
     println!("  binary   {:.2} MB", binary as f64 / 1e6);
-    let shown = Status::read(&home.path().join("run"), &home.path().join("state")).unwrap();
+    let shown = Status::read(home.memory.path(), &home.path().join("state")).unwrap();
     let live = shown.mirrors.iter().filter(|mirror| mirror.predicted_seconds.is_some()).count();
     println!("  measured {live} of {MIRRORS} mirrors");
     service.kill().unwrap();
@@ -116,7 +116,24 @@ fn chain_of_the_third(fakes: &[Registry]) -> Duration {
     start.elapsed()
 }
 
-fn start(home: &TempDir, stand_in: &StandIn, fakes: &[Registry], more: &str) -> Child {
+/// Where the service's files are, and its status apart, in memory as `/run` is: on a disk each new one costs a
+/// millisecond.
+struct Home {
+    disk: TempDir,
+    memory: TempDir,
+}
+
+impl Home {
+    fn new() -> Self {
+        Self { disk: tempfile::tempdir().unwrap(), memory: tempfile::tempdir_in("/dev/shm").unwrap() }
+    }
+
+    fn path(&self) -> &Path {
+        self.disk.path()
+    }
+}
+
+fn start(home: &Home, stand_in: &StandIn, fakes: &[Registry], more: &str) -> Child {
     let ca_file = home.path().join("ca.pem");
     file::replace(&ca_file, authority_pem().as_bytes(), None).unwrap();
     file::replace(&stand_in.file(), b"{}\n", None).unwrap();
@@ -141,7 +158,7 @@ fn start(home: &TempDir, stand_in: &StandIn, fakes: &[Registry], more: &str) -> 
         .arg("--state-dir")
         .arg(at("state"))
         .arg("--runtime-dir")
-        .arg(at("run"))
+        .arg(home.memory.path())
         .args(["run", "-q"])
         .stdin(Stdio::null())
         .spawn()
@@ -181,7 +198,7 @@ fn cpu_of_a_day(fakes: &[Registry]) {
 
 /// The whole service with the default schedule, listening and writing included: what a day of that costs.
 fn as_it_is(fakes: &[Registry], span: Duration) {
-    let home = tempfile::tempdir().unwrap();
+    let home = Home::new();
     let stand_in = StandIn::start(home.path()).unwrap();
     let mut service = start(&home, &stand_in, fakes, "");
     sleep(FIRST);
