@@ -10,7 +10,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc::Receiver;
 use tokio::task::{JoinError, JoinSet, LocalSet};
 use tokio::time::Instant;
-use tracing::{debug, error, info, warn};
+use tracing::{debug, info, warn};
 
 use crate::applier::Applier;
 use crate::assembly::{self, ADOPTED_FACT};
@@ -22,11 +22,12 @@ use crate::ours::Ours;
 use crate::pause::Pause;
 use crate::probe::{self, Prober, SetupError, Task};
 use crate::route;
-use crate::status::{ServiceState, Status};
+use crate::status::read;
 use crate::store::{Consequence, Store, Switch};
 use crate::timestamp::Timestamp;
 use crate::watch::{Changed, Watcher};
 
+use alarm::Alarm;
 use files::read_pause;
 use hand::Hand;
 pub use lock::is_running;
@@ -34,7 +35,9 @@ use step::{Action, Event, Shift, State};
 use tasks::{Done, probed};
 use tell::News;
 use turns::{Sleep, Turns};
+use watchdog::Watchdog;
 
+mod alarm;
 mod engine;
 mod files;
 mod hand;
@@ -42,6 +45,7 @@ mod keep;
 mod listen;
 mod lock;
 pub mod network;
+mod publishing;
 pub mod schedule;
 pub mod step;
 mod tasks;
@@ -49,6 +53,7 @@ pub mod tell;
 pub mod terms;
 mod turns;
 pub mod view;
+mod watchdog;
 
 /// Where the service finds its things.
 #[derive(Clone, Debug)]
@@ -99,10 +104,8 @@ impl fmt::Display for StartError {
 
 impl std::error::Error for StartError {}
 
-/// Several events in a row make one status.
-const PUBLISH: Duration = Duration::from_millis(100);
-/// How often the copy of the status that outlives a reboot is written when nothing changes.
-const KEEP_STATUS: Duration = Duration::from_secs(600);
+/// How often is looked, by whoever is awake anyway, at what changes without a word.
+const GLANCE: Duration = Duration::from_secs(30);
 /// How often old observations are thinned.
 const TIDY: Duration = Duration::from_secs(12 * 3600);
 /// How soon after the start, for hosts that are on for some hours a day; and how often a disk is tried again that
@@ -137,6 +140,8 @@ struct Daemon {
     pause: Pause,
     state: State,
     since: Timestamp,
+    /// When this process began, for the status: it never changes.
+    pid_started: Option<u64>,
     tasks: JoinSet<Done>,
     watcher: Option<(Watcher, Vec<PathBuf>)>,
     changes: Option<Receiver<Changed>>,
@@ -147,7 +152,12 @@ struct Daemon {
     looking: bool,
     turns: Turns,
     sleep: Sleep,
+    /// What was seen, and what it changed.
+    unwritten: keep::Unwritten,
     publish_at: Option<Instant>,
+    /// The status lacks more than when mirrors were last connected to.
+    is_news: bool,
+    published_at: Option<Instant>,
     kept_at: Option<Instant>,
     tidy_at: Instant,
     /// The last status says that nobody is there any more.
@@ -219,6 +229,7 @@ impl Daemon {
             pause,
             state,
             since: now,
+            pid_started: read::started(std::process::id()),
             tasks: JoinSet::new(),
             watcher: None,
             changes: None,
@@ -228,7 +239,10 @@ impl Daemon {
             looking: false,
             turns: Turns::default(),
             sleep: Sleep::new(),
+            unwritten: keep::Unwritten::default(),
             publish_at: None,
+            is_news: false,
+            published_at: None,
             kept_at: None,
             tidy_at: Instant::now() + FIRST_TIDY,
             ended: false,
@@ -257,19 +271,21 @@ impl Daemon {
         hang_up: &mut Signal,
     ) -> Result<(), StartError> {
         let mut wake = Instant::now();
-        let watchdog = sd_notify::watchdog_enabled().map(|interval| interval / 2);
-        let mut alive_at = Instant::now();
-        let (_watch, mut rerouted) = route::watch();
+        let mut alarm = Alarm::new();
+        let mut watchdog = Watchdog::new();
+        let (route, mut rerouted) = route::watch();
+        let mut glanced_at = Instant::now();
         loop {
-            if let Some(interval) = watchdog
-                && alive_at <= Instant::now()
-            {
-                notify_systemd(&[sd_notify::NotifyState::Watchdog]);
-                alive_at = Instant::now() + interval;
+            let now = Instant::now();
+            watchdog.calm(now);
+            if glanced_at + GLANCE <= now {
+                glanced_at = now;
+                route.glance();
+                self.watcher.iter().for_each(|(watcher, _)| watcher.glance());
             }
             let mut next = wake.min(self.look_at).min(self.tidy_at);
-            next = self.publish_at.into_iter().chain(self.read_again_at).fold(next, Instant::min);
-            next = if watchdog.is_some() { next.min(alive_at) } else { next };
+            let others = self.publish_at.into_iter().chain(self.read_again_at).chain(watchdog.barks_at());
+            next = others.fold(next, Instant::min);
             tokio::select! {
                 biased;
                 _ = terminate.recv() => return Ok(()),
@@ -286,7 +302,7 @@ impl Daemon {
                     info!("this host's address or route changed: everybody is looked at afresh");
                     self.step(Event::Shifted(Shift::Route));
                 }
-                () = tokio::time::sleep_until(next) => self.tick(),
+                () = alarm.at(next) => self.tick(),
             }
             if self.sleep.is_over() {
                 info!("woke up: everybody is looked at afresh");
@@ -352,23 +368,11 @@ impl Daemon {
         }
     }
 
-    /// Says it when all is well again, or is not any more. What a start finds is no change, and neither is the moment
-    /// in which a list is being applied: how that ends tells.
-    fn tell_health(&mut self, status: &Status) {
-        if status.service.state == ServiceState::Starting || self.state.applying.is_some() {
-            return;
-        }
-        let problems: Vec<String> = status.health().iter().map(ToString::to_string).collect();
-        let healthy = problems.is_empty();
-        let before = self.healthy.replace(healthy);
-        if before.is_some_and(|before| before != healthy) {
-            self.tell(News::Health { at: status.generated_at, healthy, problems });
-        }
-    }
-
     fn step(&mut self, event: Event) {
         let now = assembly::now();
         let was_down = self.state.network.is_down();
+        let paused = self.state.paused;
+        let mut routine = self.state.is_routine(&event);
         let actions = self.state.step(event, now);
         match self.state.network.outage() {
             Some(outage) if !was_down => {
@@ -377,12 +381,19 @@ impl Daemon {
             None if was_down => info!("the network is up again"),
             Some(_) | None => {}
         }
+        routine &= was_down == self.state.network.is_down() && paused == self.state.paused;
+        routine &= actions.iter().all(Action::is_routine);
         self.perform(actions, now);
-        self.publish_at.get_or_insert(Instant::now() + PUBLISH);
+        if !routine || self.is_news {
+            // What a probe may cost is to be known even if this process does not live to see its end.
+            self.write_down();
+            self.publish_soon();
+        } else {
+            self.publish_if_old();
+        }
     }
 
     fn perform(&mut self, actions: Vec<Action>, now: Timestamp) {
-        let mut changed = Vec::new();
         for action in actions {
             match action {
                 Action::Probe { url, depth, image, turn } => {
@@ -396,11 +407,8 @@ impl Daemon {
                     });
                 }
                 Action::Apply { list, change } => self.apply(list, change),
-                Action::Save(url) => changed.push(url),
+                Action::Save(url) => self.unwritten.changed(url),
             }
-        }
-        if !changed.is_empty() {
-            self.save(&changed, now);
         }
     }
 
@@ -408,10 +416,14 @@ impl Daemon {
         match done {
             Done::Probed(url, observation) => {
                 if let Some(track) = self.state.track(&url) {
-                    self.store.log(&assembly::key(&track.mirror), &observation);
                     tell(&track.mirror.name, &observation);
+                    self.unwritten.seen(assembly::key(&track.mirror), &observation);
                 }
                 self.step(Event::Observed { url, observation });
+                if !self.state.is_asking() && self.publish_at.is_some() {
+                    // Nothing else is about to come, and to wake up once more would cost as much as this.
+                    self.publish();
+                }
             }
             Done::Looked(facts) => self.looked(*facts),
             Done::Applied(list, change, outcome) => self.applied(list, &change, outcome),
@@ -424,37 +436,6 @@ impl Daemon {
         for (key, observation) in self.store.news() {
             self.step(Event::Overheard { url: key.url, observation: Box::new(observation) });
         }
-    }
-
-    fn publish(&mut self) {
-        self.publish_at = None;
-        self.retarget();
-        // First, so that no status says that all is kept before it is.
-        self.save_what_was_lost(assembly::now());
-        let status = self.status(assembly::now());
-        self.tell_health(&status);
-        // Somebody may have cleared the directory away.
-        let written = status.write(&self.places.runtime);
-        match written.or_else(|_| status.write_afresh(&self.places.runtime)) {
-            Ok(()) => self.unpublished = false,
-            Err(error) if !self.unpublished => {
-                self.unpublished = true;
-                error!("{}: write the status: {error}", self.places.runtime.display());
-            }
-            Err(_) => {}
-        }
-        notify_systemd(&[sd_notify::NotifyState::Status(&view::one_line(&status))]);
-        if self.kept_at.is_none_or(|at| at.elapsed() >= KEEP_STATUS) {
-            self.keep_status();
-        }
-    }
-
-    /// The copy that outlives the runtime directory.
-    fn keep_status(&mut self) {
-        self.kept_at = Some(Instant::now());
-        // The store has already said what is wrong with this directory.
-        let status = self.status(assembly::now());
-        let _ = status.write(&self.places.state).or_else(|_| status.write_afresh(&self.places.state));
     }
 }
 

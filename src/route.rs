@@ -3,17 +3,18 @@
 //! The kernel says on a netlink socket that something about links, addresses or routes changed; on a host with
 //! containers it says so at every start of one. So what counts is not the message but whether the default routes, or
 //! the addresses that this host would speak from, are others than before. Where there is no such socket (a sandbox
-//! without `AF_NETLINK`), the same look is taken once a minute.
+//! without `AF_NETLINK`), the same look is taken once in a while.
 
 use std::fs;
 use std::net::{IpAddr, UdpSocket};
 use std::os::fd::OwnedFd;
+use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::net::netlink::SocketAddrNetlink;
 use rustix::net::{AddressFamily, RecvFlags, SocketFlags, SocketType, bind, recv, socket_with};
 use tokio::io::unix::AsyncFd;
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
 
@@ -24,8 +25,9 @@ const GROUPS: u32 = 0x1 | 0x10 | 0x40 | 0x100 | 0x400;
 const QUIET: Duration = Duration::from_millis(500);
 /// ... and looked at all the same after this.
 const IMPATIENCE: Duration = Duration::from_secs(2);
-/// How often is looked without being told.
-const GLANCE: Duration = Duration::from_secs(60);
+/// How often is looked without being told. So seldom, for each time wakes the process; whoever is awake anyway may ask for
+/// it more often ([`Watch::glance`]).
+const GLANCE: Duration = Duration::from_secs(90);
 
 /// This host's way to the world is another than before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,18 +35,29 @@ pub struct Changed;
 
 /// Watches until it is dropped.
 #[derive(Debug)]
-pub struct Watch(JoinHandle<()>);
+pub struct Watch {
+    task: JoinHandle<()>,
+    glance: Arc<Notify>,
+}
+
+impl Watch {
+    /// Looks now, for it costs less while the process is awake.
+    pub fn glance(&self) {
+        self.glance.notify_one();
+    }
+}
 
 impl Drop for Watch {
     fn drop(&mut self) {
-        self.0.abort();
+        self.task.abort();
     }
 }
 
 /// Watches this host's way to the world from now on. Must be called in a tokio runtime.
 pub fn watch() -> (Watch, mpsc::Receiver<Changed>) {
     let (tell, told) = mpsc::channel(1);
-    (Watch(tokio::spawn(run(open(), Way::now(), tell))), told)
+    let glance = Arc::new(Notify::new());
+    (Watch { task: tokio::spawn(run(open(), Way::now(), Arc::clone(&glance), tell)), glance }, told)
 }
 
 #[expect(
@@ -59,11 +72,17 @@ fn open() -> Option<AsyncFd<OwnedFd>> {
     AsyncFd::new(socket).ok()
 }
 
-async fn run(mut socket: Option<AsyncFd<OwnedFd>>, mut last: Way, tell: mpsc::Sender<Changed>) {
+async fn run(
+    mut socket: Option<AsyncFd<OwnedFd>>,
+    mut last: Way,
+    glance: Arc<Notify>,
+    tell: mpsc::Sender<Changed>,
+) {
     loop {
         let told = tokio::select! {
             () = tell.closed() => return,
             told = message(&mut socket) => told,
+            () = glance.notified() => false,
             () = sleep(GLANCE) => false,
         };
         if told {

@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
 
@@ -32,8 +32,12 @@ const IMPATIENCE: Duration = Duration::from_secs(1);
 /// host, within the two seconds that an edit may take.
 const POLL: Duration = Duration::from_secs(1);
 
-/// How often is looked where there is one: a mount or a parent directory that was exchanged says nothing.
-const GLANCE: Duration = Duration::from_secs(30);
+/// How often is looked where there is one: a mount or a parent directory that was exchanged says nothing. So seldom, for
+/// each time wakes the process; whoever is awake anyway may ask for it more often ([`Watcher::glance`]).
+const GLANCE: Duration = Duration::from_secs(90);
+
+/// How often is asked again for a watch that was not to be had.
+const AIM: Duration = Duration::from_secs(30);
 
 /// Something that was watched is not as it was; read it again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,6 +47,14 @@ pub struct Changed;
 #[derive(Debug)]
 pub struct Watcher {
     task: JoinHandle<()>,
+    glance: Arc<Notify>,
+}
+
+impl Watcher {
+    /// Looks now at what changes without a word, for it costs less while the process is awake.
+    pub fn glance(&self) {
+        self.glance.notify_one();
+    }
 }
 
 impl Drop for Watcher {
@@ -62,21 +74,23 @@ pub fn watch(paths: Vec<PathBuf>) -> (Watcher, mpsc::Receiver<Changed>) {
     let (mut eye, hints) = Eye::open(paths);
     eye.aim();
     eye.last = Look::at(&eye.paths);
-    (Watcher { task: tokio::spawn(run(eye, hints, tell)) }, told)
+    let glance = Arc::new(Notify::new());
+    (Watcher { task: tokio::spawn(run(eye, hints, Arc::clone(&glance), tell)), glance }, told)
 }
 
-async fn run(mut eye: Eye, mut hints: mpsc::Receiver<()>, tell: mpsc::Sender<Changed>) {
+async fn run(mut eye: Eye, mut hints: mpsc::Receiver<()>, glance: Arc<Notify>, tell: mpsc::Sender<Changed>) {
     loop {
         let pause = if eye.blind { POLL } else { GLANCE };
         let hinted = tokio::select! {
             () = tell.closed() => return,
             hint = hints.recv() => hint.is_some(),
+            () = glance.notified() => false,
             () = sleep(pause) => false,
         };
         if hinted {
             silence(&mut hints).await;
             eye.aim();
-        } else if eye.is_off() || (eye.blind && eye.aimed.elapsed() >= GLANCE) {
+        } else if eye.is_off() || (eye.blind && eye.aimed.elapsed() >= AIM) {
             eye.aim();
         }
         if eye.sees_a_change() {

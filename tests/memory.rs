@@ -136,6 +136,28 @@ fn a_database_that_cannot_be_used_is_set_aside_and_said_and_the_service_goes_on(
     }
 }
 
+#[test]
+fn good_connects_wait_to_be_written_and_at_the_end_they_are() {
+    let (a, b) = (at_speed(20_000_000), at_speed(4_000_000));
+    let often = Toml {
+        schedule: "connect = \"300ms\"\nsample = \"5h\"\nrehearse = \"5h\"\n",
+        ..Toml::of(&[("A", &a), ("B", &b)])
+    };
+    let host = Host::new(&often);
+    let mut service = host.serve();
+    host.wait_for(&[&a, &b]);
+    let seen = |status: &Value| mirror(status, "A")["last_probe"].as_str().map(str::to_owned);
+    let first = seen(&host.status());
+    host.wait_for_status("more connects", |status| seen(status) > first);
+    assert_eq!(service.end(Signal::TERM), Some(0));
+    let shown = seen(&host.status()).unwrap();
+    let last = "SELECT max(at) FROM observations WHERE depth = 'connect' AND outcome = 'served'";
+    let last: String =
+        Connection::open(database(&host)).unwrap().query_row(last, [], |row| row.get(0)).unwrap();
+    // The status has no milliseconds.
+    assert!(last[..19] >= shown[..19], "{last} is the last that is known, {shown} was shown");
+}
+
 /// Every object in this value, the value itself included.
 fn objects<'a>(value: &'a mut Value, found: &mut dyn FnMut(&mut Map<String, Value>)) {
     match value {

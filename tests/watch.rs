@@ -18,7 +18,7 @@ use tokio::sync::mpsc::error::TryRecvError;
 use tokio::time::timeout;
 
 /// Far beyond the two seconds that it may take, so that a loaded machine fails no test, and short of the
-/// thirty after which the watcher looks without having been notified.
+/// ninety after which the watcher looks without having been notified.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A configuration directory that is watched: `mirrors.toml`, and `mirrors.d` where a test makes it.
@@ -226,6 +226,25 @@ async fn a_parent_directory_that_is_replaced_is_told_and_watched_from_then_on() 
     told(&mut changes, "another in its place").await;
     fs::write(parent.join("mirrors.toml"), "three").unwrap();
     told(&mut changes, "written in the new one").await;
+}
+
+#[tokio::test]
+async fn what_is_exchanged_further_up_says_nothing_and_is_seen_at_a_glance() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name);
+    for (upper, content) in [("etc", "one"), ("other", "two")] {
+        fs::create_dir_all(at(upper).join("mirrorwatch")).unwrap();
+        fs::write(at(upper).join("mirrorwatch/mirrors.toml"), content).unwrap();
+    }
+    let (watcher, mut changes) = watch(vec![at("etc/mirrorwatch/mirrors.toml")]);
+    fs::rename(at("etc"), at("old")).unwrap();
+    fs::rename(at("other"), at("etc")).unwrap();
+    everything_so_far_is_told().await;
+    assert_eq!(changes.try_recv(), Err(TryRecvError::Empty), "nobody says so");
+    watcher.glance();
+    told(&mut changes, "seen").await;
+    fs::write(at("etc/mirrorwatch/mirrors.toml"), "three").unwrap();
+    told(&mut changes, "and watched from then on").await;
 }
 
 #[tokio::test]

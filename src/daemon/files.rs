@@ -7,10 +7,10 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tracing::{error, info, warn};
 
+use super::Daemon;
 use super::hand::Hand;
 use super::step::Event;
 use super::terms::{TERMS_FACT, Terms};
-use super::{Daemon, PUBLISH};
 use crate::assembly::{self, DOCKER, SELECTION_FACT, TREATMENT_FACT};
 use crate::config::{self, Problem};
 use crate::mirror::MirrorUrl;
@@ -33,7 +33,7 @@ impl Daemon {
                 }
                 if config.means_the_same(&self.config) {
                     self.config.digest = config.digest;
-                    self.publish_at.get_or_insert(Instant::now() + PUBLISH);
+                    self.publish_soon();
                     return;
                 }
                 for warning in &config.warnings {
@@ -57,7 +57,7 @@ impl Daemon {
                 if invalid.diagnostics.iter().any(|one| matches!(one.problem, Problem::Unreadable(_))) {
                     self.read_again_at = Some(Instant::now() + READ_AGAIN);
                 }
-                self.publish_at.get_or_insert(Instant::now() + PUBLISH);
+                self.publish_soon();
             }
         }
     }

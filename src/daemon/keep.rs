@@ -1,19 +1,63 @@
 //! What the daemon has learned, written down.
 
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use tokio::time::Instant;
 use tracing::error;
 
 use super::Daemon;
 use super::step::Track;
 use crate::assembly::{self, ADOPTED_FACT, SELECTION_FACT, TREATMENT_FACT};
 use crate::mirror::MirrorUrl;
-use crate::store::Store;
+use crate::observation::Observation;
+use crate::store::{Key, Store};
 use crate::timestamp::Timestamp;
 
+/// How long good connects wait for something to be written with that matters more: they cost no request and decide nothing,
+/// and each write of its own would wear the disk as much as a rehearsal's.
+const LATEST: Duration = Duration::from_secs(300);
+/// And how many of them, for a schedule of seconds.
+const MOST: usize = 64;
+
+/// What was seen since the last write, and whose records it changed.
+#[derive(Debug, Default)]
+pub(super) struct Unwritten {
+    seen: Vec<(Key, Observation)>,
+    changed: BTreeSet<MirrorUrl>,
+    since: Option<Instant>,
+}
+
+impl Unwritten {
+    pub(super) fn seen(&mut self, key: Key, observation: &Observation) {
+        self.since.get_or_insert_with(Instant::now);
+        self.seen.push((key, observation.clone()));
+    }
+
+    pub(super) fn changed(&mut self, url: MirrorUrl) {
+        self.changed.insert(url);
+    }
+
+    /// Whether it has waited long enough.
+    pub(super) fn is_old(&self) -> bool {
+        self.seen.len() >= MOST || self.since.is_some_and(|since| since.elapsed() >= LATEST)
+    }
+}
+
 impl Daemon {
-    pub(super) fn save(&self, changed: &[MirrorUrl], now: Timestamp) {
+    /// All of it together, or a crash in between would leave a record that knows nothing of what was seen; and a write
+    /// for each would cost as much for each.
+    pub(super) fn write_down(&mut self) {
+        let Unwritten { seen, changed, .. } = std::mem::take(&mut self.unwritten);
+        if seen.is_empty() && changed.is_empty() {
+            return;
+        }
         self.store.batch(|store| {
+            for (key, observation) in &seen {
+                store.log(key, observation);
+            }
             for track in changed.iter().filter_map(|url| self.state.track(url)) {
-                keep_record(store, track, now);
+                keep_record(store, track, assembly::now());
             }
         });
     }

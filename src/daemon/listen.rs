@@ -198,7 +198,7 @@ impl Daemon {
             // A look tells whether the engine is still there; if so it is listened to anew.
             self.look_at = self.look_at.min(now + self.ears.pause());
         }
-        self.publish_at.get_or_insert(now + super::PUBLISH);
+        self.publish_soon();
     }
 }
 

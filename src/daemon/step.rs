@@ -221,6 +221,17 @@ pub enum Action {
     Save(MirrorUrl),
 }
 
+/// To wake up costs more than to connect, so connects keep each other company: whenever anybody is asked, all those are
+/// connected to as well whose turn would come within this part of `connect`.
+const COMPANY: f64 = 0.5;
+
+impl Action {
+    /// Whether it follows from nothing but the time.
+    pub fn is_routine(&self) -> bool {
+        matches!(self, Self::Save(_) | Self::Probe { depth: Depth::Connect, .. })
+    }
+}
+
 /// A clock that is corrected by less needs no attention: every pause is longer.
 const SET_BACK: Duration = Duration::from_secs(60);
 
@@ -356,8 +367,17 @@ impl State {
 
     fn probe(&mut self, now: Timestamp, actions: &mut Vec<Action>) {
         let urls: Vec<MirrorUrl> = self.all_tracks().map(|track| track.mirror.url.clone()).collect();
+        let is_due = |url: &MirrorUrl| self.due(url, now).is_some_and(|due| due.at <= now);
+        if !urls.iter().any(is_due) {
+            return;
+        }
+        let company = now + self.settings.pace.connect.mul_f64(COMPANY);
         for url in urls {
-            let Some(task) = self.due(&url, now).filter(|due| due.at <= now) else { continue };
+            let until = if self.connects_as_usual(&url) { company } else { now };
+            let task = self
+                .due(&url, now)
+                .filter(|due| due.at <= if due.depth == Depth::Connect { until } else { now });
+            let Some(task) = task else { continue };
             let Some(track) = self.track_mut(&url) else { continue };
             if let Some(most) = schedule::most(track, task.depth) {
                 track.record.begin(now, most);
@@ -374,6 +394,25 @@ impl State {
             }
             actions.push(Action::Probe { url, depth: task.depth, image: task.image, turn });
         }
+    }
+
+    /// No re-check, nor a knock at everybody's door.
+    fn connects_as_usual(&self, url: &MirrorUrl) -> bool {
+        let is_well = self.track(url).is_some_and(|track| track.record.failing().is_none());
+        is_well && !self.network.suspects(url) && !self.network.is_down()
+    }
+
+    /// Whether what happens, unless it has consequences, changes nothing but when a mirror was last connected to.
+    pub fn is_routine(&self, event: &Event) -> bool {
+        let Event::Observed { url, observation } = event else { return matches!(event, Event::Tick) };
+        let served = observation.depth == Depth::Connect && observation.failure().is_none();
+        let known = self.track(url).is_some_and(|track| track.leads_to(&observation.addresses));
+        served && known && self.connects_as_usual(url)
+    }
+
+    /// Whether somebody is being asked.
+    pub fn is_asking(&self) -> bool {
+        self.all_tracks().any(|track| track.in_flight.is_some())
     }
 
     fn due(&self, url: &MirrorUrl, now: Timestamp) -> Option<schedule::Due> {

@@ -55,7 +55,7 @@ impl Daemon {
                 None => ServiceState::Running,
             },
             pid: Some(pid).filter(|_| !self.ended),
-            pid_started: status::read::started(pid).filter(|_| !self.ended),
+            pid_started: self.pid_started.filter(|_| !self.ended),
             since: Some(self.since),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             network: Some(if outage.is_some() { Network::Down } else { Network::Up }),

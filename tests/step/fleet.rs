@@ -1,11 +1,12 @@
 //! What many hosts do together: they do not ask together, and they do not all take the same mirror.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use mirrorwatch::daemon::step::Event;
-use mirrorwatch::observation::Depth;
+use mirrorwatch::observation::{Depth, Failure, Observation, Outcome, Stage};
 use mirrorwatch::ranking::record::Record;
+use mirrorwatch::reason::FailureKind;
 
 use super::budget::{HOUR, MINUTE};
 use super::mood::{MB, Mood};
@@ -99,4 +100,46 @@ fn of_mirrors_that_are_nearly_as_good_not_every_host_takes_the_same_and_a_better
     println!("{seconds:?}");
     // Twenty each, by chance (a standard deviation of four) some more or fewer.
     assert!(seconds.len() == 6 && seconds.values().all(|count| (6..=40).contains(count)), "{seconds:?}");
+}
+
+/// On one host: to wake up costs more than to connect.
+#[test]
+fn the_connects_of_one_host_keep_each_other_company() {
+    let mut world = World::new(&healthy()[..3]);
+    world.run(3 * HOUR);
+    world.probes.clear();
+    world.run(HOUR);
+    let connects = || {
+        let all = world.probes.iter().flat_map(|(url, probes)| probes.iter().map(move |probe| (url, probe)));
+        all.filter(|(_, (_, depth))| *depth == Depth::Connect)
+    };
+    let mut each: BTreeMap<_, u32> = BTreeMap::new();
+    connects().for_each(|(url, _)| *each.entry(url.clone()).or_default() += 1);
+    assert!(each.len() == 3 && each.values().all(|count| (50..=70).contains(count)), "{each:?}");
+    let moments: BTreeSet<_> = connects().map(|(_, (at, _))| *at).collect();
+    // Samples shift them now and then; apart they would be 180.
+    assert!(moments.len() <= 80, "{} moments of {each:?}", moments.len());
+}
+
+/// What is routine waits to be written and shown.
+#[test]
+fn nothing_is_routine_but_a_good_connect_of_a_mirror_that_is_well() {
+    let mut world = World::new(&healthy()[..3]);
+    world.run(3 * HOUR);
+    let connect = Observation::new(world.now, Depth::Connect);
+    let is_routine = |world: &World, observation: &Observation| {
+        world.state.is_routine(&Event::Observed { url: url("a"), observation: Box::new(observation.clone()) })
+    };
+    assert!(world.state.is_routine(&Event::Tick) && is_routine(&world, &connect));
+    assert!(!world.state.is_routine(&Event::Paused(None)));
+    assert!(!is_routine(&world, &Observation::new(world.now, Depth::Sample)));
+    let elsewhere = ["203.0.113.7:443".parse().unwrap()];
+    assert!(!is_routine(&world, &Observation { addresses: elsewhere.into(), ..connect.clone() }));
+
+    let failure =
+        Failure { kind: FailureKind::ConnectionRefused, stage: Stage::Connect, detail: String::new() };
+    let refused = Observation { outcome: Outcome::Failed(failure), ..connect.clone() };
+    assert!(!is_routine(&world, &refused));
+    world.tell(Event::Observed { url: url("a"), observation: Box::new(refused) });
+    assert!(!is_routine(&world, &connect), "it was not well before");
 }

@@ -114,6 +114,11 @@ impl Track {
         all
     }
 
+    /// Whether all of these are known.
+    pub(super) fn leads_to(&self, addresses: &BTreeSet<SocketAddr>) -> bool {
+        addresses.iter().all(|address| self.addresses.contains(address))
+    }
+
     /// A probe found its name, and that of the host that served the layer, to lead there.
     pub(super) fn led_to(&mut self, addresses: &BTreeSet<SocketAddr>) {
         self.addresses.retain(|address| !addresses.contains(address));

@@ -1,0 +1,87 @@
+//! When the status is published, and where.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+use tracing::error;
+
+use super::tell::News;
+use super::{Daemon, notify_systemd, view};
+use crate::assembly;
+use crate::status::{ServiceState, Status};
+
+/// Several events in a row make one status.
+const PUBLISH: Duration = Duration::from_millis(100);
+/// How old a status may be, as part of `connect` and at most, that lacks nothing but when a mirror was last connected to:
+/// one for each connect would cost as much as the connect itself.
+const OLD: (f64, Duration) = (0.5, Duration::from_secs(30));
+/// How often the copy of the status that outlives a reboot is written when nothing changes.
+const KEEP_STATUS: Duration = Duration::from_secs(600);
+
+impl Daemon {
+    /// Says it when all is well again, or is not any more. What a start finds is no change, and neither is the moment
+    /// in which a list is being applied: how that ends tells.
+    fn tell_health(&mut self, status: &Status) {
+        if status.service.state == ServiceState::Starting || self.state.applying.is_some() {
+            return;
+        }
+        let problems: Vec<String> = status.health().iter().map(ToString::to_string).collect();
+        let healthy = problems.is_empty();
+        let before = self.healthy.replace(healthy);
+        if before.is_some_and(|before| before != healthy) {
+            self.tell(News::Health { at: status.generated_at, healthy, problems });
+        }
+    }
+
+    /// There is something to show.
+    pub(super) fn publish_soon(&mut self) {
+        let soon = Instant::now() + PUBLISH;
+        self.publish_at = Some(self.publish_at.map_or(soon, |at| at.min(soon)));
+        self.is_news = true;
+    }
+
+    /// Nothing is new, but it may be time all the same.
+    pub(super) fn publish_if_old(&mut self) {
+        let old = self.state.settings.pace.connect.mul_f64(OLD.0).min(OLD.1);
+        if self.published_at.is_none_or(|at| at.elapsed() >= old) {
+            // Once nobody is being asked any more.
+            let pause = if self.state.is_asking() { old } else { PUBLISH };
+            self.publish_at.get_or_insert(Instant::now() + pause);
+        }
+    }
+
+    /// Shows all that is known; what is news is written down first.
+    pub(super) fn publish(&mut self) {
+        (self.publish_at, self.published_at) = (None, Some(Instant::now()));
+        if std::mem::take(&mut self.is_news) || self.ended || self.unwritten.is_old() {
+            self.write_down();
+        }
+        self.retarget();
+        // First, so that no status says that all is kept before it is.
+        self.save_what_was_lost(assembly::now());
+        let status = self.status(assembly::now());
+        self.tell_health(&status);
+        // Somebody may have cleared the directory away.
+        let written = status.write(&self.places.runtime);
+        match written.or_else(|_| status.write_afresh(&self.places.runtime)) {
+            Ok(()) => self.unpublished = false,
+            Err(error) if !self.unpublished => {
+                self.unpublished = true;
+                error!("{}: write the status: {error}", self.places.runtime.display());
+            }
+            Err(_) => {}
+        }
+        notify_systemd(&[sd_notify::NotifyState::Status(&view::one_line(&status))]);
+        if self.kept_at.is_none_or(|at| at.elapsed() >= KEEP_STATUS) {
+            self.keep_status();
+        }
+    }
+
+    /// The copy that outlives the runtime directory.
+    pub(super) fn keep_status(&mut self) {
+        self.kept_at = Some(Instant::now());
+        // The store has already said what is wrong with this directory.
+        let status = self.status(assembly::now());
+        let _ = status.write(&self.places.state).or_else(|_| status.write_afresh(&self.places.state));
+    }
+}
