@@ -420,7 +420,7 @@ impl Daemon {
                     self.unwritten.seen(assembly::key(&track.mirror), &observation);
                 }
                 self.step(Event::Observed { url, observation });
-                if !self.state.is_asking() && self.publish_at.is_some() {
+                if self.publish_at.is_some() && !self.is_news && !self.state.is_asking() {
                     // Nothing else is about to come, and to wake up once more would cost as much as this.
                     self.publish();
                 }

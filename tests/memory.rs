@@ -353,7 +353,9 @@ fn with_a_disk_that_never_had_room_it_runs_in_memory_and_says_so() {
             mount(options, &host.at("state"));
         }
         let mut service = host.serve();
-        let status = host.wait_for_status("a first round", |status| status["service"]["state"] == "running");
+        let status = host.wait_for_status("a first round and what came of it", |status| {
+            status["service"]["state"] == "running" && status["engines"][0]["state"] != "pending"
+        });
         let details = setbacks(&status);
         assert!(details.len() == 1 && details[0].contains(said), "{what}: {details:?}");
         assert_eq!(mirror(&status, "A")["verdict"], "live", "{what}");

@@ -15,7 +15,21 @@ use super::world::{World, healthy, mirror, settings, url};
 /// They were made from one image: the same list, and the same record to the second.
 #[test]
 fn of_ten_thousand_hosts_that_are_switched_on_together_few_ask_in_the_same_second() {
-    let mut image = World::new(&healthy()[..1]);
+    // In one second fall a sixtieth of the starts, spread over a minute, and a thirtieth of the intervals that went on
+    // from the image's last probe, spread over half of one.
+    assert_are_spread(&healthy()[..1], 1.0 / 60.0 + 1.0 / 30.0);
+}
+
+/// The connects of one host keep each other company, and hosts must not for that.
+#[test]
+fn nor_do_they_when_each_asks_several_mirrors() {
+    // Whoever is asked takes two others along, half of whose turns are within reach.
+    assert_are_spread(&healthy()[..3], 2.0 * (1.0 / 60.0 + 1.0 / 30.0));
+}
+
+#[track_caller]
+fn assert_are_spread(mirrors: &[(&str, Mood)], part: f64) {
+    let mut image = World::new(mirrors);
     image.run(3 * HOUR);
     image.probes.clear();
     let (hosts, mut seconds) = (10_000_u32, [0_u32; 120]);
@@ -29,12 +43,9 @@ fn of_ten_thousand_hosts_that_are_switched_on_together_few_ask_in_the_same_secon
         }
     }
     let most = seconds.iter().max().unwrap();
-    println!("at most {most} of {hosts} hosts in one second: {seconds:?}");
     assert!(seconds.iter().sum::<u32>() >= 2 * hosts, "everybody asks twice");
-    // In one second fall a sixtieth of the starts, spread over a minute, and a thirtieth of the intervals that went on
-    // from the image's last probe, spread over half of one; by chance the square root more or less, and five times that
-    // hardly ever.
-    let expected = f64::from(hosts / 60 + hosts / 30);
+    // By chance the square root more or less, and five times that hardly ever.
+    let expected = f64::from(hosts) * part;
     assert!(f64::from(*most) <= expected + 5.0 * expected.sqrt(), "{most}: {seconds:?}");
 }
 
