@@ -50,7 +50,7 @@ impl Daemon {
         }
     }
 
-    /// Shows all that is known; what is news is written down first.
+    /// Shows all that is known. What waits to be written goes to the disk before it, with news or when it is old.
     pub(super) fn publish(&mut self) {
         (self.publish_at, self.published_at) = (None, Some(Instant::now()));
         if std::mem::take(&mut self.is_news) || self.ended || self.unwritten.is_old() {
