@@ -1,7 +1,6 @@
 //! A round of 20, 200 and 2000 mirrors, a tenth of them black holes: wall time beyond the time-out, CPU, memory.
 //!
-//! The fakes live in a process of their own, so that what is measured is mirrorwatch's. A black hole is a
-//! listener whose backlog is full: the kernel drops what comes, as a firewall does. Beside it, in the same
+//! The fakes live in a process of their own, so that what is measured is mirrorwatch's. Beside it, in the same
 //! run, stands what the same requests cost without any of our rules: as many bare requests with nothing behind them.
 //!
 //! `cargo bench --bench round`
@@ -14,7 +13,7 @@
 mod support;
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::net::SocketAddr;
 use std::process::{Command, Stdio};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -24,8 +23,9 @@ use mirrorwatch::observation::Depth;
 use mirrorwatch::probe::{Prober, Settings};
 use mirrorwatch::ranking::Policy;
 use mirrorwatch::round::{Plan, ask};
-use rustix::process::{Resource, Rlimit, setrlimit};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use support::content::ImageSpec;
+use support::hole::BlackHole;
 use support::registry::{Options, Registry};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -33,9 +33,6 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 
 fn main() {
-    let many = Rlimit { current: Some(16_384), maximum: Some(16_384) };
-    // Where it is forbidden, the round of 2000 says so by failing.
-    let _ = setrlimit(Resource::Nofile, many);
     let arguments: Vec<String> = std::env::args().collect();
     match arguments.iter().position(|argument| argument == "--serve") {
         Some(at) => serve(arguments[at + 1].parse().unwrap()),
@@ -63,21 +60,25 @@ fn main() {
     }
 }
 
+/// Limits the files that this process may have open. Where it may not have so many, the round of 2000 says so by failing.
+fn open_files(most: u64) {
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: Some(most), ..getrlimit(Resource::Nofile) });
+}
+
 /// Plays `count` mirrors, prints their addresses, and goes when its standard input does.
 fn serve(count: usize) {
+    open_files(16_384);
     // A small image: what is measured is the round, not this machine's loopback.
     let image = ImageSpec { layers: vec![100_000], ..ImageSpec::default() };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let _entered = runtime.enter();
-    let mut held: Vec<TcpStream> = Vec::new();
     let mut holes = Vec::new();
     let mut registries = Vec::new();
     for number in 0..count {
         if number % 10 == 9 {
-            let (address, listener, streams) = black_hole();
-            println!("{address}");
-            holes.push(listener);
-            held.extend(streams);
+            let hole = BlackHole::open();
+            println!("{}", hole.address());
+            holes.push(hole);
         } else {
             let registry = Registry::start(Options { images: vec![image.clone()], ..Options::default() });
             println!("{}", registry.address());
@@ -87,19 +88,6 @@ fn serve(count: usize) {
     println!("ready");
     std::io::stdout().flush().unwrap();
     let _ = std::io::stdin().read_to_end(&mut Vec::new());
-}
-
-/// A port at which the kernel drops every SYN: its queue of one is full, and nobody accepts.
-fn black_hole() -> (SocketAddr, tokio::net::TcpListener, Vec<TcpStream>) {
-    let socket = tokio::net::TcpSocket::new_v4().unwrap();
-    socket.bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).unwrap();
-    let listener = socket.listen(0).unwrap();
-    let address = listener.local_addr().unwrap();
-    let mut streams = Vec::new();
-    while let Ok(stream) = TcpStream::connect_timeout(&address, Duration::from_millis(50)) {
-        streams.push(stream);
-    }
-    (address, listener, streams)
 }
 
 fn measure(count: usize) {
@@ -116,7 +104,10 @@ fn measure(count: usize) {
         addresses.iter().map(|address| format!("http://{address}").parse().unwrap()).collect();
 
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    open_files(16_384);
     let bare = runtime.block_on(bare_requests(&addresses));
+    // As a shell gives it: what the round needs beyond that it sees to itself.
+    open_files(1024);
     let (cpu_before, wall) = (cpu(), Instant::now());
     let seen = runtime.block_on(async {
         let settings = Settings { connect_timeout: CONNECT_TIMEOUT, ..Settings::default() };

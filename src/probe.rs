@@ -42,6 +42,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use tokio::sync::Semaphore;
+
 use crate::image::Image;
 use crate::mirror::MirrorUrl;
 use crate::observation::{Depth, ImageStore, Observation};
@@ -163,6 +165,15 @@ impl fmt::Display for SetupError {
 
 impl std::error::Error for SetupError {}
 
+/// So many names are asked for at once, by one prober. Each is two queries, and dnsmasq, which is in most home routers,
+/// passes on 150 at once and refuses the rest.
+pub const NAMES_AT_ONCE: usize = 64;
+
+/// So many mirrors are talked to at once. What a handshake costs us adds to what all the others wait: on a small
+/// machine some five milliseconds, and the patience with it is three seconds. Who has not answered the dial yet costs
+/// nothing and is not counted.
+const PLACES: usize = 400;
+
 /// Limits of time and speed, derived once.
 #[derive(Clone, Copy, Debug)]
 struct Limits {
@@ -200,7 +211,12 @@ pub struct Prober {
     voice: Voice,
     store: Option<ImageStore>,
     known: Known,
-    lanes: Lanes,
+    /// Those whose names are being asked for.
+    names: Lanes,
+    /// Those who are talked to.
+    places: Semaphore,
+    /// Those whose layers are being read.
+    layers: Lanes,
 }
 
 impl Prober {
@@ -221,7 +237,9 @@ impl Prober {
             voice: Voice::new(settings.engine_version.as_deref(), settings.store),
             store: settings.store,
             known: Known::default(),
-            lanes: Lanes::default(),
+            names: Lanes::new(NAMES_AT_ONCE),
+            places: Semaphore::new(PLACES),
+            layers: Lanes::new(lanes::LAYERS),
         })
     }
 

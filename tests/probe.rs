@@ -3,7 +3,7 @@
 mod support;
 
 use std::collections::BTreeSet;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -17,6 +17,7 @@ use mirrorwatch::timestamp::Timestamp;
 use support::certificate::{Certificate, authority_pem};
 use support::content::ImageSpec;
 use support::fault::{Act, Fault, Place};
+use support::hole::BlackHole;
 use support::names::{NameServer, Said};
 use support::proxy::{Kind as ProxyKind, Proxy};
 use support::registry::{Options, Registry};
@@ -650,20 +651,10 @@ async fn a_dead_mirror_refuses_and_one_that_is_back_serves() {
 
 #[tokio::test]
 async fn a_host_that_does_not_answer_the_syn_is_a_connect_timeout() {
-    // A listener whose queue is full drops what else comes.
-    let socket = tokio::net::TcpSocket::new_v4().unwrap();
-    socket.bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).unwrap();
-    let listener = socket.listen(1).unwrap();
-    let address = listener.local_addr().unwrap();
-    let mut queued = Vec::new();
-    while let Ok(stream) =
-        tokio::time::timeout(Duration::from_millis(200), tokio::net::TcpStream::connect(address)).await
-    {
-        queued.push(stream.unwrap());
-    }
+    let hole = BlackHole::open();
     let begin = Instant::now();
     let prober = Prober::new(hasty()).unwrap();
-    let seen = probe(&prober, &format!("http://{address}"), Depth::Connect, 0).await;
+    let seen = probe(&prober, &format!("http://{}", hole.address()), Depth::Connect, 0).await;
     assert_failed(&seen, FailureKind::ConnectTimeout, Stage::Connect);
     assert!(begin.elapsed() < Duration::from_secs(2), "{:?}", begin.elapsed());
 }
@@ -724,6 +715,23 @@ async fn a_name_that_hangs_ends_after_two_seconds() {
     assert!(seen.failure().unwrap().detail.contains("no name server answered"), "{:?}", seen.failure());
     let took = begin.elapsed();
     assert!(took >= Duration::from_secs(2) && took < Duration::from_millis(3500), "{took:?}");
+}
+
+#[tokio::test]
+async fn two_hundred_names_at_once_do_not_flood_the_name_server() {
+    let server = NameServer::start_slow(Duration::from_millis(20));
+    let prober = Arc::new(Prober::new(by(&server, patient())).unwrap());
+    let mut all = JoinSet::new();
+    for number in 0..200 {
+        let prober = Arc::clone(&prober);
+        let url = format!("https://mirror{number}.example");
+        all.spawn(async move { probe(&prober, &url, Depth::Connect, 0).await });
+    }
+    for seen in all.join_all().await {
+        assert!(seen.failure().unwrap().detail.contains("no such name"), "{seen:?}");
+    }
+    // Twice sixty-four; more only where this machine does not get round to answering within 0.3 s.
+    assert!(server.most_at_once() < 300, "{} of 400 queries at once", server.most_at_once());
 }
 
 // ---- Redirects and hosts ----

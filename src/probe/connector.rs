@@ -20,7 +20,6 @@ use super::route::{Proxy, Route, Routes, Speaks};
 use super::tls::Tls;
 use super::wrong::{Try, Wrong};
 use crate::mirror::{MirrorUrl, Scheme};
-use crate::observation::Stage;
 use crate::ours::Ours;
 use crate::reason::FailureKind;
 
@@ -102,40 +101,45 @@ impl Connector {
         }
     }
 
-    /// Opens a connection to `to` by `way`.
+    /// Connects to `to` by `way`, up to where TLS begins.
     ///
     /// # Errors
     ///
-    /// The stage (connect or tls) and what went wrong there.
-    pub(super) async fn open(&self, to: &MirrorUrl, way: &Way, end: Instant) -> Result<Line, (Stage, Wrong)> {
+    /// Those of [`dial`], or what was wrong with the proxy.
+    pub(super) async fn reach(&self, to: &MirrorUrl, way: &Way, end: Instant) -> Try<Line> {
         let gauge = Arc::new(Gauge::default());
         gauge.allow(HANDSHAKE_BYTES);
         let begin = Instant::now();
         let (io, form, peer) = match (way, self.routes.to(to)) {
             (Way::Straight(checked), Route::Straight) => {
-                let (stream, peer) =
-                    dial(checked, self.patience(end), &self.ours).await.map_err(at(Stage::Connect))?;
+                let (stream, peer) = dial(checked, self.patience(end), &self.ours).await?;
                 (Box::new(Metered::new(stream, Arc::clone(&gauge))) as Io, Form::Path, Some(peer))
             }
             (Way::Proxied(_), Route::Through(proxy)) => {
-                let (io, form) = self.through(proxy, to, &gauge, end).await.map_err(|wrong| {
-                    (Stage::Connect, wrong.at(&format!("proxy {}:{}", proxy.host, proxy.port)))
-                })?;
+                let through = self.through(proxy, to, &gauge, end).await;
+                let (io, form) =
+                    through.map_err(|wrong| wrong.at(&format!("proxy {}:{}", proxy.host, proxy.port)))?;
                 (io, form, None)
             }
             (Way::Straight(_) | Way::Proxied(_), Route::Straight | Route::Through(_)) => {
                 unreachable!("the routes of a prober never change")
             }
         };
-        let connect = begin.elapsed();
-        let line = Line { io, gauge: Arc::clone(&gauge), form, peer, connect, tls: None };
+        Ok(Line { io, gauge, form, peer, connect: begin.elapsed(), tls: None })
+    }
+
+    /// `line` with TLS, where `to` is https.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Tls::handshake`], and `answer_too_large`.
+    pub(super) async fn secure(&self, line: Line, to: &MirrorUrl, end: Instant) -> Try<Line> {
         if to.scheme() == Scheme::Http {
             return Ok(line);
         }
         let begin = Instant::now();
         let shaken = self.tls.handshake(line.io, to.host(), self.patience(end)).await;
-        let io =
-            shaken.map_err(|wrong| (Stage::Tls, if gauge.is_overdrawn() { too_large() } else { wrong }))?;
+        let io = shaken.map_err(|wrong| if line.gauge.is_overdrawn() { too_large() } else { wrong })?;
         Ok(Line { io: Box::new(io), tls: Some(begin.elapsed()), ..line })
     }
 
@@ -177,10 +181,6 @@ impl Way {
             Self::Proxied(reach) => *reach,
         }
     }
-}
-
-fn at(stage: Stage) -> impl FnOnce(Wrong) -> (Stage, Wrong) {
-    move |wrong| (stage, wrong)
 }
 
 fn too_large() -> Wrong {

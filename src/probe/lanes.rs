@@ -1,5 +1,5 @@
-//! How many layers are read at once: this host's own line is shared, and twenty layers at once would each
-//! look like a crawl.
+//! How many do at once what strains something that they share. Twenty layers at once would each look like a crawl,
+//! for this host's own line is one; and a name server, or the socket it listens on, loses what comes in a flood.
 
 use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -10,13 +10,13 @@ use tokio::time::timeout;
 
 /// So many layers at once, as dockerd reads three: enough that a round does not wait for one slow mirror, few
 /// enough that a thin line gives each of them more than `min_speed`.
-const LANES: usize = 4;
+pub(super) const LAYERS: usize = 4;
 
 /// Where this many wait for each lane, there is one more: who asks two thousand mirrors at once has the line for it,
 /// or would wait for an hour.
 const QUEUE: usize = 40;
 
-/// Who has sent nothing for so long does not use the line, and lets the next one have it.
+/// Who has got nothing for so long strains nothing, and lets the next one in.
 const IDLE: Duration = Duration::from_millis(300);
 
 /// The lanes of one prober.
@@ -31,6 +31,11 @@ pub(super) struct Lanes {
 pub(super) struct Lane<'a>(Option<SemaphorePermit<'a>>);
 
 impl Lanes {
+    /// So many at first.
+    pub(super) fn new(lanes: usize) -> Self {
+        Self { free: Semaphore::new(lanes), all: AtomicUsize::new(lanes), waiting: AtomicUsize::new(0) }
+    }
+
     /// Waits for a lane; first come, first served.
     pub(super) async fn take(&self) -> Lane<'_> {
         let waiting = self.waiting.fetch_add(1, Ordering::Relaxed) + 1;
@@ -49,12 +54,6 @@ struct Queued<'a>(&'a AtomicUsize);
 impl Drop for Queued<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-impl Default for Lanes {
-    fn default() -> Self {
-        Self { free: Semaphore::new(LANES), all: AtomicUsize::new(LANES), waiting: AtomicUsize::new(0) }
     }
 }
 
@@ -84,7 +83,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_long_queue_gets_more_lanes() {
-        let lanes = std::rc::Rc::new(Lanes::default());
+        let lanes = std::rc::Rc::new(Lanes::new(LAYERS));
         let local = tokio::task::LocalSet::new();
         for _ in 0..1000 {
             let lanes = std::rc::Rc::clone(&lanes);
@@ -95,14 +94,14 @@ mod tests {
         }
         local.await;
         let all = lanes.all.load(Ordering::Relaxed);
-        assert!((LANES + 15..=LANES + 25).contains(&all), "{all}");
+        assert!((LAYERS + 15..=LAYERS + 25).contains(&all), "{all}");
     }
 
     #[tokio::test(start_paused = true)]
     async fn who_is_idle_gives_up_its_lane_and_who_sends_keeps_it() {
-        let lanes = Lanes::default();
+        let lanes = Lanes::new(LAYERS);
         let mut held = Vec::new();
-        for _ in 0..LANES {
+        for _ in 0..LAYERS {
             held.push(lanes.take().await);
         }
         held[0].hold(tokio::time::sleep(IDLE / 2)).await;

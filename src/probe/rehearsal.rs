@@ -299,10 +299,7 @@ impl Session<'_> {
         self.way().await?;
         let mut lane = Lane::none();
         if length > SAMPLED {
-            let waiting = Instant::now();
-            lane = self.prober.lanes.take().await;
-            // Others were before it; that is nothing of this mirror's.
-            self.end += waiting.elapsed();
+            lane = self.lane(&self.prober.layers).await;
         }
         let begin = Instant::now();
         let mut headers = self.accept_blob();

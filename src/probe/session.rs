@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use http::header::{AUTHORIZATION, HeaderMap, LOCATION, USER_AGENT};
 use http::{Method, StatusCode};
+use tokio::sync::SemaphorePermit;
 use tokio::time::Instant;
 
 use super::Prober;
@@ -11,6 +12,7 @@ use super::address::{Reach, Rule};
 use super::challenge::{self, Asks, Challenge, Token};
 use super::connector::{Line, Way};
 use super::exchange::{self, Answer, Ask};
+use super::lanes::{Lane, Lanes};
 use super::meter::Gauge;
 use super::refusal::{is_refusal, of_status, refusal, rest};
 use super::target::Target;
@@ -50,6 +52,7 @@ pub(super) struct Session<'a> {
     way: Option<Way>,
     gauges: Vec<Arc<Gauge>>,
     token: Option<Token>,
+    place: Option<SemaphorePermit<'a>>,
 }
 
 /// What a 401 that comes after `/v2/` means.
@@ -84,6 +87,7 @@ impl<'a> Session<'a> {
             way: None,
             gauges: Vec::new(),
             token: None,
+            place: None,
         }
     }
 
@@ -122,14 +126,32 @@ impl<'a> Session<'a> {
         if let Some(way) = &self.way {
             return Ok(way.clone());
         }
+        let mut lane = self.lane(&self.prober.names).await;
         let begin = Instant::now();
-        let found = self.prober.connector.way(self.mirror, Rule::Candidate, self.end).await;
+        let found = lane.hold(self.prober.connector.way(self.mirror, Rule::Candidate, self.end)).await;
         let way = found.map_err(at(Stage::Name))?;
         if matches!(way, Way::Straight(_)) {
             self.seen.stages.name = Some(begin.elapsed());
         }
         self.way = Some(way.clone());
         Ok(way)
+    }
+
+    /// Waits for one of `lanes`; that others were before it is nothing of this mirror's.
+    pub(super) async fn lane(&mut self, lanes: &'a Lanes) -> Lane<'a> {
+        let waiting = Instant::now();
+        let lane = lanes.take().await;
+        self.end += waiting.elapsed();
+        lane
+    }
+
+    /// A place among those who are talked to, once a probe, for as long as it lasts.
+    async fn take_place(&mut self) {
+        if self.place.is_none() {
+            let waiting = Instant::now();
+            self.place = self.prober.places.acquire().await.ok();
+            self.end += waiting.elapsed();
+        }
     }
 
     /// A connection to `origin` for a request of `stage`.
@@ -147,11 +169,16 @@ impl<'a> Session<'a> {
         {
             self.seen.addresses.extend(checked.addresses());
         }
-        let opened = self.prober.connector.open(origin, &way, self.end).await;
-        let line = opened.map_err(|(where_, wrong)| match own {
-            true => Stop { stage: where_, wrong },
-            false => Stop { stage, wrong: wrong.at(origin.authority()) },
-        })?;
+        let connector = &self.prober.connector;
+        let stop_at = |own_stage| {
+            move |wrong: Wrong| match own {
+                true => Stop { stage: own_stage, wrong },
+                false => Stop { stage, wrong: wrong.at(origin.authority()) },
+            }
+        };
+        let line = connector.reach(origin, &way, self.end).await.map_err(stop_at(Stage::Connect))?;
+        self.take_place().await;
+        let line = connector.secure(line, origin, self.end).await.map_err(stop_at(Stage::Tls))?;
         self.gauges.push(Arc::clone(&line.gauge));
         if stage == Stage::Layer {
             self.seen.layer_address = line.peer;

@@ -29,6 +29,7 @@
 pub mod certificate;
 pub mod content;
 pub mod fault;
+pub mod hole;
 pub mod names;
 pub mod proxy;
 pub mod registry;

@@ -4,9 +4,10 @@ use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use tokio::net::UdpSocket;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 
 use super::runtime;
 
@@ -24,21 +25,37 @@ pub enum Said {
 /// A name server on a port of 127.0.0.1, until it is dropped.
 pub struct NameServer {
     address: SocketAddr,
-    queries: Arc<AtomicUsize>,
+    asked: Arc<Asked>,
     serving: JoinHandle<()>,
+}
+
+/// How many queries there were: all so far, without an answer now, and the most of those.
+#[derive(Default)]
+struct Asked {
+    all: AtomicUsize,
+    open: AtomicUsize,
+    most: AtomicUsize,
 }
 
 impl NameServer {
     pub fn start(table: impl IntoIterator<Item = (String, Said)>) -> Self {
-        let table: HashMap<String, Said> = table.into_iter().collect();
+        Self::serve(table.into_iter().collect(), Duration::ZERO)
+    }
+
+    /// One that takes its time to know no name.
+    pub fn start_slow(takes: Duration) -> Self {
+        Self::serve(HashMap::new(), takes)
+    }
+
+    fn serve(table: HashMap<String, Said>, takes: Duration) -> Self {
         let socket = std::net::UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
         socket.set_nonblocking(true).expect("an option");
         let address = socket.local_addr().expect("it is bound");
         let _entered = runtime().enter();
-        let socket = UdpSocket::from_std(socket).expect("a socket");
-        let queries = Arc::new(AtomicUsize::new(0));
-        let serving = runtime().spawn(serve(socket, table, Arc::clone(&queries)));
-        Self { address, queries, serving }
+        let socket = Arc::new(UdpSocket::from_std(socket).expect("a socket"));
+        let asked = Arc::new(Asked::default());
+        let serving = runtime().spawn(serve(socket, table, takes, Arc::clone(&asked)));
+        Self { address, asked, serving }
     }
 
     pub fn address(&self) -> SocketAddr {
@@ -47,7 +64,12 @@ impl NameServer {
 
     /// Queries so far.
     pub fn queries(&self) -> usize {
-        self.queries.load(Ordering::Relaxed)
+        self.asked.all.load(Ordering::Relaxed)
+    }
+
+    /// The most that waited for an answer at the same time.
+    pub fn most_at_once(&self) -> usize {
+        self.asked.most.load(Ordering::Relaxed)
     }
 }
 
@@ -57,14 +79,23 @@ impl Drop for NameServer {
     }
 }
 
-async fn serve(socket: UdpSocket, table: HashMap<String, Said>, queries: Arc<AtomicUsize>) {
+async fn serve(socket: Arc<UdpSocket>, table: HashMap<String, Said>, takes: Duration, asked: Arc<Asked>) {
     let mut packet = [0; 1500];
+    let mut answering = JoinSet::new();
     loop {
         let Ok((length, from)) = socket.recv_from(&mut packet).await else { continue };
-        queries.fetch_add(1, Ordering::Relaxed);
+        asked.all.fetch_add(1, Ordering::Relaxed);
+        let open = asked.open.fetch_add(1, Ordering::Relaxed) + 1;
+        asked.most.fetch_max(open, Ordering::Relaxed);
         if let Some(answer) = answer(&packet[..length], &table) {
-            let _ = socket.send_to(&answer, from).await;
+            let (socket, asked) = (Arc::clone(&socket), Arc::clone(&asked));
+            answering.spawn(async move {
+                tokio::time::sleep(takes).await;
+                asked.open.fetch_sub(1, Ordering::Relaxed);
+                let _ = socket.send_to(&answer, from).await;
+            });
         }
+        while answering.try_join_next().is_some() {}
     }
 }
 

@@ -277,13 +277,11 @@ impl State {
 }
 
 async fn read_request<S: AsyncRead + Unpin>(stream: &mut S) -> Option<Request> {
-    let mut head = Vec::new();
+    let mut head = Vec::with_capacity(1024);
     while !head.ends_with(b"\r\n\r\n") {
-        let mut byte = [0];
-        if head.len() > 16 * 1024 || stream.read(&mut byte).await.ok()? == 0 {
+        if head.len() > 16 * 1024 || stream.read_buf(&mut head).await.ok()? == 0 {
             return None;
         }
-        head.push(byte[0]);
     }
     let text = String::from_utf8(head).ok()?;
     let mut lines = text.split("\r\n");
