@@ -16,12 +16,14 @@
 //! | `manifest`, `layer`, `challenge`, `refusal` | reading what comes back |
 //! | `exchange`, `connector`, `dial`, `tls`, `route`, `names`, `address`, `meter` | one request on one connection |
 //! | `voice`, `target`, `known`, `wrong` | the engine's words, URLs, what is remembered, what went wrong |
+//! | `files`, `lanes` | how many at once |
 
 mod address;
 mod challenge;
 mod connector;
 mod dial;
 mod exchange;
+mod files;
 mod known;
 mod lanes;
 mod layer;
@@ -167,7 +169,7 @@ impl std::error::Error for SetupError {}
 
 /// So many names are asked for at once, by one prober. Each is two queries, and dnsmasq, which is in most home routers,
 /// passes on 150 at once and refuses the rest.
-pub const NAMES_AT_ONCE: usize = 64;
+const NAMES_AT_ONCE: usize = 64;
 
 /// So many mirrors are talked to at once. What a handshake costs us adds to what all the others wait: on a small
 /// machine some five milliseconds, and the patience with it is three seconds. Who has not answered the dial yet costs
@@ -211,6 +213,8 @@ pub struct Prober {
     voice: Voice,
     store: Option<ImageStore>,
     known: Known,
+    /// Those who have their files.
+    started: Semaphore,
     /// Those whose names are being asked for.
     names: Lanes,
     /// Those who are talked to.
@@ -237,6 +241,7 @@ impl Prober {
             voice: Voice::new(settings.engine_version.as_deref(), settings.store),
             store: settings.store,
             known: Known::default(),
+            started: Semaphore::new(files::probes_at_once()),
             names: Lanes::new(NAMES_AT_ONCE),
             places: Semaphore::new(PLACES),
             layers: Lanes::new(lanes::LAYERS),
@@ -252,6 +257,8 @@ impl Prober {
 
     /// Probes `mirror`; `at` is now. It always ends, and whatever the mirror does is in the observation.
     pub async fn probe(&self, mirror: &MirrorUrl, task: &Task, at: Timestamp) -> Observation {
+        // The semaphore is never closed.
+        let _files = self.started.acquire().await.ok();
         let mut session = Session::new(self, mirror, task.depth, at);
         let ended = match (task.depth, &task.image) {
             (Depth::Connect, _) => session.connect().await,
