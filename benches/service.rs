@@ -181,7 +181,7 @@ fn cpu_of_a_day(fakes: &[Registry]) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let url = fakes[0].url().parse().unwrap();
     println!("\nCPU of one probe over TLS, and of a day of the default schedule (3 selected, 17 others):");
-    let mut day = 0.0;
+    let (mut day, mut probes) = (0.0, 0.0);
     // Rehearsals first: a sample wants a layer that a rehearsal has found.
     for (depth, times, a_day) in [
         (Depth::Rehearse, 50, 20.0 * 12.0),
@@ -194,10 +194,11 @@ fn cpu_of_a_day(fakes: &[Registry]) {
         }
         let each = (thread_cpu() - before).as_secs_f64() / times as f64;
         day += each * a_day;
+        probes += a_day;
         println!("  {:<9} {:>7.2} ms", format!("{depth:?}"), each * 1e3);
     }
     let each = cpu_of_a_name(&runtime).as_secs_f64();
-    day += each * (20.0 * 12.0 + 3.0 * 144.0 + 3.0 * 1440.0);
+    day += each * probes;
     println!("  {:<9} {:>7.2} ms, once in each of them", "Name", each * 1e3);
     println!("  a day     {day:>7.2} s of probes");
 }

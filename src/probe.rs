@@ -167,10 +167,6 @@ impl fmt::Display for SetupError {
 
 impl std::error::Error for SetupError {}
 
-/// So many names are asked for at once, by one prober. Each is two queries, and dnsmasq, which is in most home routers,
-/// passes on 150 at once and refuses the rest.
-const NAMES_AT_ONCE: usize = 64;
-
 /// So many mirrors are talked to at once. What a handshake costs us adds to what all the others wait: on a small
 /// machine some five milliseconds, and the patience with it is three seconds. Who has not answered the dial yet costs
 /// nothing and is not counted.
@@ -242,7 +238,7 @@ impl Prober {
             store: settings.store,
             known: Known::default(),
             started: Semaphore::new(files::probes_at_once()),
-            names: Lanes::new(NAMES_AT_ONCE),
+            names: Lanes::new(lanes::NAMES),
             places: Semaphore::new(PLACES),
             layers: Lanes::new(lanes::LAYERS),
         })

@@ -188,13 +188,15 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let remote = listener.local_addr().unwrap();
         ended.aim(&[remote]).unwrap();
-        for _ in 0..200 {
-            drop((TcpStream::connect(remote).unwrap(), listener.accept().unwrap()));
-        }
-        let mut heard = Vec::new();
+        let (mut heard, mut made) = (Vec::new(), 0);
+        // The kernel tells in its own time: where it has told nothing before the last one has ended, we may keep pace.
         while !heard.contains(&None) {
+            for _ in 0..200 {
+                drop((TcpStream::connect(remote).unwrap(), listener.accept().unwrap()));
+            }
+            made += 200;
             heard.extend(ended.next().await.unwrap());
         }
-        assert!(heard.len() < 200);
+        assert!(heard.len() < made);
     }
 }

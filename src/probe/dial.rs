@@ -16,8 +16,8 @@ use crate::reason::FailureKind;
 /// The head start of each attempt over the next: Go's `FallbackDelay`.
 const HEAD_START: Duration = Duration::from_millis(300);
 
-/// At most so many addresses of one host are tried.
-const MOST: usize = 4;
+/// At most so many addresses of one host are tried, and may be open at once.
+pub(super) const MOST: usize = 4;
 
 /// Connects to the first address that answers; every try is one of `ours`.
 ///

@@ -2,14 +2,13 @@
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use super::NAMES_AT_ONCE;
+use super::{dial, lanes, names};
 
-/// So many files a probe may have: as many addresses of one host race.
-const EACH: u64 = 4;
+/// So many files a probe may have: the addresses of its host that race.
+const EACH: u64 = dial::MOST as u64;
 
-/// Files for what else is open: the names that are asked for, with two queries to three servers each, and the process's
-/// own.
-const OTHERS: u64 = NAMES_AT_ONCE as u64 * 6 + 64;
+/// Files for what else is open: the names that are asked for, and 64 of the process's own.
+const OTHERS: u64 = (lanes::NAMES * names::FILES) as u64 + 64;
 
 /// As many as two thousand mirrors need, which is more than anybody has.
 const MOST: u64 = 2000 * EACH + OTHERS;

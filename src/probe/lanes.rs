@@ -12,6 +12,10 @@ use tokio::time::timeout;
 /// enough that a thin line gives each of them more than `min_speed`.
 pub(super) const LAYERS: usize = 4;
 
+/// So many names are asked for at once. Each is two queries, and dnsmasq, which is in most home routers, passes on 150 at
+/// once and refuses the rest.
+pub(super) const NAMES: usize = 64;
+
 /// Where this many wait for each lane, there is one more: who asks two thousand mirrors at once has the line for it,
 /// or would wait for an hour.
 const QUEUE: usize = 40;
@@ -19,7 +23,7 @@ const QUEUE: usize = 40;
 /// Who has got nothing for so long strains nothing, and lets the next one in.
 const IDLE: Duration = Duration::from_millis(300);
 
-/// The lanes of one prober.
+/// The lanes of one prober for one thing.
 pub(super) struct Lanes {
     free: Semaphore,
     /// How many lanes there are.

@@ -32,6 +32,9 @@ const OTHER_FAMILY: Duration = Duration::from_millis(300);
 /// come too late within [`CAP`].
 const SERVERS_AT_ONCE: usize = 3;
 
+/// Open files that one name may take: a query for each family to each of them.
+pub(super) const FILES: usize = 2 * SERVERS_AT_ONCE;
+
 const RESOLV_CONF: &str = "/etc/resolv.conf";
 const HOSTS: &str = "/etc/hosts";
 

@@ -137,20 +137,23 @@ impl<'a> Session<'a> {
         Ok(way)
     }
 
-    /// Waits for one of `lanes`; that others were before it is nothing of this mirror's.
-    pub(super) async fn lane(&mut self, lanes: &'a Lanes) -> Lane<'a> {
+    /// Waits for its `turn`; that others were before it is nothing of this mirror's.
+    async fn wait<T>(&mut self, turn: impl Future<Output = T>) -> T {
         let waiting = Instant::now();
-        let lane = lanes.take().await;
+        let turn = turn.await;
         self.end += waiting.elapsed();
-        lane
+        turn
+    }
+
+    /// One of `lanes`.
+    pub(super) async fn lane(&mut self, lanes: &'a Lanes) -> Lane<'a> {
+        self.wait(lanes.take()).await
     }
 
     /// A place among those who are talked to, once a probe, for as long as it lasts.
     async fn take_place(&mut self) {
         if self.place.is_none() {
-            let waiting = Instant::now();
-            self.place = self.prober.places.acquire().await.ok();
-            self.end += waiting.elapsed();
+            self.place = self.wait(self.prober.places.acquire()).await.ok();
         }
     }
 
