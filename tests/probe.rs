@@ -717,21 +717,36 @@ async fn a_name_that_hangs_ends_after_two_seconds() {
     assert!(took >= Duration::from_secs(2) && took < Duration::from_millis(3500), "{took:?}");
 }
 
-#[tokio::test]
-async fn two_hundred_names_at_once_do_not_flood_the_name_server() {
-    let server = NameServer::start_slow(Duration::from_millis(20));
-    let prober = Arc::new(Prober::new(by(&server, patient())).unwrap());
+/// Two hundred probes at once, none of which finds the name that it needs.
+async fn flood(server: &NameServer, settings: Settings, depth: Depth, url: impl Fn(usize) -> String) {
+    let prober = Arc::new(Prober::new(by(server, settings)).expect("good settings"));
     let mut all = JoinSet::new();
     for number in 0..200 {
-        let prober = Arc::clone(&prober);
-        let url = format!("https://mirror{number}.example");
-        all.spawn(async move { probe(&prober, &url, Depth::Connect, 0).await });
+        let (prober, url) = (Arc::clone(&prober), url(number));
+        all.spawn(async move { probe(&prober, &url, depth, 0).await });
     }
     for seen in all.join_all().await {
-        assert!(seen.failure().unwrap().detail.contains("no such name"), "{seen:?}");
+        assert!(seen.failure().is_some_and(|failure| failure.detail.contains("no such name")), "{seen:?}");
     }
     // Twice sixty-four; more only where this machine does not get round to answering within 0.3 s.
     assert!(server.most_at_once() < 300, "{} of 400 queries at once", server.most_at_once());
+}
+
+#[tokio::test]
+async fn two_hundred_names_at_once_do_not_flood_the_name_server() {
+    let server = NameServer::start_slow(Duration::from_millis(20));
+    flood(&server, patient(), Depth::Connect, |number| format!("https://mirror{number}.example")).await;
+}
+
+#[tokio::test]
+async fn nor_do_two_hundred_names_that_mirrors_lead_to() {
+    // All have been led on before the first name is answered.
+    let server = NameServer::start_slow(Duration::from_millis(120));
+    let led = |number| vec![Fault::at(Place::Ping, Act::Realm(format!("https://tokens{number}.example/")))];
+    let mirrors: Vec<Registry> = (0..200)
+        .map(|number| Registry::start(Options { faults: led(number), ..Options::default() }))
+        .collect();
+    flood(&server, patient(), Depth::Rehearse, |number| mirrors[number].url()).await;
 }
 
 // ---- Redirects and hosts ----
@@ -928,6 +943,29 @@ async fn a_proxy_that_cannot_reach_the_mirror_makes_it_unreachable() {
     assert_failed(&seen, FailureKind::Unreachable, Stage::Connect);
     let detail = &seen.failure().unwrap().detail;
     assert!(detail.contains("proxy 127.0.0.1") && !detail.contains("secret"), "{detail}");
+}
+
+#[tokio::test]
+async fn the_name_of_a_proxy_is_asked_for_once_a_probe() {
+    let registry = Registry::start(Options { token: false, ..Options::default() });
+    let proxy = Proxy::start(ProxyKind::Http, [("mirror.example".to_owned(), registry.address())]);
+    let server = name_server(&[("proxy.example", Said::Addresses(vec![ip("127.0.0.1")]))]);
+    let named = proxy.url().replace("127.0.0.1", "proxy.example");
+    let proxies = Proxies { http: Some(named), ..Proxies::default() };
+    let settings = Settings { proxies, ..by(&server, patient()) };
+    assert_served(&rehearse(settings, &registry.url_as("mirror.example")).await);
+    assert!(proxy.asked().len() > 2, "{:?}", proxy.asked());
+    assert_eq!(server.queries(), 2, "one for each family");
+}
+
+#[tokio::test]
+async fn a_proxy_without_an_address_is_named_and_not_the_mirror() {
+    let server = name_server(&[]);
+    let proxies =
+        Proxies { https: Some("http://user:secret@proxy.example:3128".to_owned()), ..Proxies::default() };
+    let seen = rehearse(Settings { proxies, ..by(&server, patient()) }, "https://mirror.example").await;
+    assert_failed(&seen, FailureKind::NameNotResolved, Stage::Name);
+    assert_eq!(seen.failure().unwrap().detail, "proxy proxy.example:3128: proxy.example: no such name");
 }
 
 #[tokio::test]

@@ -49,8 +49,8 @@ pub(super) struct Connector {
 pub(super) enum Way {
     /// To one of these addresses.
     Straight(Checked),
-    /// Through the engine's proxy; the mirror's name is the proxy's to resolve.
-    Proxied(Reach),
+    /// Through the engine's proxy, which is at one of these addresses; the mirror's name is the proxy's to resolve.
+    Proxied(Reach, Checked),
 }
 
 /// An open connection on which one request can be made.
@@ -83,21 +83,25 @@ impl Connector {
         self.ours = ours;
     }
 
-    /// Resolves and checks `to`, or finds that a proxy does.
+    /// Resolves and checks `to`, or resolves the proxy that does.
     ///
     /// # Errors
     ///
-    /// `name_not_resolved`, or what [`check`] says of the addresses.
+    /// `name_not_resolved` for either, or what [`check`] says of the addresses.
     pub(super) async fn way(&self, to: &MirrorUrl, rule: Rule, end: Instant) -> Try<Way> {
         match self.routes.to(to) {
             Route::Straight => {
                 let found = self.names.resolve(to.host(), end).await?;
                 check(to.host(), to.port(), &found, rule).map(Way::Straight)
             }
-            Route::Through(_) => match to.address() {
-                Some(ip) => Ok(Way::Proxied(check(to.host(), to.port(), &[ip], rule)?.reach())),
-                None => Ok(Way::Proxied(Reach::Public)),
-            },
+            Route::Through(proxy) => {
+                let reach = match to.address() {
+                    Some(ip) => check(to.host(), to.port(), &[ip], rule)?.reach(),
+                    None => Reach::Public,
+                };
+                let found = self.names.resolve(&proxy.host, end).await.map_err(|wrong| proxy.blame(wrong))?;
+                Ok(Way::Proxied(reach, address::of_proxy(&found, proxy.port)))
+            }
         }
     }
 
@@ -115,13 +119,12 @@ impl Connector {
                 let (stream, peer) = dial(checked, self.patience(end), &self.ours).await?;
                 (Box::new(Metered::new(stream, Arc::clone(&gauge))) as Io, Form::Path, Some(peer))
             }
-            (Way::Proxied(_), Route::Through(proxy)) => {
-                let through = self.through(proxy, to, &gauge, end).await;
-                let (io, form) =
-                    through.map_err(|wrong| wrong.at(&format!("proxy {}:{}", proxy.host, proxy.port)))?;
+            (Way::Proxied(_, checked), Route::Through(proxy)) => {
+                let through = self.through(proxy, checked, to, &gauge, end).await;
+                let (io, form) = through.map_err(|wrong| proxy.blame(wrong))?;
                 (io, form, None)
             }
-            (Way::Straight(_) | Way::Proxied(_), Route::Straight | Route::Through(_)) => {
+            (Way::Straight(_) | Way::Proxied(..), Route::Straight | Route::Through(_)) => {
                 unreachable!("the routes of a prober never change")
             }
         };
@@ -146,13 +149,12 @@ impl Connector {
     async fn through(
         &self,
         proxy: &Proxy,
+        checked: &Checked,
         to: &MirrorUrl,
         gauge: &Arc<Gauge>,
         end: Instant,
     ) -> Try<(Io, Form)> {
-        let found = self.names.resolve(&proxy.host, end).await?;
-        let (stream, _) =
-            dial(&address::of_proxy(&found, proxy.port), self.patience(end), &self.ours).await?;
+        let (stream, _) = dial(checked, self.patience(end), &self.ours).await?;
         let mut io: Io = Box::new(Metered::new(stream, Arc::clone(gauge)));
         if proxy.speaks == Speaks::Https {
             io = Box::new(self.tls.handshake(io, &proxy.host, self.patience(end)).await?);
@@ -178,7 +180,7 @@ impl Way {
     pub(super) fn reach(&self) -> Reach {
         match self {
             Self::Straight(checked) => checked.reach(),
-            Self::Proxied(reach) => *reach,
+            Self::Proxied(reach, _) => *reach,
         }
     }
 }

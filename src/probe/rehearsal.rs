@@ -94,14 +94,14 @@ impl Session<'_> {
     /// `GET /v2/`. The classic store accepts any status; so does this but 429, which is obeyed at once.
     async fn ping(&mut self) -> Step<Asks> {
         self.way().await?;
-        let begin = Instant::now();
+        let begin = self.clock();
         let target = Target::on(self.mirror, "/v2/".to_owned());
         let answer = match self.send(Stage::Ping, Method::GET, &target, HeaderMap::new(), 0).await {
             Ok(answer) => answer,
             Err(stop) if stop.stage == Stage::Ping => return self.without_ping(stop),
             Err(stop) => return Err(stop),
         };
-        self.seen.stages.ping = Some(begin.elapsed());
+        self.seen.stages.ping = Some(self.clock() - begin);
         if answer.status == StatusCode::TOO_MANY_REQUESTS {
             return self.good(Stage::Ping, &target.origin, answer).await.map(|_| Asks::Nothing);
         }
@@ -132,7 +132,7 @@ impl Session<'_> {
 
     /// The manifest by tag and this platform's manifest: what they lead to.
     async fn manifest(&mut self, image: &Image) -> Step<(Descriptor, Vec<Descriptor>)> {
-        let begin = Instant::now();
+        let begin = self.clock();
         let head = self.head(image).await?;
         let wanted = match &head {
             Head::Leads(digest) => digest.clone(),
@@ -151,7 +151,7 @@ impl Session<'_> {
                 }
             },
         };
-        self.seen.stages.manifest = Some(begin.elapsed());
+        self.seen.stages.manifest = Some(self.clock() - begin);
         Ok((config, layers))
     }
 
@@ -282,13 +282,13 @@ impl Session<'_> {
             let detail = format!("a config of {} bytes", config.size);
             return stop(stage, FailureKind::AnswerTooLarge, &detail);
         }
-        let begin = Instant::now();
+        let begin = self.clock();
         let headers = self.accept_blob();
         let (answer, host) = self.blob(stage, repository, &config.digest, headers, config.size).await?;
         let held = read_config(answer, config, self.body_end()).await;
         let held = held.map_err(|wrong| self.of_host(stage, &host, wrong))?;
         self.seen.created = manifest::created(&held);
-        self.seen.stages.config = Some(begin.elapsed());
+        self.seen.stages.config = Some(self.clock() - begin);
         Ok(())
     }
 
@@ -301,7 +301,7 @@ impl Session<'_> {
         if length > SAMPLED {
             lane = self.lane(&self.prober.layers).await;
         }
-        let begin = Instant::now();
+        let begin = self.clock();
         let mut headers = self.accept_blob();
         piece.ask(&mut headers);
         let asked = self.blob(stage, repository, &piece.layer.digest, headers, piece.length());
@@ -310,7 +310,7 @@ impl Session<'_> {
         let mut taken = Taken::default();
         let limits = &self.prober.limits;
         let read = piece.read(answer, limits, self.end, &mut lane, &mut taken).await;
-        self.seen.stages.layer = taken.first.map(|first| first - begin);
+        self.seen.stages.layer = taken.first.map(|first| first - self.waited - begin);
         self.seen.bytes_per_second = taken.speed(limits);
         self.seen.reading = taken.first.map(|_| taken.time());
         read.map_err(|wrong| self.of_host(stage, &host, wrong))

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use http::{HeaderValue, Uri};
 use hyper_util::client::proxy::matcher::Matcher;
 
+use super::wrong::Wrong;
 use super::{Proxies, SetupError};
 use crate::mirror::{MirrorUrl, Scheme};
 use crate::secret::without_login;
@@ -118,6 +119,11 @@ impl Proxy {
             login: found.raw_auth().map(|(user, password)| (user.to_owned(), password.to_owned())),
             uri,
         })
+    }
+
+    /// `wrong`, said to be this proxy's.
+    pub(super) fn blame(&self, wrong: Wrong) -> Wrong {
+        wrong.at(&format!("proxy {}:{}", self.host, self.port))
     }
 }
 

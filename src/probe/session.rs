@@ -1,6 +1,7 @@
 //! One probe under way: it asks, follows, pays and notes what it sees.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::header::{AUTHORIZATION, HeaderMap, LOCATION, USER_AGENT};
 use http::{Method, StatusCode};
@@ -53,6 +54,8 @@ pub(super) struct Session<'a> {
     gauges: Vec<Arc<Gauge>>,
     token: Option<Token>,
     place: Option<SemaphorePermit<'a>>,
+    /// For its turn.
+    pub(super) waited: Duration,
 }
 
 /// What a 401 that comes after `/v2/` means.
@@ -88,7 +91,13 @@ impl<'a> Session<'a> {
             gauges: Vec::new(),
             token: None,
             place: None,
+            waited: Duration::ZERO,
         }
+    }
+
+    /// The clock by which stages are timed: it stands still while we wait for our turn.
+    pub(super) fn clock(&self) -> Instant {
+        Instant::now() - self.waited
     }
 
     /// The observation, with how it ended and what it cost.
@@ -126,22 +135,29 @@ impl<'a> Session<'a> {
         if let Some(way) = &self.way {
             return Ok(way.clone());
         }
-        let mut lane = self.lane(&self.prober.names).await;
-        let begin = Instant::now();
-        let found = lane.hold(self.prober.connector.way(self.mirror, Rule::Candidate, self.end)).await;
-        let way = found.map_err(at(Stage::Name))?;
+        let (way, took) = self.find(self.mirror, Rule::Candidate).await.map_err(at(Stage::Name))?;
         if matches!(way, Way::Straight(_)) {
-            self.seen.stages.name = Some(begin.elapsed());
+            self.seen.stages.name = Some(took);
         }
         self.way = Some(way.clone());
         Ok(way)
     }
 
+    /// The way to `host`, and how long it took to find once it was our turn to ask.
+    async fn find(&mut self, host: &MirrorUrl, rule: Rule) -> Try<(Way, Duration)> {
+        let mut lane = self.lane(&self.prober.names).await;
+        let begin = self.clock();
+        let way = lane.hold(self.prober.connector.way(host, rule, self.end)).await?;
+        Ok((way, self.clock() - begin))
+    }
+
     /// Waits for its `turn`; that others were before it is nothing of this mirror's.
     async fn wait<T>(&mut self, turn: impl Future<Output = T>) -> T {
-        let waiting = Instant::now();
+        let begin = Instant::now();
         let turn = turn.await;
-        self.end += waiting.elapsed();
+        let waited = begin.elapsed();
+        self.waited += waited;
+        self.end += waited;
         turn
     }
 
@@ -164,8 +180,7 @@ impl<'a> Session<'a> {
             self.way().await?
         } else {
             let reach = self.way.as_ref().map_or(Reach::Public, Way::reach);
-            let way = self.prober.connector.way(origin, Rule::Hop(reach), self.end).await;
-            way.map_err(at(stage))?
+            self.find(origin, Rule::Hop(reach)).await.map_err(at(stage))?.0
         };
         if let Way::Straight(checked) = &way
             && (own || stage == Stage::Layer)
@@ -277,7 +292,7 @@ impl<'a> Session<'a> {
     /// Fetches an anonymous token from the realm that the mirror names.
     pub(super) async fn fetch_token(&mut self, challenge: &Challenge, repository: &str) -> Step<()> {
         let stage = Stage::Token;
-        let begin = Instant::now();
+        let begin = self.clock();
         let own = Target::on(self.mirror, "/".to_owned());
         let realm = Target::parse(&challenge.realm).and_then(|realm| own.not_downgraded(realm));
         let realm = realm.map_err(at(stage))?;
@@ -302,7 +317,7 @@ impl<'a> Session<'a> {
         });
         self.token = Some(token);
         self.late = Late::Final;
-        self.seen.stages.token = Some(begin.elapsed());
+        self.seen.stages.token = Some(self.clock() - begin);
         Ok(())
     }
 
@@ -380,5 +395,26 @@ fn follow(from: &Target, answer: &Answer) -> Try<Target> {
     match answer.header(&LOCATION) {
         Some(location) => from.join(location),
         None => Err(Wrong::new(FailureKind::ProtocolError, "a redirect without a readable Location")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::sleep;
+
+    use super::*;
+    use crate::probe::Settings;
+
+    #[tokio::test(start_paused = true)]
+    async fn to_wait_for_ones_turn_takes_no_time_of_a_stage_and_none_of_the_probe() {
+        const LONG: Duration = Duration::from_secs(5);
+        let prober = Prober::new(Settings::default()).unwrap();
+        let mirror = "https://mirror.example".parse().unwrap();
+        let mut session = Session::new(&prober, &mirror, Depth::Rehearse, Timestamp::default());
+        let (clock, end) = (session.clock(), session.end);
+        session.wait(sleep(LONG)).await;
+        assert_eq!((session.clock() - clock, session.end - end), (Duration::ZERO, LONG));
+        sleep(LONG).await;
+        assert_eq!((session.clock() - clock, session.end - end), (LONG, LONG));
     }
 }
