@@ -335,7 +335,7 @@ fn where_systemd_cannot_reload_docker_a_signal_does() {
 }
 
 /// dockerd does not start as long as this file is there.
-const BROKEN: &str = "[Service]\nExecStartPre=/usr/bin/test ! -e /run/broken\n";
+const BROKEN: &str = "[Service]\nExecStartPre=/usr/bin/test ! -e /run/broken\nRestartSec=4\n";
 
 #[test]
 fn a_docker_that_systemd_has_given_up_is_told_with_what_mends_it() {

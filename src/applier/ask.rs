@@ -36,6 +36,10 @@ const LOOK: Duration = Duration::from_secs(20);
 const WAIT: Duration = Duration::from_secs(2);
 const WAIT_CAP: Duration = Duration::from_secs(60);
 
+/// One that does not run may be stopped for months, and comes with a process, which is seen; but that systemd has just
+/// given it up is not. So it is looked at while that may be near, and then as often as the applier's timer does.
+const REST_CAP: Duration = Duration::from_secs(3600);
+
 /// The applier's timer publishes every hour; one that is older than that is not there.
 const STALE: Duration = Duration::from_secs(2 * 3600);
 
@@ -136,11 +140,16 @@ impl Applier {
                 return true;
             }
         }
-        if !unsettled(report) {
+        self.is_due(report, age)
+    }
+
+    /// Whether an engine that has not changed visibly since a report of this age is to be looked at all the same.
+    fn is_due(&self, report: &Report, age: Duration) -> bool {
+        let Some(cap) = longest_pause(report) else {
             self.waited.set(0);
             return false;
-        }
-        let pause = WAIT.saturating_mul(1 << self.waited.get().min(10)).min(WAIT_CAP);
+        };
+        let pause = WAIT.saturating_mul(1 << self.waited.get().min(20)).min(cap);
         let due = age >= pause;
         self.waited.set(self.waited.get() + u32::from(due));
         due
@@ -193,13 +202,63 @@ impl Applier {
     }
 }
 
-/// Whether the engine may be another one soon without anything that can be seen from here.
-fn unsettled(report: &Report) -> bool {
+/// How long to wait at most for what the engine may become without anything that can be seen from here; `None`: it will
+/// not.
+fn longest_pause(report: &Report) -> Option<Duration> {
     let Some(facts) = &report.facts else {
-        // One that does not run comes with a process, which is seen.
-        return !report.running.is_empty()
-            || report.problem.as_ref().is_none_or(|it| it.kind != ProblemKind::NotRunning);
+        let stopped = report.running.is_empty()
+            && report.problem.as_ref().is_some_and(|problem| problem.kind == ProblemKind::NotRunning);
+        return Some(if stopped { REST_CAP } else { WAIT_CAP });
     };
     let pending = facts.warnings.iter().any(|warning| warning.kind == WarningKind::PendingEdits);
-    facts.refusal.is_some() || pending
+    (facts.refusal.is_some() || pending).then_some(WAIT_CAP)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn report(problem: ProblemKind) -> Report {
+        Report {
+            format: FORMAT,
+            at: 0,
+            facts: None,
+            problem: Some(Problem::new(problem, String::new())),
+            running: Vec::new(),
+            file_changed: None,
+            pulled: None,
+            adopted: Vec::new(),
+            reloads_left: 0,
+            answered: None,
+            outcome: None,
+        }
+    }
+
+    /// In how many seconds of an hour it looks, when every look finds the same.
+    fn looks(problem: ProblemKind) -> Vec<u64> {
+        let nowhere = tempfile::tempdir().unwrap();
+        let at = |name| nowhere.path().join(name);
+        let places = Places {
+            config: at("mirrors.toml"),
+            requests: at("requests"),
+            reports: at("reports"),
+            state: at("state"),
+        };
+        let (applier, report) = (Applier::new(places, Timestamp::default), report(problem));
+        let (mut looks, mut last) = (Vec::new(), 0);
+        for second in (0..7200).step_by(2) {
+            if applier.is_due(&report, Duration::from_secs(second - last)) {
+                looks.push(second);
+                last = second;
+            }
+        }
+        looks
+    }
+
+    #[test]
+    fn a_docker_that_stops_is_looked_at_closely_at_first_and_in_the_end_once_an_hour() {
+        assert_eq!(looks(ProblemKind::NotRunning), [2, 6, 14, 30, 62, 126, 254, 510, 1022, 2046, 4094]);
+        let given_up = looks(ProblemKind::GivenUp);
+        assert_eq!((&given_up[..5], given_up.len()), (&[2, 6, 14, 30, 62][..], 123));
+    }
 }
