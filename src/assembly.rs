@@ -262,10 +262,11 @@ pub fn is_known(config: &Config, adopted: &[MirrorUrl], ours: &[MirrorUrl], url:
 
 /// What is remembered beside the candidates.
 pub fn past(config: &Config, store: &Store) -> Past {
-    let upstream = upstream(config).and_then(|url| records(store).remove(&url));
+    // Also where it is not compared: it may be after an edit.
+    let upstream = &config.select.upstream_url;
     Past {
         list: store.fact(SELECTION_FACT),
-        upstream: upstream.unwrap_or_default(),
+        upstream: records(store).remove(upstream).map(|record| (upstream.clone(), record)),
         treatment: store.fact(TREATMENT_FACT).unwrap_or_default(),
     }
 }

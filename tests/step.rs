@@ -4,6 +4,7 @@
 
 mod step {
     mod budget;
+    mod edits;
     mod fleet;
     mod goals;
     mod hand;

@@ -23,6 +23,7 @@ use crate::timestamp::Timestamp;
 use super::network::Network;
 use super::schedule::{self, Allowance, Circumstances, Pace, Together};
 
+mod configured;
 mod evidence;
 mod list;
 mod track;
@@ -51,8 +52,8 @@ pub struct Settings {
 pub struct Past {
     /// The list that was chosen last, if there was one.
     pub list: Option<Vec<MirrorUrl>>,
-    /// The upstream's record.
-    pub upstream: Record,
+    /// The upstream and its record.
+    pub upstream: Option<(MirrorUrl, Record)>,
     /// How the engine was treated.
     pub treatment: Treatment,
 }
@@ -93,7 +94,7 @@ pub struct State {
     pub settings: Settings,
     /// The candidates by URL.
     pub tracks: BTreeMap<MirrorUrl, Track>,
-    /// The yardstick.
+    /// The upstream, unless it is a candidate too and asked as such.
     pub upstream: Option<Track>,
     /// The list that the engine was last given, without `keep`.
     pub list: Vec<MirrorUrl>,
@@ -119,8 +120,8 @@ pub struct State {
     retry: Option<(Timestamp, u32)>,
     /// The last look at the engine showed why it would take no list.
     refused: bool,
-    /// What was remembered of the upstream, until there is one.
-    upstream_record: Record,
+    /// What is remembered of an upstream that is not asked now.
+    upstream_before: Option<(MirrorUrl, Record)>,
     /// When this run began, if it went on with the list of the last one.
     resumed: Option<Timestamp>,
     /// When everybody was last looked at because the ground had shifted.
@@ -255,7 +256,7 @@ impl State {
             applying: None,
             retry: None,
             refused: false,
-            upstream_record: upstream,
+            upstream_before: upstream,
             resumed: None,
             shifted: None,
             doubted: None,
@@ -311,41 +312,6 @@ impl State {
         for track in self.tracks.values_mut().chain(&mut self.upstream) {
             (track.last_asked, track.last_packets, track.last_genuine) = (None, None, None);
         }
-    }
-
-    fn configure(&mut self, settings: Settings, candidates: Vec<(Mirror, Record)>) {
-        if self.is_news(&settings, &candidates) {
-            self.retry = None;
-        }
-        let now = self.taken_at;
-        let mut old = std::mem::take(&mut self.tracks);
-        for (mirror, record) in candidates {
-            let mut track =
-                old.remove(&mirror.url).unwrap_or_else(|| Track::new(mirror.clone(), record, now));
-            track.mirror = mirror;
-            self.tracks.insert(track.mirror.url.clone(), track);
-        }
-        let upstream = self.upstream.take();
-        self.upstream = settings.upstream.clone().map(|url| match upstream {
-            Some(track) if track.mirror.url == url => track,
-            Some(_) | None => {
-                Track::new(upstream_mirror(url), std::mem::take(&mut self.upstream_record), now)
-            }
-        });
-        self.settings = settings;
-        self.network.forget_suspects();
-    }
-
-    /// Whether somebody has edited something. Every look at the engine tells all of it again, and one that refuses its
-    /// list would be asked again with each.
-    fn is_news(&self, settings: &Settings, candidates: &[(Mirror, Record)]) -> bool {
-        let mut known = self.settings.clone();
-        // Those change with the pulls of the host.
-        known.policy.images.clone_from(&settings.policy.images);
-        let same = |(mirror, _): &(Mirror, Record)| {
-            self.tracks.get(&mirror.url).is_some_and(|track| track.mirror == *mirror)
-        };
-        known != *settings || candidates.len() != self.tracks.len() || !candidates.iter().all(same)
     }
 
     /// What the engine should list: `keep`, then the selection, each once.
@@ -435,7 +401,7 @@ impl State {
         Circumstances {
             settings: &self.settings,
             selected: self.list.contains(url),
-            is_upstream: self.settings.upstream.as_ref() == Some(url),
+            is_upstream: self.upstream.as_ref().is_some_and(|track| track.mirror.url == *url),
             outage: self.network.outage(),
             may_write: self.may_write(now),
             resumed: self.resumed,
@@ -478,14 +444,21 @@ impl State {
 
     /// A mirror or the upstream by its URL.
     pub fn track(&self, url: &MirrorUrl) -> Option<&Track> {
-        self.tracks.get(url).or_else(|| self.upstream.as_ref().filter(|track| track.mirror.url == *url))
+        // A candidate of the same URL takes no part.
+        let upstream = self.upstream.as_ref().filter(|track| track.mirror.url == *url);
+        upstream.or_else(|| self.tracks.get(url))
     }
 
     fn track_mut(&mut self, url: &MirrorUrl) -> Option<&mut Track> {
-        match self.tracks.get_mut(url) {
-            Some(track) => Some(track),
-            None => self.upstream.as_mut().filter(|track| track.mirror.url == *url),
+        match &mut self.upstream {
+            Some(track) if track.mirror.url == *url => Some(track),
+            Some(_) | None => self.tracks.get_mut(url),
         }
+    }
+
+    /// What the others are measured by, if anything.
+    pub fn yardstick(&self) -> Option<&Track> {
+        self.track(self.settings.upstream.as_ref()?)
     }
 }
 

@@ -73,7 +73,7 @@ impl Daemon {
     }
 
     fn upstream(&self) -> status::Upstream {
-        let record = self.state.upstream.as_ref().map(|track| &track.record);
+        let record = self.state.yardstick().map(|track| &track.record);
         status::Upstream {
             name: DOCKER_HUB.to_owned(),
             answers: record.and_then(|record| match record.standing() {

@@ -250,9 +250,9 @@ fn each_of_ten_hosts_that_share_an_address_takes_a_tenth_of_the_budget() {
 fn what_was_asked_of_the_upstream_is_remembered_too() {
     let mut world = World::with(&healthy(), Some(Mood::Serves(0.3 * MB)));
     world.run(12 * HOUR);
-    let before = world.state.upstream.as_ref().unwrap().record.spent(world.now);
+    let before = world.state.yardstick().unwrap().record.spent(world.now);
     world.restart();
-    let after = world.state.upstream.as_ref().unwrap().record.spent(world.now);
+    let after = world.state.yardstick().unwrap().record.spent(world.now);
     assert!(before.requests_today > 0);
     assert_eq!(before, after);
     let upstream = world.state.settings.upstream.clone().unwrap();

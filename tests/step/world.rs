@@ -237,10 +237,10 @@ impl World {
                 (track.mirror.clone(), serde_json::from_str(&json).unwrap())
             })
             .collect();
-        let upstream = self.state.upstream.as_ref().map(|track| track.record.clone());
+        let upstream = self.state.upstream.as_ref();
         let past = Past {
             list: Some(self.state.list.clone()),
-            upstream: upstream.unwrap_or_default(),
+            upstream: upstream.map(|track| (track.mirror.url.clone(), track.record.clone())),
             treatment: self.state.treatment.clone(),
         };
         // Who is killed asks nothing more.

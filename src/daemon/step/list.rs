@@ -133,7 +133,7 @@ impl State {
             .map(|track| Candidate { mirror: &track.mirror, record: &track.record })
             .collect();
         let upstream =
-            self.upstream.as_ref().map_or(Upstream::NotCompared, |track| Upstream::Record(&track.record));
+            self.yardstick().map_or(Upstream::NotCompared, |track| Upstream::Record(&track.record));
         let current = Current {
             list: &self.list,
             last_faster: self.treatment.last_faster,
@@ -250,8 +250,7 @@ impl State {
     fn is_urgent(&self, wanted: &[MirrorUrl]) -> bool {
         let Some(head) = self.list.first() else {
             // An empty list is ours where the upstream answers: there a mirror that comes and goes can wait.
-            let answers =
-                self.upstream.as_ref().is_some_and(|track| track.record.standing() == Standing::Live);
+            let answers = self.yardstick().is_some_and(|track| track.record.standing() == Standing::Live);
             return !(self.owned && answers);
         };
         let dead = self.tracks.get(head).is_none_or(|track| track.record.standing() != Standing::Live);
