@@ -126,9 +126,9 @@ impl Network {
         std::mem::take(&mut self.suspicions)
     }
 
-    /// Drops what was held: its candidates may be gone.
-    pub fn forget_suspects(&mut self) {
-        self.suspicions.clear();
+    /// Drops what was held against those that are gone.
+    pub fn keep_suspects(&mut self, is_known: impl Fn(&MirrorUrl) -> bool) {
+        self.suspicions.retain(|(url, _)| is_known(url));
     }
 }
 

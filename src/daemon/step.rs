@@ -276,7 +276,11 @@ impl State {
         }
         self.taken_at = now;
         match event {
-            Event::Configured { settings, candidates } => self.configure(*settings, candidates),
+            Event::Configured { settings, candidates } => {
+                self.configure(*settings, candidates);
+                // The last witness may be gone.
+                self.conclude(now, &mut actions);
+            }
             Event::Observed { url, observation } => self.observed(&url, &observation, now, &mut actions),
             Event::Overheard { url, observation } => self.overheard(&url, &observation, now, &mut actions),
             Event::Heard(sign) => self.heard(&sign, &mut actions),

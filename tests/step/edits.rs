@@ -1,12 +1,14 @@
 //! What an edit of mirrors.toml, or a look at the engine, which tells all of it again, does to what is under way.
 
+use std::time::Duration;
+
 use mirrorwatch::daemon::step::{Event, Settings};
 use mirrorwatch::mirror::Mirror;
 use mirrorwatch::ranking::record::{Record, Standing};
 
 use super::budget::{HOUR, MINUTE};
 use super::mood::{MB, Mood};
-use super::world::{UPSTREAM, World, healthy, mirror, settings};
+use super::world::{UPSTREAM, World, healthy, mirror, settings, url};
 
 fn configure(world: &mut World, settings: Settings, candidates: Vec<Mirror>) {
     let candidates = candidates.into_iter().map(|mirror| (mirror, Record::default())).collect();
@@ -15,6 +17,17 @@ fn configure(world: &mut World, settings: Settings, candidates: Vec<Mirror>) {
 
 fn all() -> Vec<Mirror> {
     healthy().iter().map(|(name, _)| mirror(name)).collect()
+}
+
+/// So that nobody has just answered.
+fn wait_for_silence(world: &mut World) {
+    let is_recent = |world: &World| {
+        let last = world.probes.values().filter_map(|probes| probes.last()).map(|(at, _)| *at).max();
+        last.is_some_and(|last| world.now.since(last) < Duration::from_secs(5))
+    };
+    while is_recent(world) {
+        world.run(Duration::from_secs(1));
+    }
 }
 
 #[test]
@@ -47,4 +60,40 @@ fn a_candidate_that_is_the_upstream_itself_keeps_no_round_open() {
         configure(&mut world, settings(true), vec![mirror("a")]);
         assert_eq!(world.state.yardstick().unwrap().record.spent(world.now), spent, "{enabled}");
     }
+}
+
+#[test]
+fn a_failure_that_awaits_its_verdict_is_not_forgotten_for_a_look_at_the_engine() {
+    let mut world = World::new(&healthy());
+    world.run(HOUR);
+    world.set("a", Mood::Stalls);
+    world.until("a failure of which it is not known whose it is", |world| {
+        world.state.network.suspects(&url("a"))
+    });
+    let failures = |world: &World| {
+        let failing = world.state.tracks[&url("a")].record.failing();
+        failing.map_or(0, |failing| failing.failures)
+    };
+    let before = failures(&world);
+    configure(&mut world, settings(false), all());
+    world.run(Duration::from_secs(1));
+    assert_eq!(failures(&world), before + 1);
+}
+
+#[test]
+fn a_failure_whose_only_witness_is_taken_out_does_not_await_its_verdict_for_ever() {
+    let mut world = World::new(&healthy()[..2]);
+    world.run(HOUR);
+    wait_for_silence(&mut world);
+    world.set("a", Mood::Dead);
+    world.set("b", Mood::Hangs);
+    world.until("a failure of which it is not known whose it is", |world| {
+        world.state.network.suspects(&url("a"))
+    });
+    configure(&mut world, settings(false), vec![mirror("a")]);
+    assert!(!world.state.network.suspects(&url("a")));
+    world.set("a", Mood::Serves(20.0 * MB));
+    world.run(MINUTE);
+    assert!(!world.state.network.is_down());
+    assert_eq!(world.list(), ["a"]);
 }

@@ -22,7 +22,10 @@ impl State {
         }
         self.settings = settings;
         self.find_upstream(old);
-        self.network.forget_suspects();
+        let (tracks, upstream) = (&self.tracks, &self.upstream);
+        self.network.keep_suspects(|url| {
+            tracks.contains_key(url) || upstream.as_ref().is_some_and(|track| track.mirror.url == *url)
+        });
     }
 
     /// The upstream goes on with what is known of it, whether it was asked as the upstream or as a candidate: it has

@@ -108,8 +108,8 @@ impl State {
         }
     }
 
-    fn conclude(&mut self, now: Timestamp, actions: &mut Vec<Action>) {
-        let waiting = self.all_tracks().any(|track| track.control.is_some());
+    pub(super) fn conclude(&mut self, now: Timestamp, actions: &mut Vec<Action>) {
+        let waiting = self.all_tracks().any(|track| track.control.is_some() && track.mirror.takes_part());
         for (url, observation) in self.network.conclude(waiting, now) {
             self.forgive(&url, &observation, actions);
         }
