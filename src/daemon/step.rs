@@ -114,6 +114,8 @@ pub struct State {
     pub engine: EngineView,
     /// The list in the engine is ours: we applied one, in this run or an earlier one.
     pub owned: bool,
+    /// What the engine was given in this run, `keep` of then included.
+    given: Option<Vec<String>>,
     /// An apply is under way.
     pub applying: Option<Change>,
     /// The next try after an apply failed, and how many failed in a row.
@@ -247,6 +249,7 @@ impl State {
             first_round: list.is_none(),
             provisional: list.is_none(),
             owned: list.is_some(),
+            given: None,
             list: list.unwrap_or_default(),
             selection: None,
             treatment,
@@ -291,6 +294,7 @@ impl State {
                 // By hand always acts, and settles what was contested.
                 self.treatment.contests.clear();
                 self.engine = EngineView::Lists(self.wanted(&list));
+                self.given = Some(self.wanted(&list));
                 self.list = list;
                 self.owned = true;
             }

@@ -97,3 +97,16 @@ fn a_failure_whose_only_witness_is_taken_out_does_not_await_its_verdict_for_ever
     assert!(!world.state.network.is_down());
     assert_eq!(world.list(), ["a"]);
 }
+
+#[test]
+fn an_administrator_who_edits_keep_again_and_again_is_not_another_program_that_rewrites_the_list() {
+    let mut world = World::new(&healthy());
+    world.run(HOUR);
+    for turn in 0..6 {
+        let mut changed = settings(false);
+        changed.keep = vec![url(&format!("kept{turn}"))];
+        configure(&mut world, changed, all());
+        world.run(MINUTE);
+        assert!(world.state.in_place(), "edit {turn}: {:?}", world.state.engine);
+    }
+}

@@ -77,6 +77,7 @@ impl State {
                         track.left = Some(now);
                     }
                 }
+                self.given = Some(self.wanted(&list));
                 self.list = list;
                 self.owned = true;
             }
@@ -240,9 +241,10 @@ impl State {
         lately.count() >= allowed
     }
 
-    /// Whether the engine has the list that it was last given.
+    /// Whether the engine has the list that it was last given, also where `keep` was edited since.
     fn engine_has_ours(&self) -> bool {
-        matches!(&self.engine, EngineView::Lists(listed) if *listed == self.wanted(&self.list))
+        let EngineView::Lists(listed) = &self.engine else { return false };
+        *listed == self.wanted(&self.list) || self.given.as_ref() == Some(listed)
     }
 
     /// Whether this list may always be applied: nothing is in place yet, what leads the engine's list is dead or lies, or
