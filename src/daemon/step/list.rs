@@ -7,7 +7,7 @@ use crate::mirror::MirrorUrl;
 use crate::ranking::record::Standing;
 use crate::ranking::select::{Candidate, Change, Current, Entry, Selection, Upstream, select};
 use crate::ranking::verdict::Verdict;
-use crate::reason::{ChangeKind, ProblemKind};
+use crate::reason::{ChangeKind, ProblemKind, ReasonKind};
 use crate::timestamp::Timestamp;
 
 /// So often in [`CONTEST_MEMORY`] a list that somebody else changed is put right.
@@ -257,8 +257,8 @@ impl State {
         };
         let dead = self.tracks.get(head).is_none_or(|track| track.record.standing() != Standing::Live);
         let lies = self.selection.as_ref().is_some_and(|selection| {
-            let rejected = |entry: &Entry| entry.url == *head && entry.verdict == Verdict::Rejected;
-            selection.entries.iter().any(rejected)
+            let is_head = |entry: &&Entry| entry.url == *head && entry.verdict == Verdict::Rejected;
+            selection.entries.iter().find(is_head).is_some_and(|entry| !is_only_slower(entry))
         });
         (dead || lies) && wanted.first() != Some(head)
     }
@@ -268,6 +268,12 @@ impl State {
         let lately = self.treatment.contests.iter().filter(|at| is_within(**at, now, CONTEST_MEMORY));
         lately.count() >= CONTESTS
     }
+}
+
+/// Whether it serves what it should, and only something else does so sooner.
+fn is_only_slower(entry: &Entry) -> bool {
+    let slower = [ReasonKind::SlowerThanUpstream, ReasonKind::SameBackend];
+    entry.reasons.iter().all(|reason| slower.contains(&reason.kind))
 }
 
 /// What lies ahead is what a clock that was set back has left behind.
