@@ -201,6 +201,10 @@ impl State {
             }
             return;
         };
+        // In an outage pulls fail for the same reason as probes, and that is held against nobody.
+        if self.network.is_down() && !matches!(sign.seen, Seen::Served { .. }) {
+            return;
+        }
         let Some(track) = self.track_mut(url) else { return };
         // One pull has several connections and says several lines; the probe that the first of them asked for answers all.
         if track.at_once && track.record.awaits(&sign.seen) {

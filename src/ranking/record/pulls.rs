@@ -131,11 +131,11 @@ impl Record {
             return false;
         }
         let depth = shown_by(failure.stage);
-        if self.complaints.hear(depth, at) >= policy.fall.max(1) {
+        // Of one pull a probe has the last word even where one failure is enough.
+        if self.complaints.hear(depth, at) >= policy.fall.max(2) {
             self.convict(failure, at, policy);
             return false;
         }
-        // Of what one pull stumbles over, a probe has the last word.
         let most = policy.fall.max(1) - 1;
         let run = self.runs.at(depth);
         let (failures, since) = run.as_ref().map_or((0, at.into()), |run| (run.failures, run.since));
