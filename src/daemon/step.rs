@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::image::Image;
 use crate::mirror::{Mirror, MirrorUrl};
-use crate::observation::{Depth, Observation, REHEARSAL};
+use crate::observation::{Depth, Observation};
 use crate::pull::Sign;
 use crate::ranking::Policy;
 use crate::ranking::record::{Record, Standing};
@@ -353,7 +353,8 @@ impl State {
                 .filter(|due| due.at <= if due.depth == Depth::Connect { until } else { now });
             let Some(task) = task else { continue };
             let Some(track) = self.track_mut(&url) else { continue };
-            if let Some(most) = schedule::most(track, task.depth) {
+            let most = schedule::most(track, task.depth);
+            if let Some(most) = most {
                 track.record.begin(now, most);
                 actions.push(Action::Save(url.clone()));
             }
@@ -362,10 +363,9 @@ impl State {
             track.samples += u64::from(task.depth >= Depth::Sample);
             track.rehearsals += u64::from(task.depth == Depth::Rehearse);
             let turn = track.turn;
-            if task.depth == Depth::Rehearse {
-                // Those that start together must fit into the total together.
-                self.together.bytes = self.together.bytes.saturating_add(REHEARSAL.bytes);
-            }
+            // Those that start together must fit into the total together.
+            let bytes = most.map_or(0, |most| most.bytes);
+            self.together.bytes = self.together.bytes.saturating_add(bytes);
             actions.push(Action::Probe { url, depth: task.depth, image: task.image, turn });
         }
     }
@@ -420,8 +420,9 @@ impl State {
 
     fn count_together(&self, now: Timestamp) -> Together {
         let spent = self.all_tracks().map(|track| {
-            let under_way = if track.in_flight == Some(Depth::Rehearse) { REHEARSAL.bytes } else { 0 };
-            track.record.spent(now).bytes_today.saturating_add(under_way)
+            let under_way = track.in_flight.and_then(|depth| schedule::most(track, depth));
+            let spent = track.record.spent(now).bytes_today;
+            spent.saturating_add(under_way.map_or(0, |most| most.bytes))
         });
         let live = |track: &&Track| track.record.standing() == Standing::Live && track.mirror.takes_part();
         Together { bytes: spent.fold(0, u64::saturating_add), whole: self.all_tracks().filter(live).count() }

@@ -213,6 +213,24 @@ fn the_bytes_of_all_together_stay_within_the_total() {
     }
 }
 
+#[test]
+fn samples_that_have_to_be_rehearsals_stay_within_the_total_together() {
+    let names: Vec<String> = (1..=6).map(|number| format!("m{number}")).collect();
+    let mirrors: Vec<(&str, Mood)> = names.iter().map(|name| (name.as_str(), Mood::Costs(MB))).collect();
+    let mut world = World::new(&mirrors);
+    let mut tight = settings(false);
+    tight.allowance.total_bytes_per_day = 12 << 20;
+    tight.policy.max = 6;
+    let candidates = mirrors.iter().map(|(name, _)| (mirror(name), Record::default())).collect();
+    world.tell(Event::Configured { settings: Box::new(tight), candidates });
+    for _ in 0..20 {
+        world.run(3 * HOUR);
+        // Nobody knows a layer after that.
+        world.restart();
+    }
+    kept(&world);
+}
+
 /// Two days of a host that is one of so many behind one address.
 fn one_of(share: u32) {
     let mut world = World::new(&every_kind());

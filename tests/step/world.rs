@@ -156,6 +156,9 @@ impl World {
                 Action::Probe { .. } if self.ignores_the_daemon => {}
                 Action::Probe { url, depth, image, .. } => {
                     self.probes.entry(url.clone()).or_default().push((self.now, depth));
+                    // A sample of layers that the prober does not know yet is made a rehearsal.
+                    let unknown = self.state.track(&url).is_none_or(|track| track.known_image.is_none());
+                    let depth = if unknown && depth == Depth::Sample { Depth::Rehearse } else { depth };
                     let (after, mut observation) = self.answer(&url, self.now, depth, image.as_ref());
                     observation.image = image;
                     let asked = Asked { from: self.now, to: self.now + after, spent: observation.spent };

@@ -58,7 +58,7 @@ pub(super) enum Stands {
 /// What all mirrors have cost together.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Together {
-    /// Bytes of the last 24 hours, with those that the rehearsals under way may still cost.
+    /// Bytes of the last 24 hours, with those that the probes under way may still cost.
     pub bytes: u64,
     /// How many mirrors cost a whole rehearsal each time.
     pub whole: usize,
