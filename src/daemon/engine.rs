@@ -32,7 +32,10 @@ const LOOK_AWAY: Duration = Duration::from_secs(2);
 
 impl Daemon {
     pub(super) fn apply(&mut self, list: Vec<MirrorUrl>, change: Change) {
-        let Some(hand) = self.docker.clone() else { return };
+        let Some(hand) = self.docker.clone() else {
+            // mirrors.toml leaves it out by now: nobody is to wait for the end of it.
+            return self.step(Event::Applied { list, outcome: Err(ProblemKind::NotRunning) });
+        };
         let name = |url: &MirrorUrl| match self.state.track(url) {
             Some(track) => track.mirror.name.clone(),
             None => url.to_string(),

@@ -229,3 +229,20 @@ fn what_is_removed_by_name_does_not_come_back() {
     host.wait_for_rehearsals("A", 4);
     assert_eq!(host.engine.mirrors(), [a.url()]);
 }
+
+#[test]
+fn an_engine_that_was_left_out_for_a_while_is_given_its_list_again() {
+    let (a, b) = (at_speed(20_000_000), at_speed(4_000_000));
+    let toml = Toml::of(&[("A", &a), ("B", &b)]);
+    let host = Host::new(&toml);
+    let _service = host.serve();
+    host.wait_for(&[&a, &b]);
+    host.write(&host.text_of(&toml).replacen("enabled = true", "enabled = false", 1));
+    host.wait_for_status("no engine", |status| status["engines"] == json!([]));
+    a.stop();
+    host.wait_for_status("A's rejection", |status| mirror(status, "A")["verdict"] == "rejected");
+    host.wait_for_rehearsals("B", 2);
+    assert_eq!(host.engine.mirrors(), [a.url(), b.url()]);
+    host.configure(&toml);
+    host.wait_for(&[&b]);
+}
