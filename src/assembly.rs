@@ -89,6 +89,10 @@ fn images(config: &Config, facts: Option<&Facts>) -> Vec<Image> {
             }
         }
     }
+    if images.is_empty() {
+        // A host may have none yet, and who is asked for nothing is never found to serve.
+        return config::Probe::default().images;
+    }
     images
 }
 

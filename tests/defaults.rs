@@ -33,3 +33,10 @@ fn a_status_without_a_service_goes_by_what_is_shipped() {
     let own = Terms { images: terms.images.clone(), spread: terms.spread, ..Terms::default() };
     assert_eq!(terms, own);
 }
+
+#[test]
+fn where_no_image_is_named_and_the_host_has_none_mirrors_are_asked_for_the_usual_one() {
+    let mut config = shipped();
+    config.probe.images.clear();
+    assert_eq!(assembly::policy(&config, None).images, shipped().probe.images);
+}
