@@ -116,7 +116,7 @@ impl Daemon {
         });
         let problem = problem.or_else(|| {
             let waits = self.state.owned && is_left && self.state.spares_reloads(now);
-            let detail = format!("reloaded {} times in 24 hours", self.state.treatment.reloads.len());
+            let detail = format!("reloaded {} times in 24 hours", self.state.reloads_of_a_day(now));
             waits.then_some(Problem { kind: ProblemKind::ReloadsSpent, detail })
         });
         let running = !matches!(self.state.engine, EngineView::Problem(kind) if kind.is_down());

@@ -6,7 +6,7 @@ use mirrorwatch::daemon::step::{EngineView, Event, Settings};
 use mirrorwatch::ranking::record::Record;
 use mirrorwatch::reason::{ChangeKind, ProblemKind};
 
-use super::budget::HOUR;
+use super::budget::{DAY, HOUR};
 use super::manners::twenty_images;
 use super::mood::{MB, Mood};
 use super::world::{World, healthy, mirror, settings};
@@ -35,6 +35,8 @@ fn at_most_so_many_reloads_a_day_but_a_dead_head_always_passes() {
     assert_eq!(world.applies.last().unwrap().change.kind, ChangeKind::MemberRejected);
     assert_eq!(world.applies.len(), 3);
     assert!(world.state.spares_reloads(world.now));
+    assert_eq!(world.state.reloads_of_a_day(world.now), 3);
+    assert_eq!(world.state.reloads_of_a_day(world.now + DAY), 0);
 }
 
 /// A look at the engine: it tells what mirrors.toml and the engine say, whether or not that is new.

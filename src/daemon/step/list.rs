@@ -236,9 +236,13 @@ impl State {
 
     /// Whether the engine was reloaded as often in a day as it may be.
     pub fn spares_reloads(&self, now: Timestamp) -> bool {
-        let lately = self.treatment.reloads.iter().filter(|at| is_within(**at, now, DAY));
         let allowed = usize::try_from(self.settings.allowance.reloads_per_day).unwrap_or(usize::MAX);
-        lately.count() >= allowed
+        self.reloads_of_a_day(now) >= allowed
+    }
+
+    /// How often the engine was reloaded in the last 24 hours.
+    pub fn reloads_of_a_day(&self, now: Timestamp) -> usize {
+        self.treatment.reloads.iter().filter(|at| is_within(**at, now, DAY)).count()
     }
 
     /// Whether the engine has the list that it was last given, also where `keep` was edited since.
