@@ -308,13 +308,12 @@ fn next_image(
     if let Some(image) = &track.ask_for {
         return Some((free(image), image.clone()));
     }
-    let images = &around.settings.policy.images;
-    let count = u64::try_from(images.len()).ok().filter(|count| *count > 0)?;
-    let first = usize::try_from(track.rehearsals % count).ok()?;
-    let rotated = images[first..].iter().chain(&images[..first]);
-    rotated
+    // The one that has waited longest. A count would begin anew with each restart, and the list is another with each pull.
+    let asked = |image: &Image| track.record.asked_for(image, now);
+    let images = around.settings.policy.images.iter();
+    images
         .map(|image| (!request.may_ask_for(image), free(image), image))
-        .min_by_key(|(risky, at, _)| (*risky, *at))
+        .min_by_key(|(risky, at, image)| (*risky, *at, asked(image)))
         .map(|(risky, at, image)| {
             // Nothing but what it may refuse is left to ask for: that waits until a refusal is forgotten.
             let at = if risky { at.max(now + Duration::from_secs(3600)) } else { at };

@@ -352,7 +352,11 @@ impl State {
                 .due(&url, now)
                 .filter(|due| due.at <= if due.depth == Depth::Connect { until } else { now });
             let Some(task) = task else { continue };
+            let images = task.image.as_ref().map_or_else(Vec::new, |_| self.settings.policy.images.clone());
             let Some(track) = self.track_mut(&url) else { continue };
+            if let Some(image) = &task.image {
+                track.record.ask_for(image, now, &images);
+            }
             let most = schedule::most(track, task.depth);
             if let Some(most) = most {
                 track.record.begin(now, most);

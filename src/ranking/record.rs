@@ -327,6 +327,11 @@ impl Record {
         self.images.resting(image, now)
     }
 
+    /// When this image was last asked for.
+    pub fn asked_for(&self, image: &Image, now: Timestamp) -> Option<Timestamp> {
+        self.images.last_asked(image, now)
+    }
+
     /// When the last probe of any depth began.
     pub fn last_probe(&self) -> Option<Timestamp> {
         let last = [self.last.connect, self.last.sample, self.last.rehearse];

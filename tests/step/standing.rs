@@ -8,6 +8,7 @@ use mirrorwatch::observation::{Depth, Observation};
 use mirrorwatch::ranking::record::{Record, Standing};
 use mirrorwatch::reason::{ChangeKind, ProblemKind};
 
+use super::manners::twenty_images;
 use super::mood::{MB, Mood};
 use super::world::{UPSTREAM, World, healthy, mirror, settings, url};
 
@@ -257,6 +258,23 @@ fn every_image_has_its_turn_in_the_rehearsals() {
     for track in world.state.tracks.values() {
         let coverage = track.record.coverage(&images).unwrap();
         assert_eq!((coverage.served, coverage.of), (3, 3), "{}", track.mirror.name);
+    }
+}
+
+#[test]
+fn every_image_has_its_turn_also_on_a_host_that_is_restarted_every_few_hours() {
+    let mut world = World::new(&healthy());
+    let mut changed = settings(false);
+    changed.policy.images = twenty_images();
+    let candidates = healthy().map(|(name, _)| (mirror(name), Record::default()));
+    world.tell(Event::Configured { settings: Box::new(changed), candidates: candidates.into() });
+    for _ in 0..20 {
+        world.run(Duration::from_secs(6 * 3600));
+        world.restart();
+    }
+    for (name, _) in healthy() {
+        let coverage = world.state.tracks[&url(name)].record.coverage(&twenty_images()).unwrap();
+        assert_eq!(coverage.of, 20, "{name}");
     }
 }
 

@@ -243,13 +243,10 @@ impl Request<'_> {
     /// Whether this image may be asked for. One that may well be refused must leave room for the failures that matter.
     pub(super) fn may_ask_for(&self, image: &Image) -> bool {
         // The first refusals tell what kind of mirror it is; half of the budget is enough for that.
-        self.record.serves(image) == Some(true)
+        let enough = REHEARSAL.refusals + self.allowance.refusals_per_2_days / 2;
+        has_refusals_left(self.allowance, self.spent, enough)
+            || self.record.serves(image) == Some(true)
             || !self.record.serves_some()
-            || has_refusals_left(
-                self.allowance,
-                self.spent,
-                REHEARSAL.refusals + self.allowance.refusals_per_2_days / 2,
-            )
     }
 }
 

@@ -23,7 +23,7 @@ pub struct Track {
     pub turn: u64,
     /// Counts probes that asked for a layer.
     pub samples: u64,
-    /// Counts rehearsals: rotates images, which the many connects between them must not skip.
+    /// Counts rehearsals.
     pub rehearsals: u64,
     /// When it last proved that packets travel ...
     pub last_packets: Option<Timestamp>,

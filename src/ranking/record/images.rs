@@ -116,6 +116,16 @@ impl Images {
         turn
     }
 
+    /// Its turn has come, whatever it will be answered.
+    pub(super) fn asked(&mut self, image: &Image, at: Timestamp, counting: &[Image]) {
+        self.entry(image, at, counting);
+    }
+
+    /// When it was last asked for. What lies ahead is what a clock that was set back has left behind.
+    pub(super) fn last_asked(&self, image: &Image, now: Timestamp) -> Option<Timestamp> {
+        self.0.get(image).map(|known| known.at.time()).filter(|at| *at <= now)
+    }
+
     /// Remembers the content that the tag led to.
     pub(super) fn led_to(&mut self, observation: &Observation, counting: &[Image]) {
         let (Some(image), Some(digest)) = (&observation.image, &observation.digest) else { return };

@@ -136,6 +136,11 @@ impl Record {
         self.pending = Some(super::Pending { at: at.into(), most });
     }
 
+    /// It is asked for this image now: next time it is another's turn, whatever comes of this, and after a restart too.
+    pub fn ask_for(&mut self, image: &Image, at: Timestamp, counting: &[Image]) {
+        self.images.asked(image, at, counting);
+    }
+
     /// Counts a probe that an earlier process began and did not live to see the end of, as if it had cost the most and
     /// ended only now: nobody knows when the last of its requests came.
     pub fn resume(&mut self, now: Timestamp) {
