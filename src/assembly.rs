@@ -329,6 +329,7 @@ mod tests {
         seen.outcome = outcome;
         seen.spent = Spent { requests: 7, refusals: 0, bytes: 1000 };
         record.observe(&seen, &Policy::default());
+        record.asked(seen.at, &seen);
         serde_json::to_value(&record).unwrap()
     }
 

@@ -101,6 +101,7 @@ fn record(seen: &[Observation], policy: &Policy) -> Record {
     let mut record = Record::default();
     for observation in seen {
         record.observe(observation, policy);
+        record.asked(observation.at, observation);
     }
     record
 }

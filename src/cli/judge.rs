@@ -180,7 +180,9 @@ pub async fn judge(
     let mut records: HashMap<MirrorUrl, Record> = HashMap::new();
     let mut spent: HashMap<MirrorUrl, Spent> = HashMap::new();
     for (url, observation) in &seen {
-        records.entry(url.clone()).or_default().observe(observation, &policy);
+        let record = records.entry(url.clone()).or_default();
+        record.observe(observation, &policy);
+        record.asked(observation.at, observation);
         add(spent.entry(url.clone()).or_default(), observation);
     }
     let held = if network_down { Held::AgainstNobody } else { Held::AgainstEach(&policy) };
@@ -257,11 +259,10 @@ fn write_down(
             let key = assembly::key(mirror);
             store.log(&key, observation);
             let record = records.entry(url.clone()).or_default();
-            match held {
-                Held::AgainstEach(policy) => record.observe(observation, policy),
-                Held::AgainstNobody => record.spend(observation),
+            if let Held::AgainstEach(policy) = held {
+                record.observe(observation, policy);
             }
-            record.asked(ended, observation.spent.requests);
+            record.asked(ended, observation);
             if let Ok(json) = serde_json::to_string(record)
                 && alone
             {

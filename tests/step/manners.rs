@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use mirrorwatch::daemon::step::Event;
 use mirrorwatch::image::Image;
-use mirrorwatch::observation::{Depth, Failure, Observation, Spent, Stage};
+use mirrorwatch::observation::{Depth, Failure, Observation, REHEARSAL, Spent, Stage};
 use mirrorwatch::pull::{Seen, Sign};
 use mirrorwatch::ranking::record::Record;
 use mirrorwatch::reason::FailureKind;
@@ -229,6 +229,22 @@ fn samples_that_have_to_be_rehearsals_stay_within_the_total_together() {
         world.restart();
     }
     kept(&world);
+}
+
+#[test]
+fn what_is_asked_by_hand_does_not_hide_a_probe_whose_end_nobody_lives_to_see() {
+    let mut world = World::new(&healthy());
+    world.run(HOUR);
+    let rehearses = |world: &World| world.state.tracks[&url("a")].in_flight == Some(Depth::Rehearse);
+    world.until("a rehearsal", rehearses);
+    let spent = |world: &World| world.state.tracks[&url("a")].record.spent(world.now).requests_today;
+    let before = spent(&world);
+    let mut by_hand = Observation::new(world.now, Depth::Rehearse);
+    by_hand.spent = Spent { requests: 7, refusals: 0, bytes: 1 << 20 };
+    world.tell(Event::Overheard { url: url("a"), observation: Box::new(by_hand) });
+    assert!(rehearses(&world));
+    world.restart();
+    assert_eq!(spent(&world), before + 7 + REHEARSAL.requests);
 }
 
 /// Two days of a host that is one of so many behind one address.

@@ -38,6 +38,7 @@ impl State {
         let Some(track) = self.track_mut(url) else { return };
         let void = std::mem::take(&mut track.void);
         track.in_flight = None;
+        track.record.end();
         track.last_asked = Some(now);
         track.led_to(&observation.addresses);
         if !void {
@@ -51,7 +52,7 @@ impl State {
         }
         self.account(url, observation, now);
         if void {
-            self.forgive(url, observation, actions);
+            self.forgive(url, actions);
         } else {
             self.weigh(url, observation, now, actions);
         }
@@ -97,9 +98,9 @@ impl State {
             }
         } else if starved {
             self.network.starved(observation.starved, now);
-            self.forgive(url, observation, actions);
+            self.forgive(url, actions);
         } else if self.network.is_down() {
-            self.forgive(url, observation, actions);
+            self.forgive(url, actions);
         } else if self.somebody_else_answers(url, observation) {
             self.record(url, observation, actions);
         } else {
@@ -110,8 +111,8 @@ impl State {
 
     pub(super) fn conclude(&mut self, now: Timestamp, actions: &mut Vec<Action>) {
         let waiting = self.all_tracks().any(|track| track.control.is_some() && track.mirror.takes_part());
-        for (url, observation) in self.network.conclude(waiting, now) {
-            self.forgive(&url, &observation, actions);
+        for (url, _) in self.network.conclude(waiting, now) {
+            self.forgive(&url, actions);
         }
     }
 
@@ -178,18 +179,17 @@ impl State {
         }
     }
 
-    /// Holds a probe neither for nor against the mirror; what it cost is counted all the same.
-    fn forgive(&mut self, url: &MirrorUrl, observation: &Observation, actions: &mut Vec<Action>) {
-        if let Some(track) = self.track_mut(url) {
-            track.record.spend(observation);
+    /// Holds a probe neither for nor against the mirror; what it cost is kept all the same.
+    fn forgive(&mut self, url: &MirrorUrl, actions: &mut Vec<Action>) {
+        if self.track(url).is_some() {
             actions.push(Action::Save(url.clone()));
         }
     }
 
-    /// Counts the requests of a probe towards the minute's budget.
+    /// Counts what a probe cost.
     pub(super) fn account(&mut self, url: &MirrorUrl, observation: &Observation, ended: Timestamp) {
         if let Some(track) = self.track_mut(url) {
-            track.record.asked(ended, observation.spent.requests);
+            track.record.asked(ended, observation);
         }
     }
 
@@ -289,8 +289,8 @@ impl State {
 
     /// What is under way and what was held says nothing any more; everybody is looked at afresh, once.
     pub(super) fn ground_shifted(&mut self, shift: Shift, now: Timestamp, actions: &mut Vec<Action>) {
-        for (url, observation) in self.network.forget() {
-            self.forgive(&url, &observation, actions);
+        for (url, _) in self.network.forget() {
+            self.forgive(&url, actions);
         }
         // A cable that is loose shifts the ground many times; whoever was rehearsed within `decide` need not be again.
         let decide = self.settings.pace.decide;

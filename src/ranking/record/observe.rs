@@ -89,7 +89,6 @@ impl Record {
         let at = observation.at;
         let usual = self.reads_as_usual(observation);
         let failure = judged(observation, usual, policy);
-        self.spend(observation);
         self.hours.count(at, failure.is_none());
         let last = match observation.depth {
             Depth::Connect => &mut self.last.connect,
@@ -122,14 +121,6 @@ impl Record {
         }
     }
 
-    /// Counts what a probe cost, also where its answer is not held for or against the mirror.
-    pub fn spend(&mut self, observation: &Observation) {
-        self.hours.spend(observation.at, observation.spent);
-        if observation.depth == Depth::Sample {
-            self.samples.spend(observation.at, observation.spent);
-        }
-    }
-
     /// A probe begins that will cost at most this. Until it ends this is written down beside the record: what a process
     /// asked that was killed before the answer was asked all the same.
     pub fn begin(&mut self, at: Timestamp, most: Spent) {
@@ -150,10 +141,19 @@ impl Record {
         }
     }
 
-    /// Counts the requests of a probe that ended now towards the minute's budget. They may all have come at its end.
-    pub fn asked(&mut self, ended: Timestamp, requests: u32) {
+    /// The probe that was begun has ended.
+    pub fn end(&mut self) {
         self.pending = None;
-        self.lately.add(ended, requests);
+    }
+
+    /// Counts what a probe cost that ended then, whatever is made of what it saw. All of its requests may have come at
+    /// its end.
+    pub fn asked(&mut self, ended: Timestamp, observation: &Observation) {
+        self.hours.spend(ended, observation.spent);
+        if observation.depth == Depth::Sample {
+            self.samples.spend(ended, observation.spent);
+        }
+        self.lately.add(ended, observation.spent.requests);
     }
 
     fn served(&mut self, observation: &Observation, policy: &Policy) {

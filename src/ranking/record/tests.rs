@@ -264,6 +264,15 @@ fn unknown_is_none() {
 }
 
 #[test]
+fn what_a_probe_cost_is_counted_until_a_day_after_its_end() {
+    let mut seen = observation("R", START + minutes(59));
+    seen.spent = Spent { requests: 7, refusals: 0, bytes: 1_100_000 };
+    let mut record = Record::default();
+    record.asked(START + minutes(61), &seen);
+    assert_eq!(record.spent(START + minutes(24 * 60 + 60)).requests_today, 7);
+}
+
+#[test]
 fn a_record_comes_back_from_json_as_it_was_and_is_small() {
     let (mut record, at) = after(
         "R R[b] s:stalled c:unreachable r:not_allowed[c] r:server_error R r:rate_limited R c:tls_error S",
@@ -276,6 +285,7 @@ fn a_record_comes_back_from_json_as_it_was_and_is_small() {
         observation.address = "203.0.113.7:443".parse().ok();
         observation.sent_to.insert("cdn.example".to_owned());
         record.observe(&observation, &policy());
+        record.asked(observation.at, &observation);
     }
     let json = serde_json::to_string(&record).unwrap();
     assert_eq!(serde_json::from_str::<Record>(&json).unwrap(), record);
