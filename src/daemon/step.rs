@@ -122,6 +122,8 @@ pub struct State {
     retry: Option<(Timestamp, u32)>,
     /// The last look at the engine showed why it would take no list.
     refused: bool,
+    /// Those that were candidates not long ago: what they have cost is a part of the day's total.
+    gone: BTreeMap<MirrorUrl, Record>,
     /// What is remembered of an upstream that is not asked now.
     upstream_before: Option<(MirrorUrl, Record)>,
     /// When this run began, if it went on with the list of the last one.
@@ -259,6 +261,7 @@ impl State {
             applying: None,
             retry: None,
             refused: false,
+            gone: BTreeMap::new(),
             upstream_before: upstream,
             resumed: None,
             shifted: None,
@@ -428,6 +431,8 @@ impl State {
             let spent = track.record.spent(now).bytes_today;
             spent.saturating_add(under_way.map_or(0, |most| most.bytes))
         });
+        let before = self.gone.values().chain(self.upstream_before.as_ref().map(|(_, record)| record));
+        let spent = spent.chain(before.map(|record| record.spent(now).bytes_today));
         let live = |track: &&Track| track.record.standing() == Standing::Live && track.mirror.takes_part();
         Together { bytes: spent.fold(0, u64::saturating_add), whole: self.all_tracks().filter(live).count() }
     }

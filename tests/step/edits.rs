@@ -6,7 +6,7 @@ use mirrorwatch::daemon::step::{Event, Settings};
 use mirrorwatch::mirror::Mirror;
 use mirrorwatch::ranking::record::{Record, Standing};
 
-use super::budget::{HOUR, MINUTE};
+use super::budget::{HOUR, MINUTE, kept};
 use super::mood::{MB, Mood};
 use super::world::{UPSTREAM, World, healthy, mirror, settings, url};
 
@@ -44,6 +44,22 @@ fn an_upstream_that_is_not_compared_for_a_while_has_one_budget_all_day() {
     configure(&mut world, settings(true), all());
     assert_eq!(spent(&world), before);
     assert_eq!(world.state.yardstick().unwrap().record.standing(), Standing::Live);
+}
+
+#[test]
+fn candidates_that_come_and_go_have_one_total_together() {
+    let names: Vec<String> = (1..=12).map(|number| format!("m{number}")).collect();
+    let mirrors: Vec<(&str, Mood)> = names.iter().map(|name| (name.as_str(), Mood::Costs(MB))).collect();
+    let mut world = World::with(&mirrors, Some(Mood::Serves(0.3 * MB)));
+    let [mut one, mut other] = [true, false].map(settings);
+    (one.allowance.total_bytes_per_day, other.allowance.total_bytes_per_day) = (16 << 20, 16 << 20);
+    for _ in 0..6 {
+        for (settings, half) in [(&one, &names[..6]), (&other, &names[6..])] {
+            configure(&mut world, settings.clone(), half.iter().map(|name| mirror(name)).collect());
+            world.run(5 * HOUR);
+        }
+    }
+    kept(&world);
 }
 
 #[test]

@@ -16,12 +16,21 @@ impl State {
         for (mirror, record) in candidates {
             let was_upstream = |track: &mut Track| mirror.takes_part() && track.mirror.url == mirror.url;
             let known = self.upstream.take_if(was_upstream).or_else(|| old.remove(&mirror.url));
-            let mut track = known.unwrap_or_else(|| Track::new(mirror.clone(), record, now));
+            let mut track = known.unwrap_or_else(|| {
+                let record = self.gone.remove(&mirror.url).unwrap_or(record);
+                Track::new(mirror.clone(), record, now)
+            });
             track.mirror = mirror;
             self.tracks.insert(track.mirror.url.clone(), track);
         }
         self.settings = settings;
-        self.find_upstream(old);
+        self.find_upstream(&mut old);
+        self.gone.retain(|_, record| record.spent(now).bytes_today > 0);
+        for (url, mut track) in old {
+            // Whoever is being asked will not be heard any more.
+            track.record.resume(now);
+            self.gone.insert(url, track.record);
+        }
         let (tracks, upstream) = (&self.tracks, &self.upstream);
         self.network.keep_suspects(|url| {
             tracks.contains_key(url) || upstream.as_ref().is_some_and(|track| track.mirror.url == *url)
@@ -30,7 +39,7 @@ impl State {
 
     /// The upstream goes on with what is known of it, whether it was asked as the upstream or as a candidate: it has
     /// one budget.
-    fn find_upstream(&mut self, mut gone: BTreeMap<MirrorUrl, Track>) {
+    fn find_upstream(&mut self, gone: &mut BTreeMap<MirrorUrl, Track>) {
         let is_asked = |url: &MirrorUrl| self.tracks.get(url).is_some_and(|track| track.mirror.takes_part());
         let wanted = self.settings.upstream.clone().filter(|url| !is_asked(url));
         if self.upstream.as_ref().map(|track| &track.mirror.url) == wanted.as_ref() {
@@ -42,10 +51,11 @@ impl State {
             let as_candidate = || self.tracks.get(url).map(of);
             gone.remove(url).map(|track| track.record).or(before).or_else(as_candidate)
         });
-        if let Some(track) = self.upstream.take() {
+        let now = self.taken_at;
+        if let Some(mut track) = self.upstream.take() {
+            track.record.resume(now);
             self.upstream_before = Some((track.mirror.url, track.record));
         }
-        let now = self.taken_at;
         self.upstream = wanted.map(|url| Track::new(upstream_mirror(url), known.unwrap_or_default(), now));
     }
 
