@@ -272,6 +272,22 @@ fn the_facts_are_those_of_the_running_dockerd() {
 }
 
 #[test]
+fn labels_that_a_reload_has_shuffled_are_nobodys_edit() {
+    // dockerd keeps them in no order: that of six is theirs once in 720 times.
+    let daemon = Dockerd::start(r#"{"labels": ["a=1", "b=2", "c=3", "d=4", "e=5", "f=6"]}"#);
+    let engine = daemon.engine();
+    for list in [A, B, C] {
+        assert!(apply(&engine, &[list]).unwrap().changed, "{list}");
+    }
+    assert_eq!(
+        run(engine.facts()).unwrap().warnings.iter().find(|it| it.kind == WarningKind::PendingEdits),
+        None
+    );
+    daemon.write(&daemon.text().unwrap().replace("f=6", "f=7"));
+    assert_eq!(apply(&engine, &[A]).unwrap_err().kind, ProblemKind::PendingEdits);
+}
+
+#[test]
 fn of_the_images_that_were_pulled_the_last_stands_first_whenever_it_was_built() {
     let image = |repository: &str, created: &str| ImageSpec {
         repository: repository.to_owned(),

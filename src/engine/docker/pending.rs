@@ -116,15 +116,25 @@ const fn info_knows() -> [&'static str; 4] {
     ["debug", "default-runtime", "labels", "live-restore"]
 }
 
+/// A list without its order, which dockerd does not keep either: a reload takes labels out of a map (moby,
+/// `GetConflictFreeLabels`).
+fn set(value: &Value) -> Value {
+    let Value::Array(items) = value else { return value.clone() };
+    let mut items = items.clone();
+    items.sort_by_key(Value::to_string);
+    items.dedup();
+    items.into()
+}
+
 fn differing_from_info(now: &BTreeMap<String, Value>, info: &Info) -> Vec<String> {
     let running = [
         ("debug", Value::from(info.debug)),
         ("default-runtime", (&*info.default_runtime).into()),
-        ("labels", info.labels.clone().unwrap_or_default().into()),
+        ("labels", set(&info.labels.clone().unwrap_or_default().into())),
         ("live-restore", info.live_restore_enabled.into()),
     ];
     let differs = |(key, running): (&'static str, Value)| {
-        now.get(key).filter(|said| **said != running).map(|_| key.to_owned())
+        now.get(key).filter(|said| set(said) != running).map(|_| key.to_owned())
     };
     running.into_iter().filter_map(differs).collect()
 }
@@ -134,8 +144,12 @@ mod tests {
     use super::*;
 
     fn told(before: Option<&str>, now: &str, has_read: Option<bool>) -> String {
+        told_by(r#"{"DefaultRuntime": "runc"}"#, before, now, has_read)
+    }
+
+    fn told_by(info: &str, before: Option<&str>, now: &str, has_read: Option<bool>) -> String {
         let accepted = before.map(|text| reloaded(&Document::parse(Some(text.as_bytes())).unwrap()));
-        let info: Info = serde_json::from_str(r#"{"DefaultRuntime": "runc"}"#).unwrap();
+        let info: Info = serde_json::from_str(info).unwrap();
         let document = Document::parse(Some(now.as_bytes())).unwrap();
         keys(&document, &info, has_read, accepted.as_ref()).join(" ")
     }
@@ -169,6 +183,20 @@ mod tests {
             (Some("{}"), r#"{"data-root": "/x", "registry-mirrors": ["https://a.example"]}"#, unread, ""),
         ] {
             assert_eq!(told(before, now, has_read), pending, "{before:?} {now} {has_read:?}");
+        }
+    }
+
+    #[test]
+    fn labels_are_the_same_in_whatever_order() {
+        // moby, `GetConflictFreeLabels`: a reload takes them from a map.
+        let info = r#"{"DefaultRuntime": "runc", "Labels": ["b=2", "c=3", "a=1"]}"#;
+        for (now, pending) in [
+            (r#"{"labels": ["a=1", "b=2", "c=3"]}"#, ""),
+            (r#"{"labels": ["a=1", "b=2", "b=2", "c=3"]}"#, ""),
+            (r#"{"labels": ["a=1", "b=2"]}"#, "labels"),
+            (r#"{"labels": []}"#, "labels"),
+        ] {
+            assert_eq!(told_by(info, None, now, Some(true)), pending, "{now}");
         }
     }
 }
