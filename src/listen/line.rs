@@ -69,7 +69,7 @@ pub fn parse(line: &str, mirrors: &[MirrorUrl]) -> Option<Seen> {
 
 /// The classic store, before the layers.
 fn next(said: &str, mirrors: &[MirrorUrl]) -> Option<Seen> {
-    if is_cancelled(said) {
+    if is_cancelled(said) || is_ours(said) {
         return None;
     }
     let place = place(said);
@@ -90,7 +90,7 @@ fn next(said: &str, mirrors: &[MirrorUrl]) -> Option<Seen> {
 
 /// The classic store, in a layer.
 fn layer(said: &str, mirrors: &[MirrorUrl]) -> Option<Seen> {
-    if is_cancelled(said) {
+    if is_cancelled(said) || is_ours(said) {
         return None;
     }
     match place(said).and_then(|(url, _)| known(&url, mirrors)) {
@@ -113,7 +113,7 @@ fn next_host(message: &str, error: &str, host: &str, mirrors: &[MirrorUrl]) -> O
     if transport.is_none() && refused {
         return Some(Seen::Absent { detail: safe(&format!("{host}: {said}")) });
     }
-    let stage = place(said).map_or(Stage::Manifest, |(_, path)| stage_of(path));
+    let stage = first_url(said).map_or(Stage::Manifest, |(_, path)| stage_of(path));
     Some(left(url.clone(), said, transport, stage))
 }
 
@@ -189,8 +189,30 @@ fn is_cancelled(said: &str) -> bool {
     said.contains("context canceled")
 }
 
-/// The first URL of an error such as `Get "https://a.example/v2/": EOF`: who, and the path there.
+/// This host could not store what came: `write /var/lib/docker/tmp/…: no space left on device`.
+fn is_ours(said: &str) -> bool {
+    let said = own_words(said);
+    let of_a_file = said.split_once(" /").is_some_and(|(act, _)| act.bytes().all(|b| b.is_ascii_lowercase()));
+    of_a_file || said.starts_with("failed to register layer: ")
+}
+
+/// What dockerd puts before Go's words is left out.
+fn own_words(said: &str) -> &str {
+    let said = said.strip_prefix("error pulling image configuration: ").unwrap_or(said);
+    let tries = said.strip_prefix("download failed after attempts=").and_then(|rest| rest.split_once(": "));
+    tries.map_or(said, |(_, said)| said)
+}
+
+/// Whom Go's words for a request name: `Get "https://a.example/v2/": EOF`. A registry's own words stand behind a code,
+/// and name whom it likes.
 fn place(said: &str) -> Option<(MirrorUrl, &str)> {
+    let said = own_words(said);
+    let asks = ["Get ", "Head ", "Post "].iter().any(|verb| said.starts_with(verb));
+    if asks { first_url(said) } else { None }
+}
+
+/// Who, and the path there.
+fn first_url(said: &str) -> Option<(MirrorUrl, &str)> {
     let start = [said.find("https://"), said.find("http://")].into_iter().flatten().min()?;
     let url = &said[start..];
     // Go before 1.14 did not quote it.
@@ -220,8 +242,13 @@ fn stage_of(path: &str) -> Stage {
     }
 }
 
-/// The value of `key` in a line of logrus: `time="…" level=info msg="…" host=a.example`.
+/// The value of `key` in a line of logrus: `time="…" level=info msg="…" host=a.example`, or with `log-format: json`
+/// (dockerd 25) an object of JSON.
 fn field(line: &str, key: &str) -> Option<String> {
+    if line.starts_with('{') {
+        let fields: serde_json::Map<String, serde_json::Value> = serde_json::from_str(line).ok()?;
+        return fields.get(key)?.as_str().map(str::to_owned);
+    }
     let mut rest = line;
     loop {
         rest = rest.trim_start();

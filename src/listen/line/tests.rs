@@ -190,6 +190,69 @@ fn the_containerd_store_names_its_host_in_a_field() {
 }
 
 #[test]
+fn what_a_registry_says_of_others_is_held_against_nobody() {
+    // A mirror whose own upstream is another candidate passes on what it met there; and one may lie.
+    let met = "Get \"https://a.example/v2/library/busybox/manifests/latest\": EOF";
+    for said in [
+        format!("unknown: {met}"),
+        format!("manifest unknown: {met}"),
+        format!("received unexpected HTTP status: 500 {met}"),
+        format!("error parsing HTTP 502 response body: invalid character 'G': {met:?}"),
+    ] {
+        assert_eq!(shown(&line("info", &format!("{NEXT}{said}"))), "doubtful", "{said}");
+        assert_eq!(
+            shown(&line("info", &format!("Download failed, retrying (1/5): {said}"))),
+            "doubtful",
+            "{said}"
+        );
+    }
+    // What dockerd itself puts before its own words changes nothing.
+    for before in [
+        "",
+        "error pulling image configuration: ",
+        "error pulling image configuration: download failed after attempts=6: ",
+    ] {
+        let said = format!("{NEXT}{before}{met}");
+        assert_eq!(shown(&line("info", &said)), "left https://a.example connection_lost Manifest", "{said}");
+    }
+}
+
+#[test]
+fn what_this_host_cannot_store_is_no_mirrors_failure() {
+    let full = "write /var/lib/docker/tmp/GetImageBlob012: no space left on device";
+    for whole in [
+        line("info", &format!("Download failed, retrying (1/5): {full}")),
+        line("info", &format!("{NEXT}{full}")),
+        line(
+            "info",
+            &format!("{NEXT}error pulling image configuration: download failed after attempts=6: {full}"),
+        ),
+        line(
+            "info",
+            &format!(
+                "{NEXT}failed to register layer: Error processing tar file(exit status 1): write /bin/sh: no space left on device"
+            ),
+        ),
+    ] {
+        assert_eq!(shown(&whole), "", "{whole}");
+    }
+    // A mirror may be full, too.
+    assert_eq!(shown(&line("info", &format!("{NEXT}unknown: {full}"))), "doubtful");
+}
+
+#[test]
+fn a_log_in_json_says_the_same() {
+    let line =
+        |rest: &str| format!("{{\"level\":\"info\",{rest},\"time\":\"2026-11-21T09:35:25.534929859Z\"}}");
+    let next = r#""msg":"Attempting next endpoint for pull after error: Get \"https://a.example/v2/\": EOF""#;
+    assert_eq!(shown(&line(next)), "left https://a.example connection_lost Ping");
+    let next_host = r#""error":"failed to do request: Head \"https://a.example/v2/x/manifests/1?ns=docker.io\": EOF","host":"a.example","msg":"trying next host""#;
+    assert_eq!(shown(&line(next_host)), "left https://a.example connection_lost Manifest");
+    assert_eq!(shown(&line(r#""msg":7"#)), "");
+    assert_eq!(shown("{\"msg\":\"Attempting next endpoint"), "");
+}
+
+#[test]
 fn what_a_registry_says_is_safe_for_a_terminal_and_short() {
     let said = format!("{NEXT}denied: a\u{1b}[2Jb\u{202e}c\u{9b}d {}", "限".repeat(400));
     let Some(Seen::Absent { detail }) = parse(&line("info", &said), &mirrors()) else { panic!("absent") };
