@@ -22,6 +22,8 @@ pub struct Connection {
     pub remote: SocketAddr,
     /// Whether the other side has not accepted it yet.
     pub opening: bool,
+    /// Whose it is.
+    pub user: u32,
     /// Names the socket in `/proc/PID/fd`.
     pub inode: u32,
     /// Bytes that have come and that nobody has read yet.
@@ -158,6 +160,7 @@ pub(super) fn connection(body: &[u8]) -> Option<Connection> {
         cookie: long(body, 44)?,
         remote: SocketAddr::new(address, port),
         opening: state == OPENING,
+        user: word(body, 64)?,
         inode: word(body, 68)?,
         unread: word(body, 56)?,
         // Kernels before 4.1 do not count; then every connection is one of which nothing is known.

@@ -1,6 +1,7 @@
 //! What is heard comes together here: lines, ends, events, and the kernel's figures when it is worth asking for them.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -289,10 +290,11 @@ impl Listening {
         self.owned.retain(|cookie, _| connections.iter().any(|connection| connection.cookie == *cookie));
         if connections.iter().any(|connection| !self.owned.contains_key(&connection.cookie)) {
             let engines = self.source.pid.and_then(sockets);
-            for Connection { cookie, inode, .. } in &connections {
-                // Where the engine's cannot be told, everybody's count but ours: probes are no pulls.
-                let owned =
-                    || engines.as_ref().map_or_else(|| !self.ours.has(*cookie), |all| all.contains(inode));
+            let its_user = self.source.pid.and_then(user);
+            for Connection { cookie, inode, user, .. } in &connections {
+                // Where the engine's cannot be told, those of its user count, but not ours: probes are no pulls.
+                let may_be = || its_user.is_none_or(|its| its == *user) && !self.ours.has(*cookie);
+                let owned = || engines.as_ref().map_or_else(may_be, |all| all.contains(inode));
                 self.owned.entry(*cookie).or_insert_with(owned);
             }
         }
@@ -304,6 +306,14 @@ impl Listening {
 /// The mirror to which a connection leads: the first of the list, where two share an address.
 fn leads(aim: &[(MirrorUrl, Vec<SocketAddr>)], remote: SocketAddr) -> Option<&MirrorUrl> {
     aim.iter().find(|(_, addresses)| addresses.contains(&remote)).map(|(url, _)| url)
+}
+
+/// As whom a process opens connections; `None` when it has ended.
+fn user(pid: i32) -> Option<u32> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    // The real, the effective, the saved one, and the one that counts for files, of which a socket is one.
+    let ids = status.lines().find_map(|line| line.strip_prefix("Uid:"))?;
+    ids.split_whitespace().nth(3)?.parse().ok()
 }
 
 /// The sockets that a process holds, by their inodes; `None` when we may not look.

@@ -215,3 +215,26 @@ fn however_often_the_service_is_restarted_what_it_asks_is_answered() {
         println!("{suite}: after twelve restarts {leader} dies: switched after {took:?}");
     }
 }
+
+#[test]
+fn a_connection_of_another_user_to_a_mirror_is_no_pull() {
+    for suite in suites() {
+        let scene = Scene::new(&suite, ODD);
+        scene.be_patient();
+        scene.succeeds("systemctl enable --now mirrorwatch");
+        let list = scene.wait_for_full_list();
+        scene.wait("a healthy status", || scene.status_code() == Some(0));
+        // dockerd is root's, and the service may not see which of root's connections are dockerd's.
+        for (user, port) in [("nobody", list[0]), ("root", list[1])] {
+            let idle = format!("exec 3<>/dev/tcp/127.0.0.1/{port}; sleep 300");
+            scene.succeeds(&format!("systemd-run --quiet --property=User={user} bash -c '{idle}'"));
+        }
+        let silent = || -> Vec<Value> {
+            let why: Value = serde_json::from_slice(&scene.run("mirrorwatch why --json").stdout).unwrap();
+            let signs = why["signs"].as_array().unwrap().iter();
+            signs.filter(|sign| sign["seen"] == "silent").map(|sign| sign["name"].clone()).collect()
+        };
+        scene.wait("root's to be called silent", || silent().contains(&json!(format!("m{}", list[1]))));
+        assert_eq!(silent(), [json!(format!("m{}", list[1]))], "{suite}");
+    }
+}

@@ -11,8 +11,16 @@ fn url(name: &str) -> MirrorUrl {
 /// A connection of which `received` bytes came, the last of them `quiet` seconds ago.
 fn open(name: &str, cookie: u64, received: u64, quiet: u64) -> (MirrorUrl, Connection) {
     let remote = "192.0.2.1:80".parse().unwrap();
-    let connection =
-        Connection { cookie, remote, opening: false, inode: 1, unread: 0, received, quiet: at(quiet) };
+    let connection = Connection {
+        cookie,
+        remote,
+        opening: false,
+        user: 0,
+        inode: 1,
+        unread: 0,
+        received,
+        quiet: at(quiet),
+    };
     (url(name), connection)
 }
 
