@@ -135,6 +135,9 @@ pub enum LogSource {
     Journal {
         /// `docker.service`, …
         unit: String,
+        /// Whose systemd runs it, where that is not the system's.
+        #[serde(default)]
+        user: Option<u32>,
     },
     /// In this file.
     File(PathBuf),

@@ -55,6 +55,8 @@ pub enum Log {
     Journal {
         /// `docker.service`, …
         unit: String,
+        /// Whose systemd runs it, where that is not the system's.
+        user: Option<u32>,
     },
     /// In this file.
     File(PathBuf),

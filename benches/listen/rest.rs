@@ -79,7 +79,7 @@ pub(crate) fn inside(number: usize, settle: Duration, span: Duration) {
     let directory = tempfile::tempdir().unwrap();
     let log = if case.journal.is_some() {
         children.push(journald());
-        Log::Journal { unit: "docker.service".to_owned() }
+        Log::Journal { unit: "docker.service".to_owned(), user: None }
     } else {
         let log = directory.path().join("log");
         drop(fs::File::options().create(true).append(true).open(&log).unwrap());

@@ -28,6 +28,8 @@ pub enum Link {
     Directory,
     /// Where its complaints go.
     StandardError,
+    /// Its network namespace.
+    Network,
 }
 
 /// Starts the thread, unless it is there; whether it is. Called before anybody is confined, or it would be confined too.
@@ -61,6 +63,7 @@ pub fn leads(pid: i32, link: Link) -> io::Result<PathBuf> {
         Link::Program => "exe",
         Link::Directory => "cwd",
         Link::StandardError => "fd/2",
+        Link::Network => "ns/net",
     };
     ask(move || fs::read_link(format!("/proc/{pid}/{name}")))?
 }

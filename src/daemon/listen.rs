@@ -204,7 +204,7 @@ impl Daemon {
 
 fn source(facts: &Facts, pulls: Pulls) -> Source {
     let log = match &facts.log {
-        LogSource::Journal { unit } => Log::Journal { unit: unit.clone() },
+        LogSource::Journal { unit, user } => Log::Journal { unit: unit.clone(), user: *user },
         LogSource::File(path) => Log::File(path.clone()),
         LogSource::Unreadable(why) => Log::Unreadable(why.clone()),
     };

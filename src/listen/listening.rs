@@ -14,7 +14,7 @@ use super::lookout::{Lookout, cpu};
 use super::purse::Purse;
 use super::tally::Tally;
 use super::{Aim, Ear, Heard, Pulls, Source, line};
-use crate::confine::outside;
+use crate::confine::outside::{self, Link};
 use crate::mirror::MirrorUrl;
 use crate::ours::Ours;
 use crate::pull::Seen;
@@ -123,6 +123,9 @@ impl Listening {
     }
 
     fn open(&self) -> Result<(Kernel, Lookout), String> {
+        if let Some(pid) = self.source.pid.filter(|pid| is_elsewhere(*pid)) {
+            return Err(format!("/proc/{pid}/ns/net: dockerd has a network of its own"));
+        }
         let kernel = || Kernel::open().map_err(|error| format!("sock_diag: {error}"));
         let lookout = Lookout::start(kernel()?, self.source.pid, self.ours.clone());
         Ok((kernel()?, lookout.map_err(|error| format!("thread: {error}"))?))
@@ -306,6 +309,13 @@ impl Listening {
 /// The mirror to which a connection leads: the first of the list, where two share an address.
 fn leads(aim: &[(MirrorUrl, Vec<SocketAddr>)], remote: SocketAddr) -> Option<&MirrorUrl> {
     aim.iter().find(|(_, addresses)| addresses.contains(&remote)).map(|(url, _)| url)
+}
+
+/// Whether a process is seen to be in another network than we are, as a rootless dockerd is: the kernel tells us nothing
+/// of its connections.
+fn is_elsewhere(pid: i32) -> bool {
+    let ours = outside::leads(std::process::id().cast_signed(), Link::Network).ok();
+    outside::leads(pid, Link::Network).ok().zip(ours).is_some_and(|(its, ours)| its != ours)
 }
 
 /// As whom a process opens connections; `None` when it has ended.

@@ -39,7 +39,7 @@ pub(super) async fn follow(log: Log, lines: Sender<String>, stirred: Stirred) ->
             Ok(()) => String::new(),
             Err(error) => format!("{}: read: {error}", path.display()),
         },
-        Log::Journal { unit } => match journal(&unit, &lines, stirred).await {
+        Log::Journal { unit, user } => match journal(&unit, user, &lines, stirred).await {
             Ok(why) => why,
             Err(error) => format!("journalctl: {error}"),
         },
@@ -115,7 +115,12 @@ impl Changes {
 }
 
 /// `journalctl --follow`, which knows the journal's format, its rotation and its namespaces; it ends with us.
-async fn journal(unit: &str, lines: &Sender<String>, stirred: Stirred) -> io::Result<String> {
+async fn journal(
+    unit: &str,
+    user: Option<u32>,
+    lines: &Sender<String>,
+    stirred: Stirred,
+) -> io::Result<String> {
     let mut command = Command::new("journalctl");
     // Containers may log into the journal through dockerd, in its name; only what came from its own standard
     // error is its own word.
@@ -125,7 +130,10 @@ async fn journal(unit: &str, lines: &Sender<String>, stirred: Stirred) -> io::Re
     // Without this only what has the boot id of /proc counts, and where that is hidden (a machine in a container, with
     // ProtectKernelTunables) it is another's.
     command.arg("--merge");
-    command.arg(format!("_SYSTEMD_UNIT={unit}"));
+    match user {
+        Some(user) => command.args([format!("_SYSTEMD_USER_UNIT={unit}"), format!("_UID={user}")]),
+        None => command.arg(format!("_SYSTEMD_UNIT={unit}")),
+    };
     // Should we be killed while it is stopped, nobody would wake it; but the kernel ends a stopped process group that
     // nobody is left to wake (`setpgid(2)`: orphaned).
     command.process_group(0);

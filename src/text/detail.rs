@@ -119,6 +119,7 @@ const SAID: &[(&str, Option<&str>, &str)] = &[
     // Docker's own pulls.
     ("which process is dockerd cannot be told", None, "无法确定哪个进程是 dockerd"),
     ("{}: there is no journal", None, "{}：没有 journal"),
+    ("dockerd has a network of its own", None, "dockerd 使用独立的网络命名空间"),
     ("dockerd logs neither into the journal nor into a file", None, "dockerd 既不写 journal，也不写文件"),
     (
         "dockerd goes out through a proxy: a pull that hangs cannot be told from the proxy's other connections",

@@ -137,6 +137,19 @@ fn a_rootless_docker_is_kept_right_by_its_users_own_mirrorwatch_and_the_systems_
         own.succeeds("docker pull --quiet busybox:latest && docker image rm busybox:latest");
         assert_eq!(own.0.succeeds(&format!("stat --format '%U %a' {FILE}")), "user 640", "{suite}");
 
+        assert!(!own.run("docker pull --quiet busybox:nosuch").status.success(), "{suite}");
+        let hears = || {
+            let why = own.run("mirrorwatch why --json").stdout;
+            String::from_utf8_lossy(&why).contains("\"absent\"")
+        };
+        own.wait("a word of that from the user's part of the journal", hears);
+        let said = own.run("mirrorwatch why").stderr;
+        let said = String::from_utf8_lossy(&said);
+        assert!(
+            said.contains("dockerd has a network of its own"),
+            "{suite}: and what is not heard is said: {said}"
+        );
+
         let leader = list[0].rsplit(':').next().unwrap();
         own.0.succeeds(&format!("systemctl stop registry@{leader}"));
         let took = own.wait("a list without it", || own.list() == list[1..]);

@@ -72,7 +72,7 @@ impl Process {
     }
 
     /// Whose it is; `None` when it has ended, or is one user's in one regard and another's in another.
-    fn user(&self) -> Option<u32> {
+    pub(super) fn user(&self) -> Option<u32> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.pid)).ok()?;
         // The real, the effective, the saved one, and the one that files are opened as.
         let ids = status.lines().find_map(|line| line.strip_prefix("Uid:"))?;

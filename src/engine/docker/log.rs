@@ -39,7 +39,7 @@ pub(super) fn source(process: Option<&Process>) -> LogSource {
     }
     match process.unit().filter(|_| process.logs_into_a_socket() != Some(false)) {
         Some(unit) if JOURNALS.iter().any(|journal| Path::new(journal).is_dir()) => {
-            LogSource::Journal { unit }
+            LogSource::Journal { unit, user: process.is_of_a_user().then(|| process.user()).flatten() }
         }
         Some(_) => LogSource::Unreadable(format!("{}: there is no journal", JOURNALS.join(", "))),
         None => {
