@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use dockerd::{Dockerd, urls};
 use mirrorwatch::engine::docker::Reload;
-use mirrorwatch::engine::{Applied, Docker, Problem, State};
+use mirrorwatch::engine::{Applied, Docker, LogSource, Problem, State};
 use mirrorwatch::mirror::MirrorUrl;
 use mirrorwatch::observation::ImageStore;
 use mirrorwatch::reason::{ProblemKind, WarningKind};
@@ -269,6 +269,27 @@ fn the_facts_are_those_of_the_running_dockerd() {
     apply(&engine, &[A]).unwrap();
     assert_eq!(daemon.beside(), ["daemon.json"]);
     assert_eq!(daemon.mirrors(), ["https://a.example/"]);
+}
+
+#[test]
+fn a_dockerd_that_logs_only_warnings_says_nothing_of_pulls() {
+    for (config, flags, level) in [
+        (r#"{"log-level": "warn"}"#, &[][..], Some("warn")),
+        ("{}", &["--log-level=error"], Some("error")),
+        ("{}", &["-l", "fatal"], Some("fatal")),
+        (r#"{"log-level": "Info"}"#, &[], None),
+        (r#"{"log-level": "warn", "debug": true}"#, &[], None),
+    ] {
+        let daemon = Dockerd::with_flags(config, flags);
+        let log = run(daemon.engine().facts()).unwrap().log;
+        match level {
+            Some(level) => assert!(
+                matches!(&log, LogSource::Unreadable(why) if why.starts_with(&format!("log-level {level}: "))),
+                "{config} {flags:?}: {log:?}"
+            ),
+            None => assert_eq!(log, LogSource::File(daemon.at("log")), "{config} {flags:?}"),
+        }
+    }
 }
 
 #[test]

@@ -160,7 +160,7 @@ impl Docker {
             given: self.backups.accepted(&live.file).map(|accepted| accepted.wanted),
             proxies,
             pid: live.process.as_ref().map(Process::pid),
-            log: log::source(live.process.as_ref()),
+            log: log::source(live.process.as_ref(), document, &live.info),
             // Without them mirrors are still judged, by the images that mirrors.toml names.
             images: match self.api.images().await {
                 Ok(found) => images::of_hub(found, &images::Shelves::of(&live.info)),

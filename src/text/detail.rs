@@ -120,6 +120,11 @@ const SAID: &[(&str, Option<&str>, &str)] = &[
     ("which process is dockerd cannot be told", None, "无法确定哪个进程是 dockerd"),
     ("{}: there is no journal", None, "{}：没有 journal"),
     ("dockerd has a network of its own", None, "dockerd 使用独立的网络命名空间"),
+    (
+        "at this log-level dockerd does not say which mirror a pull left; it does at info",
+        None,
+        "在此 log-level 下 dockerd 不记录拉取离开了哪个镜像站，设为 info 才会记录",
+    ),
     ("dockerd logs neither into the journal nor into a file", None, "dockerd 既不写 journal，也不写文件"),
     (
         "dockerd goes out through a proxy: a pull that hangs cannot be told from the proxy's other connections",

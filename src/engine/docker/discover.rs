@@ -138,15 +138,26 @@ impl Process {
 
     fn hosts(&self) -> Vec<&str> {
         let mut hosts = self.flag("host");
+        hosts.extend(self.short_flag("-H"));
+        hosts
+    }
+
+    /// At which level it was told to log.
+    pub(super) fn log_level(&self) -> Option<&str> {
+        self.flag("log-level").pop().or_else(|| self.short_flag("-l").pop())
+    }
+
+    fn short_flag(&self, name: &str) -> Vec<&str> {
+        let mut values = Vec::new();
         let mut arguments = self.arguments.iter();
         while let Some(argument) = arguments.next() {
-            match argument.strip_prefix("-H") {
-                Some("") => hosts.extend(arguments.next().map(|host| &**host)),
-                Some(host) => hosts.push(host.strip_prefix('=').unwrap_or(host)),
+            match argument.strip_prefix(name) {
+                Some("") => values.extend(arguments.next().map(|value| &**value)),
+                Some(value) => values.push(value.strip_prefix('=').unwrap_or(value)),
                 None => {}
             }
         }
-        hosts
+        values
     }
 
     /// One inside a container has a second pid there.

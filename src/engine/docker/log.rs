@@ -11,7 +11,9 @@ use std::time::Duration;
 use tokio::process::Command;
 use tokio::time::timeout;
 
+use super::api::Info;
 use super::discover::Process;
+use super::edit::Document;
 use crate::engine::LogSource;
 
 /// The journal may be slow on a busy disk, and this is only an explanation.
@@ -23,14 +25,24 @@ const TAIL_BYTES: u64 = 64 << 10;
 /// More characters do not help a reader.
 const LINE_CHARACTERS: usize = 400;
 
+/// At which levels dockerd says that it leaves a mirror.
+const TALKATIVE: [&str; 3] = ["info", "debug", "trace"];
+
 /// Where journald keeps its files.
 const JOURNALS: [&str; 2] = ["/var/log/journal", "/run/log/journal"];
 
-/// Where dockerd's log can be followed.
-pub(super) fn source(process: Option<&Process>) -> LogSource {
+/// Where dockerd's log can be followed, and would tell of pulls.
+pub(super) fn source(process: Option<&Process>, document: &Document<'_>, info: &Info) -> LogSource {
     let Some(process) = process else {
         return LogSource::Unreadable("which process is dockerd cannot be told".to_owned());
     };
+    // Whoever debugs says everything, whatever the level.
+    if let Some(level) = level(process, document).filter(|_| !info.debug)
+        && !TALKATIVE.contains(&&*level)
+    {
+        let detail = "at this log-level dockerd does not say which mirror a pull left; it does at info";
+        return LogSource::Unreadable(format!("log-level {level}: {detail}"));
+    }
     if let Some(file) = process.log_file() {
         return match File::open(&file) {
             Ok(_) => LogSource::File(file),
@@ -47,6 +59,13 @@ pub(super) fn source(process: Option<&Process>) -> LogSource {
             LogSource::Unreadable(format!("/proc/{}/fd/2: {detail}", process.pid()))
         }
     }
+}
+
+/// The level at which dockerd logs, where that was said: by its command line, or in its file. A reload does not change it.
+fn level(process: &Process, document: &Document<'_>) -> Option<String> {
+    let said = process.log_level().map(str::to_owned);
+    let said = said.or_else(|| document.get("log-level")?.as_str().map(str::to_owned));
+    said.map(|level| level.to_ascii_lowercase()).filter(|level| !level.is_empty())
 }
 
 /// A place in dockerd's log, from which on is listened.
@@ -102,6 +121,12 @@ async fn journal(pid: i32) -> Option<String> {
 
 /// The message of a line such as `time="…" level=error msg="invalid mirror: …"`.
 fn error_in(line: &str) -> Option<String> {
+    if line.starts_with('{') {
+        // `log-format: json`, since dockerd 25.
+        let fields: serde_json::Map<String, serde_json::Value> = serde_json::from_str(line).ok()?;
+        let text = |key: &str| fields.get(key)?.as_str();
+        return text("level").filter(|level| *level == "error").and(text("msg")).map(plain);
+    }
     let (_, rest) = line.split_once("level=error")?;
     let (_, quoted) = rest.split_once("msg=")?;
     // logrus writes the message as a Go string, whose escapes are JSON's for all that occurs here.
@@ -135,6 +160,9 @@ mod tests {
             (r#"time="x" level=error msg="a\u001b[2Jb" module=grpc"#, Some("a[2Jb")),
             ("time=x level=error msg=short", Some("short")),
             (r#"time="x" level=info msg="fine""#, None),
+            (r#"{"level":"error","msg":"invalid mirror: \"b\"","time":"x"}"#, Some(r#"invalid mirror: "b""#)),
+            (r#"{"level":"info","msg":"fine"}"#, None),
+            ("{", None),
             ("", None),
         ] {
             assert_eq!(error_in(line).as_deref(), message, "{line}");
