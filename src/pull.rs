@@ -32,6 +32,10 @@ pub enum Seen {
         url: MirrorUrl,
         /// Since how many milliseconds.
         quiet_ms: u64,
+        /// Something came since the engine last asked, and that may be all: `docker build` keeps its connections for the
+        /// next request.
+        #[serde(default)]
+        may_rest: bool,
     },
     /// So little comes from this mirror that nobody would wait for it.
     Crawling {

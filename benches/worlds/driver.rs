@@ -222,7 +222,9 @@ impl Driver<'_> {
                 // A 403 may be about the image alone: it counts for nothing.
                 Mood::Answers(FailureKind::NotAllowed) => (REFUSED, None),
                 Mood::Answers(kind) => (REFUSED, left(kind, Stage::Manifest)),
-                Mood::Hangs => (SILENT, Some(Seen::Silent { url: url.clone(), quiet_ms: 10_000 })),
+                Mood::Hangs => {
+                    (SILENT, Some(Seen::Silent { url: url.clone(), quiet_ms: 10_000, may_rest: false }))
+                }
                 Mood::Crawls => {
                     let bytes_per_second = one.speed(mood, begun);
                     (CRAWLED, Some(Seen::Crawling { url: url.clone(), bytes_per_second }))

@@ -155,7 +155,12 @@ fn row(sign: &Sign, status: Option<&Status>, global: &Global, now: Timestamp) ->
             let why = if detail.is_empty() { why.to_owned() } else { words::with_detail(lang, why, &detail) };
             (say::left(lang, &why), Some(AnsiColor::Red))
         }
-        Seen::Silent { quiet_ms, .. } => (say::silent(lang, quiet_ms / 1000), Some(AnsiColor::Red)),
+        Seen::Silent { quiet_ms, may_rest: true, .. } => {
+            (say::may_rest(lang, quiet_ms / 1000), Some(AnsiColor::Yellow))
+        }
+        Seen::Silent { quiet_ms, may_rest: false, .. } => {
+            (say::silent(lang, quiet_ms / 1000), Some(AnsiColor::Red))
+        }
         Seen::Crawling { .. } => (say::crawling(lang), Some(AnsiColor::Red)),
         Seen::Served { .. } => (say::served(lang), Some(AnsiColor::Green)),
         Seen::Doubtful { detail } => (say::doubtful(lang, &safe(detail)), Some(AnsiColor::Yellow)),

@@ -167,7 +167,10 @@ impl Daemon {
             Seen::Left { url, failure } => {
                 info!(mirror = name(url), kind = %failure.kind, detail = failure.detail, "a pull left this mirror");
             }
-            Seen::Silent { url, quiet_ms } => {
+            Seen::Silent { url, quiet_ms, may_rest: true } => {
+                info!(mirror = name(url), quiet_ms, "a connection to this mirror receives nothing, or rests");
+            }
+            Seen::Silent { url, quiet_ms, may_rest: false } => {
                 info!(mirror = name(url), quiet_ms, "a pull receives nothing from this mirror");
             }
             Seen::Crawling { url, bytes_per_second } => {

@@ -32,6 +32,8 @@ pub struct Connection {
     pub received: u64,
     /// Since when nothing has come.
     pub quiet: Duration,
+    /// Since when nothing was sent.
+    pub mute: Duration,
 }
 
 /// The way to ask the kernel.
@@ -62,6 +64,7 @@ pub(super) const INET6: u8 = 10;
 const ESTABLISHED: u8 = 1;
 const OPENING: u8 = 2;
 // struct tcp_info
+const LAST_DATA_SENT: usize = 44;
 const LAST_DATA_RECV: usize = 52;
 const BYTES_RECEIVED: usize = 128;
 
@@ -166,6 +169,7 @@ pub(super) fn connection(body: &[u8]) -> Option<Connection> {
         // Kernels before 4.1 do not count; then every connection is one of which nothing is known.
         received: long(info, BYTES_RECEIVED)?,
         quiet: Duration::from_millis(word(info, LAST_DATA_RECV)?.into()),
+        mute: Duration::from_millis(word(info, LAST_DATA_SENT)?.into()),
     })
 }
 

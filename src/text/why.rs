@@ -11,6 +11,10 @@ messages! {
     head_what() { "WHAT HAPPENED", "情况" }
     left(why: &str) { "left for the next: {why}", "转向下一个：{why}" }
     silent(seconds: u64) { "no byte for {seconds} s", "{seconds} 秒内没有收到数据" }
+    may_rest(seconds: u64) {
+        "no byte for {seconds} s: it hangs, or rests after a build",
+        "{seconds} 秒内没有收到数据：卡住了，或是构建后闲置的连接",
+    }
     crawling() { "crawls", "速度极慢" }
     served() { "served", "正常提供" }
     doubtful(detail: &str) { "some mirror failed: {detail}", "某个镜像源失败：{detail}" }

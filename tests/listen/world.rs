@@ -3,6 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use std::fs;
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
 use std::process::{Child, Command, Output, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant, SystemTime};
@@ -41,13 +43,27 @@ impl World {
         world
     }
 
-    /// The same, without waiting for a list.
+    /// With a dockerd that had all of them from its start on: up to Docker 24, builds know no other list.
+    pub(crate) fn listed(layer: usize, speeds: &[u64]) -> Self {
+        let world = Self::set_up(layer, speeds, true, |_| {});
+        wait("the first round", || world.mirrorwatch(&["status"]).0 == Some(0));
+        world
+    }
+
+    /// The same as [`Self::after`], without waiting for a list.
     pub(crate) fn begin(layer: usize, speeds: &[u64], act: impl FnOnce(&Dockerd)) -> Self {
+        Self::set_up(layer, speeds, false, act)
+    }
+
+    fn set_up(layer: usize, speeds: &[u64], listed: bool, act: impl FnOnce(&Dockerd)) -> Self {
         let image = ImageSpec { layers: vec![layer, 60_000], ..ImageSpec::default() };
         let registry = RealRegistry::start(&image);
-        let fronts = speeds.iter().map(|speed| Front::start(&registry, *speed)).collect();
+        let fronts: Vec<Front> = speeds.iter().map(|speed| Front::start(&registry, *speed)).collect();
+        let urls: Vec<_> = fronts.iter().map(|front| front.url().to_string()).collect();
+        let config =
+            if listed { serde_json::json!({ "registry-mirrors": urls }) } else { serde_json::json!({}) };
         let mut world = Self {
-            dockerd: Dockerd::start("{}"),
+            dockerd: Dockerd::start(&config.to_string()),
             fronts,
             places: tempfile::tempdir().unwrap(),
             service: None,
@@ -122,6 +138,26 @@ impl World {
         command.arg("--host").arg(format!("unix://{}", self.dockerd.at("sock").display()));
         command.args(["pull", image]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         command.spawn().unwrap()
+    }
+
+    /// What `docker build` asks of BuildKit, to its end; whether it went well. The client that does so is a program of its
+    /// own, which Debian 12 does not have.
+    pub(crate) fn build(&self, dockerfile: &str) -> bool {
+        let at = |name: &str| self.places.path().join(name);
+        file::replace(&at("Dockerfile"), dockerfile.as_bytes(), None).unwrap();
+        let mut tar = Command::new("tar");
+        tar.arg("-C").arg(self.places.path()).arg("-cf").arg(at("context.tar")).arg("Dockerfile");
+        assert!(tar.status().unwrap().success());
+        let context = fs::read(at("context.tar")).unwrap();
+        let mut stream = UnixStream::connect(self.dockerd.at("sock")).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        let head =
+            "POST /v1.41/build?version=2&t=built HTTP/1.0\r\nHost: docker\r\nContent-Type: application/x-tar";
+        write!(stream, "{head}\r\nContent-Length: {}\r\n\r\n", context.len()).unwrap();
+        stream.write_all(&context).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer.contains("Successfully tagged")
     }
 
     /// When dockerd logged the first line with these words, since the epoch.

@@ -68,7 +68,7 @@ fn pulled(world: &mut World, number: u32) {
     let left = |kind, stage| Failure { kind, stage, detail: String::new() };
     let seen = match number % 16 {
         0 => Seen::Left { url: member, failure: left(FailureKind::ConnectionRefused, Stage::Connect) },
-        4 => Seen::Silent { url: member, quiet_ms: 10_000 },
+        4 => Seen::Silent { url: member, quiet_ms: 10_000, may_rest: false },
         3 => Seen::Doubtful { detail: String::new() },
         9 => Seen::Left { url: member, failure: left(FailureKind::ServerError, Stage::Manifest) },
         14 => Seen::Crawling { url: member, bytes_per_second: 20e3 },

@@ -206,6 +206,12 @@ impl State {
             return;
         }
         let Some(track) = self.track_mut(url) else { return };
+        if matches!(sign.seen, Seen::Silent { may_rest: true, .. }) {
+            // Nobody is blamed for a rest, and a host that builds all day does not spend what re-checks may need.
+            track.fresh = track.fresh.max(Some(Depth::Sample));
+            (track.doubted, track.at_once) = (true, true);
+            return;
+        }
         // One pull has several connections and says several lines; the probe that the first of them asked for answers all.
         if track.at_once && track.record.awaits(&sign.seen) {
             return;

@@ -20,6 +20,7 @@ fn open(name: &str, cookie: u64, received: u64, quiet: u64) -> (MirrorUrl, Conne
         unread: 0,
         received,
         quiet: at(quiet),
+        mute: at(0),
     };
     (url(name), connection)
 }
@@ -30,7 +31,7 @@ fn keeping() -> Tally {
 }
 
 fn silent(name: &str, seconds: u64) -> Seen {
-    Seen::Silent { url: url(name), quiet_ms: seconds * 1000 }
+    Seen::Silent { url: url(name), quiet_ms: seconds * 1000, may_rest: false }
 }
 
 #[test]
@@ -42,6 +43,24 @@ fn ten_seconds_without_a_byte_are_one_suspicion() {
     assert_eq!(tally.look(at(200), &[open("a", 1, 500_000, 199)]), [], "one for each connection");
     let three = [open("a", 2, 9, 12), open("a", 3, 9, 12), open("b", 4, 9, 12)];
     assert_eq!(tally.look(at(300), &three), [silent("a", 12), silent("b", 12)], "one for each mirror");
+}
+
+#[test]
+fn what_may_rest_after_an_answer_is_said_to_and_called_a_hang_when_nobody_would_keep_it_so_long() {
+    let mut tally = Tally::default();
+    let answered = |received, quiet| {
+        let (url, connection) = open("a", 1, received, quiet);
+        (url, Connection { mute: at(quiet + 1), ..connection })
+    };
+    let may_rest = Seen::Silent { url: url("a"), quiet_ms: 10_000, may_rest: true };
+    assert_eq!(tally.look(at(11), &[answered(500_000, 10)]), [may_rest]);
+    assert_eq!(tally.look(at(120), &[answered(500_000, 119)]), [], "said once");
+    assert_eq!(
+        tally.look(at(121), &[answered(500_000, 120)]),
+        [silent("a", 120)],
+        "nobody keeps one for so long"
+    );
+    assert_eq!(tally.look(at(300), &[answered(500_000, 299)]), [], "once, too");
 }
 
 #[test]

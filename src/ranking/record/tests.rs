@@ -316,7 +316,7 @@ fn left(stage: Stage) -> Seen {
 }
 
 fn silent() -> Seen {
-    Seen::Silent { url: "https://a.example".parse().unwrap(), quiet_ms: 10_000 }
+    Seen::Silent { url: "https://a.example".parse().unwrap(), quiet_ms: 10_000, may_rest: false }
 }
 
 #[test]

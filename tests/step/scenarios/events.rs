@@ -72,7 +72,12 @@ impl Run {
                 let failure = Failure { kind: kind(word), stage, detail: String::new() };
                 self.pull(Seen::Left { url: url(name), failure });
             }
-            ["pull", name, "silent"] => self.pull(Seen::Silent { url: url(name), quiet_ms: 10_000 }),
+            ["pull", name, "silent"] => {
+                self.pull(Seen::Silent { url: url(name), quiet_ms: 10_000, may_rest: false })
+            }
+            ["pull", name, "rests"] => {
+                self.pull(Seen::Silent { url: url(name), quiet_ms: 10_000, may_rest: true });
+            }
             ["pull", name, "crawling"] => {
                 self.pull(Seen::Crawling { url: url(name), bytes_per_second: 20e3 });
             }
