@@ -25,6 +25,8 @@ const START: Timestamp = Timestamp::from_millis(1_795_176_000_000);
 const RELOAD: Duration = Duration::from_millis(40);
 /// A connection without a byte for so long is told.
 const SILENT: f64 = 10.0;
+/// And when it is clear that the connection does not rest: a pull that hangs waits longer.
+const KEPT: f64 = 120.0;
 /// And a crawl after so long.
 const CRAWLED: f64 = 30.0;
 /// The speed of a whole pull differs little from the one that the mirror has to give.
@@ -223,7 +225,10 @@ impl Driver<'_> {
                 Mood::Answers(FailureKind::NotAllowed) => (REFUSED, None),
                 Mood::Answers(kind) => (REFUSED, left(kind, Stage::Manifest)),
                 Mood::Hangs => {
-                    (SILENT, Some(Seen::Silent { url: url.clone(), quiet_ms: 10_000, may_rest: false }))
+                    let silent = |quiet_ms, may_rest| Seen::Silent { url: url.clone(), quiet_ms, may_rest };
+                    let at = self.now + Duration::from_secs_f64(after + KEPT);
+                    self.plan(at, Next::Heard(Sign { at, seen: silent(120_000, false) }));
+                    (SILENT, Some(silent(10_000, true)))
                 }
                 Mood::Crawls => {
                     let bytes_per_second = one.speed(mood, begun);
