@@ -39,9 +39,12 @@ pub(super) async fn follow(log: Log, lines: Sender<String>, stirred: Stirred) ->
             Ok(()) => String::new(),
             Err(error) => format!("{}: read: {error}", path.display()),
         },
-        Log::Journal { unit, user } => match journal(&unit, user, &lines, stirred).await {
-            Ok(why) => why,
-            Err(error) => format!("journalctl: {error}"),
+        Log::Journal { unit, user } => loop {
+            match journal(&unit, user, &lines, stirred.clone()).await {
+                Ok(Some(why)) => return why,
+                Ok(None) => {}
+                Err(error) => return format!("journalctl: {error}"),
+            }
         },
         Log::Unreadable(why) => why,
     }
@@ -51,7 +54,7 @@ pub(super) async fn follow(log: Log, lines: Sender<String>, stirred: Stirred) ->
 async fn file(path: &Path, lines: &Sender<String>) -> io::Result<()> {
     let mut file = File::open(path)?;
     let mut from = file.seek(SeekFrom::End(0))?;
-    let changes = Changes::of(path)?;
+    let changes = Changes::of(path, inotify::WatchFlags::MODIFY)?;
     let mut line = Vec::new();
     let mut piece = vec![0; PIECE];
     loop {
@@ -89,16 +92,16 @@ async fn file(path: &Path, lines: &Sender<String>) -> io::Result<()> {
     }
 }
 
-/// Tells when a file was written to, without looking at it again and again.
+/// Tells when a file or a directory was changed, without looking at it again and again.
 struct Changes {
     /// To tokio an inotify is a pipe: it becomes readable, and what is read is thrown away.
     inotify: Receiver,
 }
 
 impl Changes {
-    fn of(path: &Path) -> io::Result<Self> {
+    fn of(path: &Path, how: inotify::WatchFlags) -> io::Result<Self> {
         let inotify = inotify::init(inotify::CreateFlags::NONBLOCK | inotify::CreateFlags::CLOEXEC)?;
-        inotify::add_watch(&inotify, path, inotify::WatchFlags::MODIFY)?;
+        inotify::add_watch(&inotify, path, how)?;
         Ok(Self { inotify: Receiver::from_owned_fd_unchecked(inotify)? })
     }
 
@@ -114,13 +117,32 @@ impl Changes {
     }
 }
 
-/// `journalctl --follow`, which knows the journal's format, its rotation and its namespaces; it ends with us.
+/// When journald has a place on the disk that it had not. What follows the journal looks only where there was one when it
+/// began, and whoever makes this directory moves the journal there.
+async fn moved() {
+    let (above, place) = (Path::new("/var/log"), Path::new("/var/log/journal"));
+    let made = inotify::WatchFlags::CREATE | inotify::WatchFlags::MOVED_TO;
+    if !place.is_dir()
+        && let Ok(changes) = Changes::of(above, made)
+    {
+        while !place.is_dir() {
+            if changes.next().await.is_err() {
+                return std::future::pending().await;
+            }
+        }
+        return;
+    }
+    std::future::pending().await
+}
+
+/// `journalctl --follow`, which knows the journal's format, its rotation and its namespaces; it ends with us. Why it has
+/// ended; nothing when it is to be begun anew.
 async fn journal(
     unit: &str,
     user: Option<u32>,
     lines: &Sender<String>,
     stirred: Stirred,
-) -> io::Result<String> {
+) -> io::Result<Option<String>> {
     let mut command = Command::new("journalctl");
     // Containers may log into the journal through dockerd, in its name; only what came from its own standard
     // error is its own word.
@@ -153,17 +175,18 @@ async fn journal(
     let mut complains = pin!(first_words(complaints));
     let mut why = None;
     let told = {
-        let mut sparing = pin!(spare(child.id(), stirred));
+        let (mut sparing, mut moved) = (pin!(spare(child.id(), stirred)), pin!(moved()));
         loop {
             tokio::select! {
                 told = &mut told => break told?,
                 words = &mut complains, if why.is_none() => why = Some(words?),
-                () = &mut sparing => return Ok(String::new()),
+                () = &mut sparing => return Ok(Some(String::new())),
+                () = &mut moved => return Ok(None),
             }
         }
     };
     if matches!(told, Told::Enough) {
-        return Ok(String::new());
+        return Ok(Some(String::new()));
     }
     let why = match why {
         Some(why) => why,
@@ -171,7 +194,7 @@ async fn journal(
     };
     let status = child.wait().await?;
     let first = why.lines().next().unwrap_or_default();
-    Ok(format!("journalctl: {}", if first.is_empty() { status.to_string() } else { line::safe(first) }))
+    Ok(Some(format!("journalctl: {}", if first.is_empty() { status.to_string() } else { line::safe(first) })))
 }
 
 /// How the reading of a log ended.

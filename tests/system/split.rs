@@ -238,3 +238,33 @@ fn a_connection_of_another_user_to_a_mirror_is_no_pull() {
         assert_eq!(silent(), [json!(format!("m{}", list[1]))], "{suite}");
     }
 }
+
+#[test]
+fn a_journal_that_is_restarted_rotated_or_moved_to_the_disk_is_followed() {
+    for suite in suites() {
+        let scene = Scene::new(&suite, ODD);
+        scene.be_patient();
+        scene.succeeds("rm -r /var/log/journal && systemctl restart systemd-journald");
+        scene.succeeds("systemctl enable --now mirrorwatch");
+        scene.wait_for_full_list();
+        scene.wait("a healthy status", || scene.status_code() == Some(0));
+        let heard = || {
+            let why = scene.run("mirrorwatch why --json").stdout;
+            String::from_utf8_lossy(&why).matches("\"absent\"").count()
+        };
+        for act in [
+            "true",
+            "systemctl restart systemd-journald",
+            "journalctl --rotate && journalctl --vacuum-time=1s",
+            "mkdir /var/log/journal && systemd-tmpfiles --create --prefix=/var/log/journal && systemctl restart systemd-journald && journalctl --flush",
+        ] {
+            scene.succeeds(act);
+            let before = heard();
+            // The first one may come before whoever listens is there.
+            scene.wait(act, || {
+                assert!(!scene.run("docker pull --quiet busybox:nosuch").status.success());
+                heard() > before
+            });
+        }
+    }
+}
