@@ -272,6 +272,20 @@ fn the_facts_are_those_of_the_running_dockerd() {
 }
 
 #[test]
+fn what_is_said_by_null_or_by_nothing_is_no_edit_that_waits() {
+    for key in
+        [r#""debug": null"#, r#""labels": null"#, r#""live-restore": null"#, r#""default-runtime": """#]
+    {
+        let daemon = Dockerd::start(&format!("{{{key}}}"));
+        let engine = daemon.engine();
+        for list in [A, B] {
+            assert!(apply(&engine, &[list]).unwrap().changed, "{key}");
+        }
+        assert!(daemon.text().unwrap().contains(key));
+    }
+}
+
+#[test]
 fn a_dockerd_that_logs_only_warnings_says_nothing_of_pulls() {
     for (config, flags, level) in [
         (r#"{"log-level": "warn"}"#, &[][..], Some("warn")),

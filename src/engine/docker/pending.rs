@@ -128,13 +128,15 @@ fn set(value: &Value) -> Value {
 
 fn differing_from_info(now: &BTreeMap<String, Value>, info: &Info) -> Vec<String> {
     let running = [
-        ("debug", Value::from(info.debug)),
-        ("default-runtime", (&*info.default_runtime).into()),
-        ("labels", set(&info.labels.clone().unwrap_or_default().into())),
-        ("live-restore", info.live_restore_enabled.into()),
+        ("debug", Value::from(info.debug), Value::from(false)),
+        ("default-runtime", (&*info.default_runtime).into(), "runc".into()),
+        ("labels", set(&info.labels.clone().unwrap_or_default().into()), Value::Array(Vec::new())),
+        ("live-restore", info.live_restore_enabled.into(), false.into()),
     ];
-    let differs = |(key, running): (&'static str, Value)| {
-        now.get(key).filter(|said| set(said) != running).map(|_| key.to_owned())
+    let differs = |(key, running, default): (&'static str, Value, Value)| {
+        let said = now.get(key)?;
+        let said = if said.is_null() || said == "" { default } else { set(said) };
+        (said != running).then(|| key.to_owned())
     };
     running.into_iter().filter_map(differs).collect()
 }
