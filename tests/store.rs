@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use mirrorwatch::image::Digest;
 use mirrorwatch::observation::{Depth, Failure, Observation, Outcome, Quirk, Spent, Stage, Stages};
+use mirrorwatch::pull::{Seen, Sign};
 use mirrorwatch::reason::{ChangeKind, FailureKind, ReasonKind};
 use mirrorwatch::store::{Consequence, Hour, Key, Setback, SetbackKind, Store, Switch};
 use mirrorwatch::timestamp::Timestamp;
@@ -490,6 +491,25 @@ fn what_is_only_in_memory_stays_small() {
     let observations = store.observations(None, Timestamp::default());
     assert_eq!(observations.len(), 500);
     assert_eq!(observations[499].1.at, NOW + MINUTE * 599);
+}
+
+#[test]
+fn what_was_only_in_memory_comes_to_a_disk_that_others_have_written_to_since() {
+    let dir = tempfile::tempdir().unwrap();
+    let place = dir.path().join("state");
+    fs::write(&place, "a file").unwrap();
+    let (store, _) = open_with_setback(&place);
+    let sign = Sign { at: NOW, seen: Seen::Doubtful { detail: "500".to_owned() } };
+    store.add_switch(&switch(NOW));
+    store.save_sign(&sign);
+    fs::remove_file(&place).unwrap();
+    open(&place).add_switch(&switch(NOW + HOUR));
+    store.tidy(NOW + HOUR * 2);
+    assert_eq!(store.setback(), None);
+    drop(store);
+    let store = open(&place);
+    assert_eq!(store.switches(10), [switch(NOW), switch(NOW + HOUR)]);
+    assert_eq!(store.signs_since(NOW), [sign]);
 }
 
 #[test]

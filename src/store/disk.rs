@@ -306,11 +306,12 @@ pub(super) fn write_back(memory: &Connection, path: &Path) -> rusqlite::Result<(
          INSERT OR REPLACE INTO disk.facts SELECT * FROM main.facts;
          INSERT INTO disk.switches (at, engine, kind, subject, reason, why, list_before, list_after)
              SELECT at, engine, kind, subject, reason, why, list_before, list_after FROM main.switches
-             WHERE at > (SELECT coalesce(max(at), '') FROM disk.switches) ORDER BY id;
+             WHERE (at, engine) NOT IN (SELECT at, engine FROM disk.switches) ORDER BY id;
          INSERT INTO disk.observations (at, upstream, url, depth, image, outcome, stage, detail, first_byte_ms,
                                         bytes_per_second, requests, refusals, bytes, process, json)
              SELECT at, upstream, url, depth, image, outcome, stage, detail, first_byte_ms,
                     bytes_per_second, requests, refusals, bytes, process, json FROM main.observations ORDER BY id;
+         INSERT INTO disk.pulls (at, seen, url, json) SELECT at, seen, url, json FROM main.pulls ORDER BY id;
          COMMIT",
     );
     if copied.is_err() && !memory.is_autocommit() {
