@@ -209,6 +209,21 @@ fn a_status_of_another_shape_is_code_1_and_names_the_file() {
 }
 
 #[test]
+fn a_pipe_in_place_of_the_status_holds_nobody_up() {
+    for dir in ["run", "state"] {
+        let host = Host::new();
+        let pipe = host.dir.path().join(dir).join("status.json");
+        assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        let mut command = Command::new("timeout");
+        command.args(["60", BINARY, "status"]).env("STATE_DIRECTORY", host.dir.path().join("state"));
+        let output = command.env("RUNTIME_DIRECTORY", host.dir.path().join("run")).output().unwrap();
+        let (code, data, errors) = said(output);
+        assert_eq!((code, data.as_str()), (if dir == "run" { 1 } else { 3 }, ""), "{errors}");
+        assert!(errors.contains(&format!("{dir}/status.json: not a regular file")), "{errors}");
+    }
+}
+
+#[test]
 fn a_reader_that_hangs_up_is_success() {
     let host = Host::with(full());
     for args in [

@@ -112,7 +112,7 @@ fn names(dir: &Path, prefix: &str) -> Vec<String> {
 /// Databases that were set aside, without their logs.
 fn asides(dir: &Path) -> Vec<String> {
     let mut names = names(dir, "state.db.damaged-");
-    names.retain(|name| !name.ends_with("-wal") && !name.ends_with("-shm"));
+    names.retain(|name| !["-journal", "-wal", "-shm"].iter().any(|ending| name.ends_with(ending)));
     names
 }
 
@@ -333,6 +333,32 @@ fn a_directory_where_the_file_belongs_is_set_aside() {
     let (store, setback) = open_with_setback(dir.path());
     works(&store);
     assert_eq!(setback.kind, SetbackKind::Foreign);
+}
+
+#[test]
+fn a_pipe_where_a_file_belongs_holds_nobody_up_and_is_set_aside() {
+    for name in ["state.db", "state.db-journal", "state.db-wal", "state.db-shm"] {
+        let dir = tempfile::tempdir().unwrap();
+        drop(open(dir.path()));
+        let place = dir.path().join(name);
+        // A log that was closed in order is gone.
+        let _ = fs::remove_file(&place);
+        assert!(Command::new("mkfifo").arg(&place).status().unwrap().success());
+        let (told, heard) = std::sync::mpsc::channel();
+        let path = dir.path().to_owned();
+        std::thread::spawn(move || {
+            let read = Store::open_read_only(&path).map(drop).unwrap_err();
+            told.send((read, Store::open(&path, NOW))).unwrap();
+        });
+        let (read, (store, setback)) =
+            heard.recv_timeout(MINUTE).unwrap_or_else(|_| panic!("{name}: held up"));
+        assert_eq!(read.kind, SetbackKind::Foreign, "{read}");
+        let setback = setback.expect("a setback");
+        assert!(matches!(setback.consequence, Consequence::SetAside(_)), "{setback}");
+        works(&store);
+        drop(store);
+        works(&open(dir.path()));
+    }
 }
 
 #[test]

@@ -10,6 +10,7 @@ use rustix::process::{Pid, test_kill_process};
 use super::json::{Layout, to_string};
 use super::{FILE_NAME, SCHEMA, ServiceState, Status};
 use crate::confine::{self, outside};
+use crate::file;
 use crate::publish::{Durability, publish};
 
 /// Why no status could be shown.
@@ -90,13 +91,14 @@ fn read_file(dir: &Path) -> Result<Status, ReadError> {
     }
     let path = dir.join(FILE_NAME);
     let failed = |cause| ReadError { path: path.clone(), cause };
-    let bytes = std::fs::read(&path).map_err(|error| failed(Unusable::Io(error)))?;
+    let file = file::read(&path).map_err(|error| failed(Unusable::Io(error)))?;
+    let bytes = file.bytes().ok_or_else(|| failed(Unusable::Io(io::ErrorKind::NotFound.into())))?;
     // The number first: a later shape would otherwise be called broken.
-    let version: Version = serde_json::from_slice(&bytes).map_err(|error| failed(Unusable::Shape(error)))?;
+    let version: Version = serde_json::from_slice(bytes).map_err(|error| failed(Unusable::Shape(error)))?;
     if version.schema != SCHEMA {
         return Err(failed(Unusable::Schema(version.schema)));
     }
-    serde_json::from_slice(&bytes).map_err(|error| failed(Unusable::Shape(error)))
+    serde_json::from_slice(bytes).map_err(|error| failed(Unusable::Shape(error)))
 }
 
 /// When the process `pid` began, in clock ticks since boot: with the pid, the name of one process for good.

@@ -11,7 +11,7 @@ use crate::timestamp::Timestamp;
 const KEPT: usize = 3;
 
 /// SQLite's files beside a database.
-const ENDINGS: [&str; 2] = ["-wal", "-shm"];
+pub(super) const ENDINGS: [&str; 3] = ["-journal", "-wal", "-shm"];
 
 /// `path` with an ending such as `-wal`.
 pub(super) fn beside(path: &Path, ending: &str) -> PathBuf {
@@ -83,7 +83,7 @@ mod tests {
         }
         let mut expected: Vec<String> = names[1..]
             .iter()
-            .flat_map(|name| ["", "-shm", "-wal"].map(|ending| format!("{name}{ending}")))
+            .flat_map(|name| ["", "-journal", "-shm", "-wal"].map(|ending| format!("{name}{ending}")))
             .collect();
         expected.sort();
         let mut found: Vec<String> = fs::read_dir(dir.path())

@@ -1,6 +1,6 @@
 //! The database file: found, checked, begun, set aside.
 
-use std::fs::{self, DirBuilder, File, OpenOptions, Permissions, TryLockError};
+use std::fs::{self, DirBuilder, File, Metadata, OpenOptions, Permissions, TryLockError};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ use std::time::Duration;
 use rusqlite::{Connection, MAIN_DB, OpenFlags};
 
 use super::FILE;
-use super::aside::{beside, set_aside};
+use super::aside::{ENDINGS, beside, set_aside};
 use super::schema::{self, Origin};
 use super::setback::{Consequence, Setback, SetbackKind};
 use crate::confine::{self, outside};
@@ -128,9 +128,7 @@ fn connect(path: &Path) -> Result<(Connection, Place), Setback> {
     let because = |kind, detail: &str| Setback::new(kind, path, detail, Consequence::InMemory);
     begin_file(path).map_err(|error| Setback::of_io(&error, path, Consequence::InMemory))?;
     let metadata = fs::metadata(path).map_err(|error| Setback::of_io(&error, path, Consequence::InMemory))?;
-    if !metadata.is_file() {
-        return Err(because(SetbackKind::Foreign, "not a regular file"));
-    }
+    expect_files(path, &metadata)?;
     let (path, no_link) = safe_from_links(path);
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | no_link;
     let path = &path;
@@ -156,6 +154,19 @@ fn connect(path: &Path) -> Result<(Connection, Place), Setback> {
         connection.prepare(columns).map_err(|error| because(SetbackKind::Damaged, &error.to_string()))?;
     }
     Ok((connection, Place::Disk(Identity { device: metadata.dev(), inode: metadata.ino() })))
+}
+
+/// SQLite would wait for ever for somebody to write into a pipe, and cannot do without its files beside the database.
+fn expect_files(path: &Path, metadata: &Metadata) -> Result<(), Setback> {
+    // It follows no link there.
+    let is_another =
+        |ending: &&&str| fs::symlink_metadata(beside(path, ending)).is_ok_and(|found| !found.is_file());
+    let detail = match ENDINGS.iter().find(is_another) {
+        _ if !metadata.is_file() => "not a regular file".to_owned(),
+        Some(ending) => format!("{FILE}{ending} is not a regular file"),
+        None => return Ok(()),
+    };
+    Err(Setback::new(SetbackKind::Foreign, path, detail, Consequence::InMemory))
 }
 
 /// SQLite would make the file with the umask of whoever comes first; `-wal` and `-shm` take the file's mode.
@@ -222,9 +233,14 @@ fn expect_whole(connection: &Connection, path: &Path) -> Result<(), Setback> {
 
 /// A connection to read, and the URI that opened it.
 fn readable(path: &Path) -> Result<(Connection, String), Setback> {
-    let exists = path.try_exists().map_err(|error| Setback::of_io(&error, path, Consequence::NotRead))?;
-    if !exists {
-        return Err(Setback::new(SetbackKind::Missing, path, "", Consequence::NotRead));
+    match fs::metadata(path) {
+        Ok(metadata) => {
+            expect_files(path, &metadata).map_err(|setback| setback.with(Consequence::NotRead))?
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return Err(Setback::new(SetbackKind::Missing, path, "", Consequence::NotRead));
+        }
+        Err(error) => return Err(Setback::of_io(&error, path, Consequence::NotRead)),
     }
     let attempt = |query: &str| {
         let uri = uri(path, query);
