@@ -204,9 +204,19 @@ fn reload(reload: &config::Reload) -> docker::Reload {
 
 /// All candidates: those of mirrors.toml, and what the engine listed on its own.
 ///
-/// An adopted URL that mirrors.toml has come to know is mirrors.toml's.
+/// An adopted URL that mirrors.toml has come to know is mirrors.toml's. Of several registries that one URL mirrors it is
+/// Docker Hub's that counts: dockerd asks for no other, and from here on a mirror is known by its URL.
 pub fn candidates(config: &Config, adopted: &[MirrorUrl]) -> Vec<Mirror> {
-    let mut mirrors = config.mirrors.clone();
+    let mut mirrors: Vec<Mirror> = Vec::new();
+    let mut places: HashMap<&MirrorUrl, usize> = HashMap::new();
+    for mirror in &config.mirrors {
+        let place = *places.entry(&mirror.url).or_insert(mirrors.len());
+        match mirrors.get_mut(place) {
+            None => mirrors.push(mirror.clone()),
+            Some(other) if mirror.upstream == DOCKER_HUB => *other = mirror.clone(),
+            Some(_) => {}
+        }
+    }
     for url in adopted {
         if !mirrors.iter().any(|mirror| mirror.url == *url) {
             let name = adopted_name(url, |name| mirrors.iter().any(|mirror| mirror.name == name)).to_owned();
@@ -343,6 +353,26 @@ mod tests {
 
     fn requests(record: &Record) -> u32 {
         record.spent(Timestamp::from_millis(1_795_176_000_000)).requests_today
+    }
+
+    #[test]
+    fn a_mirror_of_docker_hub_is_a_candidate_whatever_else_its_url_mirrors() {
+        let entry = |name: &str, upstream: &str| {
+            format!("[[mirror]]\nname = \"{name}\"\nurl = \"https://a.example\"\nupstream = \"{upstream}\"\n")
+        };
+        let (hub, other, third) =
+            (entry("hub", "docker.io"), entry("other", "ghcr.io"), entry("third", "quay.io"));
+        for (said, expected) in [
+            (format!("{hub}{other}"), "hub"),
+            (format!("{other}{hub}{third}"), "hub"),
+            (format!("{other}{third}"), "other"),
+        ] {
+            let path = Path::new("mirrors.toml");
+            let config = crate::config::parse(path, &[(path.to_owned(), said.into_bytes())]).unwrap();
+            let candidates = candidates(&config, &[]);
+            let names: Vec<&str> = candidates.iter().map(|mirror| &*mirror.name).collect();
+            assert_eq!(names, [expected]);
+        }
     }
 
     #[test]

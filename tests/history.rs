@@ -358,6 +358,21 @@ fn both_go_by_the_record_while_the_service_runs_while_it_is_down_and_while_mirro
 }
 
 #[test]
+fn a_mirror_of_docker_hub_keeps_its_place_beside_another_registry_at_its_url() {
+    let a = Registry::start(Options::default());
+    let toml = Toml::of(&[("Alpha", &a)]).mirror("Other", &a.url(), "upstream = \"ghcr.io\"");
+    let host = Host::new(&toml);
+    let _service = host.serve();
+    host.wait_for(&[&a]);
+    let said = host.run(&["explain", "Alpha"]).ended(0);
+    assert!(said.out.contains("live, selected"), "{said:?}");
+    let said = host.run(&["explain", "Other"]).ended(0);
+    assert!(said.out.contains("not judged yet"), "{said:?}");
+    let said = host.run(&["history"]).ended(0);
+    assert!(said.out.contains("Alpha") && !said.out.contains("Other"), "{said:?}");
+}
+
+#[test]
 fn before_anything_ran_there_is_nothing_and_that_is_no_error() {
     let a = Registry::start(Options::default());
     let host = Host::new(&Toml::of(&[("Alpha", &a)]));

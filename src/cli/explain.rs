@@ -10,7 +10,7 @@ use super::recorded::{Recorded, unreadable};
 use crate::assembly;
 use crate::config::{Config, Off, Position};
 use crate::daemon::terms::{TERMS_FACT, Terms};
-use crate::mirror::Mirror;
+use crate::mirror::{DOCKER_HUB, Mirror};
 use crate::ranking::record::{Record, Standing};
 use crate::ranking::score::Lead;
 use crate::status::spark::last_day;
@@ -92,9 +92,11 @@ fn account(recorded: &Recorded, mirror: Mirror, now: Timestamp) -> Account {
     let config = recorded.config.as_ref();
     let records = store.map(assembly::records).unwrap_or_default();
     let terms: Terms = store.and_then(|store| store.fact(TERMS_FACT)).unwrap_or_default();
-    let record = records.get(&mirror.url).cloned().unwrap_or_default();
+    let asked = records.get(&mirror.url).filter(|_| mirror.upstream == DOCKER_HUB);
+    let record = asked.cloned().unwrap_or_default();
     let listed: Vec<&status::Mirror> = recorded.status.iter().flat_map(status::Status::selected).collect();
-    let judged = recorded.status.iter().flat_map(|status| &status.mirrors).find(|one| one.url == mirror.url);
+    let is_it = |one: &&status::Mirror| (&one.url, &one.upstream) == (&mirror.url, &mirror.upstream);
+    let judged = recorded.status.iter().flat_map(|status| &status.mirrors).find(is_it);
     let against = |other: &status::Mirror| {
         let lead = Lead::of((&record, &mirror.url), (records.get(&other.url)?, &other.url), &terms.policy());
         Some((other.name.clone(), lead))

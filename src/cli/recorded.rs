@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::exit::{Error, Exit};
 use super::{Global, judge, note, status};
 use crate::config::Config;
-use crate::mirror::{Mirror, MirrorUrl};
+use crate::mirror::{DOCKER_HUB, Mirror, MirrorUrl};
 use crate::status::safe::line as safe;
 use crate::status::text::age;
 use crate::status::{ServiceState, Status};
@@ -80,7 +80,8 @@ impl Recorded {
             Some(_) => {}
         }
         let store = store(global)?;
-        let mut mirrors: BTreeMap<MirrorUrl, Mirror> = BTreeMap::new();
+        // One URL may mirror several registries; what is asked of it is asked for Docker Hub's sake.
+        let mut mirrors: BTreeMap<(MirrorUrl, bool, String), Mirror> = BTreeMap::new();
         let known = status.iter().flat_map(|status| &status.mirrors).map(|mirror| Mirror {
             name: mirror.name.clone(),
             url: mirror.url.clone(),
@@ -91,7 +92,8 @@ impl Recorded {
         });
         let config = config.ok();
         for mirror in config.iter().flat_map(|config| config.mirrors.clone()).chain(known) {
-            mirrors.insert(mirror.url.clone(), mirror);
+            let other = mirror.upstream != DOCKER_HUB;
+            mirrors.insert((mirror.url.clone(), other, mirror.upstream.clone()), mirror);
         }
         Ok(Self { status, config, store, mirrors: mirrors.into_values().collect() })
     }
