@@ -764,6 +764,19 @@ fn a_database_that_cannot_be_read_is_no_silence() {
 }
 
 #[test]
+fn a_command_that_sets_a_database_aside_says_so() {
+    let (host, path) = configured(SHIPPED);
+    std::fs::write(host.dir.path().join("state/state.db"), vec![b'x'; 4096]).unwrap();
+    let config = path.to_str().unwrap();
+    let args = ["probe", "DaoCloud", "--depth", "connect", "--config", config];
+    let (_, _, errors) = host.run(&args);
+    let said = "state.db: the database is damaged (file is not a database); kept as ";
+    assert!(errors.contains(said) && errors.contains("state.db.damaged-"), "{errors}");
+    let (_, _, errors) = host.run(&args);
+    assert!(!errors.contains("state.db"), "{errors}");
+}
+
+#[test]
 fn a_mirror_that_is_off_is_explained_with_the_line_that_keeps_it_out() {
     let (host, path) =
         configured(&SHIPPED.replace("group = \"world\"\nenabled = false", "group = \"world\""));

@@ -10,7 +10,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use super::exit::{Error, Exit};
 use super::judge::{self, Judgement, Question};
 use super::out::Out;
-use super::{Global, confine, note, view};
+use super::{Global, confine, note, recorded, view};
 use crate::applier::{self, Memory, Rules, root_state};
 use crate::assembly::{self, DOCKER, ENGINE_FACT, SELECTION_FACT};
 use crate::config::{Config, Enabled};
@@ -64,7 +64,7 @@ pub async fn apply(global: &Global, asked: Asked, json: bool, out: &mut Out) -> 
     if !dry_run {
         recover(global, &docker).await?;
     }
-    let (store, _) = Store::open(&global.state_dir, assembly::now());
+    let store = recorded::open(global);
     remember_only(global, dry_run);
     let facts = docker.facts().await.map_err(|problem| refused(global, &problem))?;
     let judgement = round(global, &config, &store, Some(&facts)).await?;

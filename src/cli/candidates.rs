@@ -5,7 +5,7 @@ use std::path::Path;
 use super::exit::{Error, Exit};
 use super::judge::{self, Question};
 use super::out::Out;
-use super::{Global, confine, note, view};
+use super::{Global, confine, note, recorded, view};
 use crate::assembly;
 use crate::config::local::{EditError, Standing};
 use crate::config::{self, Config, Off, Position, local};
@@ -13,7 +13,6 @@ use crate::file;
 use crate::mirror::{DOCKER_HUB, Mirror, MirrorUrl};
 use crate::observation::Depth;
 use crate::status;
-use crate::store::Store;
 use crate::text::round as say;
 
 /// Validates a URL, probes it, says what it saw, and adds it to `mirrors.d/local.toml`.
@@ -96,7 +95,7 @@ async fn show_probed(
     url: MirrorUrl,
     out: &mut Out,
 ) -> Result<(), Error> {
-    let (store, _) = Store::open(&global.state_dir, assembly::now());
+    let store = recorded::open(global);
     let facts = match assembly::docker(config, &crate::applier::root_state(&global.state_dir)) {
         Some(docker) => docker.facts().await.ok(),
         None => None,

@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::exit::{Error, Exit};
 use super::judge::{self, Judgement, Question};
 use super::out::Out;
-use super::{Global, confine, view};
+use super::{Global, confine, recorded, view};
 use crate::assembly;
 use crate::config::Config;
 use crate::image::Image;
@@ -50,7 +50,7 @@ struct Line {
 /// mirrors.toml is invalid, or a name is not in it.
 pub async fn probe(global: &Global, asked: Asked, out: &mut Out) -> Result<Exit, Error> {
     let config = judge::load(global, &global.config)?;
-    let (store, _) = Store::open(&global.state_dir, assembly::now());
+    let store = recorded::open(global);
     let mirrors = chosen(global, &config, &store, &asked.mirrors)?;
     let facts = match assembly::docker(&config, &crate::applier::root_state(&global.state_dir)) {
         // An engine that is away is no reason not to ask mirrors.

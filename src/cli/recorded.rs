@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 
 use super::exit::{Error, Exit};
 use super::{Global, judge, note, status};
+use crate::assembly;
 use crate::config::Config;
 use crate::mirror::{DOCKER_HUB, Mirror, MirrorUrl};
 use crate::status::safe::line as safe;
 use crate::status::text::age;
 use crate::status::{ServiceState, Status};
-use crate::store::{Setback, SetbackKind, Store};
+use crate::store::{Consequence, Setback, SetbackKind, Store};
 use crate::text::{history as say, store as words};
 use crate::timestamp::Timestamp;
 
@@ -23,6 +24,16 @@ pub(super) fn store(global: &Global) -> Result<Option<Store>, Error> {
         Err(setback) if setback.kind == SetbackKind::Missing => Ok(None),
         Err(setback) => Err(unreadable(global, &setback)),
     }
+}
+
+/// The database, for a command that writes there too. That an old one had to be set aside for it is said here, for nobody
+/// else will; one who may not write goes on without.
+pub(super) fn open(global: &Global) -> Store {
+    let (store, setback) = Store::open(&global.state_dir, assembly::now());
+    if let Some(setback) = setback.filter(|setback| matches!(setback.consequence, Consequence::SetAside(_))) {
+        note(global, &setback.render(global.lang));
+    }
+    store
 }
 
 /// Why the database cannot be read, and what becomes of it.

@@ -3,7 +3,7 @@
 use super::apply::{Uninterrupted, engine, recover, refused, remember_only, warn_of};
 use super::exit::{Error, Exit};
 use super::out::Out;
-use super::{Global, note};
+use super::{Global, note, recorded};
 use crate::applier::{self, root_state};
 use crate::assembly::{self, DOCKER, ENGINE_FACT, SELECTION_FACT};
 use crate::config::{self, Invalid};
@@ -14,7 +14,7 @@ use crate::pause::{Before, Pause, PauseError, Until};
 use crate::reason::{ChangeKind, WarningKind};
 use crate::status::safe;
 use crate::status::table::{Cell, Column, Table};
-use crate::store::{Store, Switch};
+use crate::store::Switch;
 use crate::text::{Lang, cli as words, round as say, status};
 use crate::timestamp::Timestamp;
 
@@ -75,7 +75,7 @@ fn found(global: &Global) -> Result<Docker, Error> {
             // Root takes no word for where to write, and how to reload, from what the service can write.
             let recorded: Option<docker::Settings> = match applier::memory(&global.state_dir) {
                 Some(memory) => memory.rules.map(|rules| rules.engine),
-                None => Store::open(&global.state_dir, assembly::now()).0.fact(ENGINE_FACT),
+                None => recorded::open(global).fact(ENGINE_FACT),
             };
             let settings =
                 recorded.unwrap_or_else(|| assembly::docker_settings(&config::Engines::default().docker));
@@ -140,7 +140,7 @@ fn nothing(global: &Global, to: u64, out: &mut Out) -> Result<Exit, Error> {
 /// # Errors
 /// Why it could not be put back; file and engine are as they were.
 pub async fn restore(global: &Global, to: u64, pause: bool, out: &mut Out) -> Result<Exit, Error> {
-    let (store, _) = Store::open(&global.state_dir, assembly::now());
+    let store = recorded::open(global);
     let docker = found(global)?;
     remember_only(global, false);
     recover(global, &docker).await?;

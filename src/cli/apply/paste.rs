@@ -7,13 +7,12 @@ use super::{Report, network_down, nothing_live, refused, remember_only, round};
 use crate::assembly::DOCKER;
 use crate::cli::exit::{Error, Exit};
 use crate::cli::out::Out;
-use crate::cli::{Global, note};
+use crate::cli::{Global, note, recorded};
 use crate::config::Config;
 use crate::engine::docker::Docker;
 use crate::engine::{App, Facts};
 use crate::status::SCHEMA;
 use crate::status::json::{Layout, to_string};
-use crate::store::Store;
 use crate::text::{Lang, round as say};
 
 /// For programs.
@@ -48,7 +47,7 @@ pub(super) async fn paste(
     json: bool,
     out: &mut Out,
 ) -> Result<Exit, Error> {
-    let (store, _) = Store::open(&global.state_dir, crate::assembly::now());
+    let store = recorded::open(global);
     remember_only(global, true);
     let facts = docker.facts().await.inspect_err(|problem| {
         note(global, &say::not_asked(global.lang, &problem.to_string()));
