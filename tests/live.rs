@@ -212,6 +212,23 @@ fn an_invalid_edit_changes_nothing_and_its_line_and_column_are_shown_until_it_is
     }
 }
 
+#[test]
+fn an_edit_that_is_made_while_the_service_starts_takes_effect_too() {
+    let a = at_speed(20_000_000);
+    let host = Host::new(&Toml::of(&[("A", &a)]));
+    // What is watched changes once the engine has said where its file is, which is in the first moments.
+    for turn in 0..8 {
+        let service = host.serve();
+        let start = Instant::now();
+        while host.status()["service"]["pid"] != service.pid() {
+            assert!(start.elapsed() < Duration::from_secs(60), "{}", host.log());
+        }
+        let name = format!("A{turn}");
+        write(&host, Way::InPlace, &host.text_of(&Toml::of(&[(&name, &a)])));
+        host.wait_for_status(&name, |status| at(status, &a).is_some_and(|mirror| mirror["name"] == name));
+    }
+}
+
 /// One edit of each kind that must be noticed, where noticing is difficult.
 fn notices(host: &Host, a: &Registry, b: &Registry) {
     host.wait_for(&[a]);

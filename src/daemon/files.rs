@@ -138,6 +138,8 @@ impl Daemon {
         let (watcher, changes) = watch(paths.clone());
         self.watcher = Some((watcher, paths));
         self.changes = Some(changes);
+        // It knows nothing of an edit before it, and the one that it replaces may not have told of it yet.
+        self.read_again_at = Some(Instant::now());
     }
 }
 
