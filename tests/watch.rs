@@ -296,6 +296,33 @@ async fn a_mounted_config_map_is_told_when_its_inner_link_turns() {
 }
 
 #[tokio::test]
+async fn a_link_on_the_way_to_the_file_is_told_when_it_turns() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name);
+    for (release, content) in [("1", "one"), ("2", "two")] {
+        fs::create_dir_all(at(release)).unwrap();
+        fs::write(at(release).join("mirrors.toml"), content).unwrap();
+    }
+    fs::create_dir(at("etc")).unwrap();
+    symlink("1", at("current")).unwrap();
+    symlink(at("current"), at("etc/mirrorwatch")).unwrap();
+    symlink("../current/mirrors.toml", at("etc/mirrors.toml")).unwrap();
+    for path in ["current/mirrors.toml", "etc/mirrorwatch/mirrors.toml", "etc/mirrors.toml"].map(at) {
+        let (_watcher, mut changes) = watch(vec![path.clone()]);
+        for (release, content) in [("2", "two"), ("1", "one")] {
+            symlink(release, at("next")).unwrap();
+            fs::rename(at("next"), at("current")).unwrap();
+            told(&mut changes, "the link was turned").await;
+            assert_eq!(fs::read_to_string(&path).unwrap(), content);
+        }
+        fs::write(at("1/mirrors.toml"), "three").unwrap();
+        told(&mut changes, "and what it leads to is watched").await;
+        fs::write(at("1/mirrors.toml"), "one").unwrap();
+        told(&mut changes, "as before").await;
+    }
+}
+
+#[tokio::test]
 async fn our_own_reading_is_not_told() {
     let mut scene = Scene::after(|dir| {
         fs::create_dir(dir.join("mirrors.d")).unwrap();

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 /// The directories by their real paths, so that two ways to one directory are one watch.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -65,22 +65,17 @@ impl Aim {
         })
     }
 
-    /// The name in its directory; through a link also the name it leads to.
+    /// The name in its directory, each link on the way there, which may be turned, and the name that it all leads to.
     fn add_file(&mut self, path: &Path) {
         let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else { return };
         let Ok(real_parent) = parent.canonicalize() else {
             self.out_of_sight.get_or_insert_with(|| format!("{}: no such directory", parent.display()));
             return;
         };
-        let real = path.canonicalize().ok().filter(|real| *real != real_parent.join(name));
-        match real {
-            None => self.add(&real_parent, Some(name.to_owned())),
-            Some(real) => {
-                // A chain of links, as of a mounted ConfigMap, has links between that have names of their own.
-                self.add(&real_parent, None);
-                if let (Some(parent), Some(name)) = (real.parent(), real.file_name()) {
-                    self.add(parent, Some(name.to_owned()));
-                }
+        let real = path.canonicalize().ok();
+        for place in links(path).into_iter().chain([real_parent.join(name)]).chain(real) {
+            if let (Some(directory), Some(name)) = (place.parent(), place.file_name()) {
+                self.add(directory, Some(name.to_owned()));
             }
         }
     }
@@ -116,6 +111,36 @@ impl Aim {
             }
         }
     }
+}
+
+/// The links on the way to `path`, each in its real directory: its own directory may be one, or the file may be reached
+/// through several, as that of a mounted ConfigMap.
+fn links(path: &Path) -> Vec<PathBuf> {
+    /// The kernel follows no more either (`path_resolution(7)`).
+    const MOST: usize = 40;
+    let mut links = Vec::new();
+    let mut real = PathBuf::new();
+    let mut ahead: Vec<PathBuf> = vec![path.to_owned()];
+    while let Some(next) = ahead.pop() {
+        let mut components = next.components();
+        let Some(component) = components.next() else { continue };
+        ahead.push(components.as_path().to_owned());
+        match component {
+            Component::ParentDir => {
+                real.pop();
+            }
+            Component::CurDir => {}
+            Component::RootDir | Component::Prefix(_) | Component::Normal(_) => real.push(component),
+        }
+        if let Ok(target) = fs::read_link(&real)
+            && links.len() < MOST
+        {
+            links.push(real.clone());
+            real.pop();
+            ahead.push(target);
+        }
+    }
+    links
 }
 
 /// Whether the directory lies where others can write without this kernel's knowing: no notification comes.
