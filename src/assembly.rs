@@ -6,13 +6,14 @@ pub mod app;
 pub mod own;
 
 use std::collections::HashMap;
+use std::io::ErrorKind;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use crate::config::{self, Config, Enabled, ProxyChoice};
+use crate::config::{self, Config, Diagnostic, Enabled, Problem, ProxyChoice, Severity};
 use crate::daemon::schedule::{Allowance, Pace};
 use crate::daemon::step::{Past, Settings};
 use crate::engine::Facts;
@@ -136,6 +137,21 @@ pub fn upstream(config: &Config) -> Option<MirrorUrl> {
 /// The authorities that this host trusts, or `ca_file`, cannot be read.
 pub fn prober(config: &Config, facts: Option<&Facts>) -> Result<Prober, SetupError> {
     Prober::new(probe_settings(config, facts))
+}
+
+/// What is wrong with the file that `ca_file` leads to. One that only this user may not read is a warning: it may be
+/// readable to the service.
+pub fn bad_authorities(config: &Config) -> Option<Diagnostic> {
+    let file = config.probe.ca_file.as_deref()?;
+    let (severity, why) = match std::fs::File::open(file) {
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => (Severity::Warning, error.to_string()),
+        Ok(_) | Err(_) => match prober(config, None) {
+            Err(SetupError::CaFile { why, .. }) => (Severity::Error, why),
+            Ok(_) | Err(SetupError::Proxy { .. } | SetupError::Tls { .. }) => return None,
+        },
+    };
+    let (file, place) = (config.path.clone(), config.said.ca_file.clone());
+    Some(Diagnostic { severity, file, place, problem: Problem::CaFile { why } })
 }
 
 /// How mirrors are asked; compared to see whether a new prober is due.

@@ -229,6 +229,38 @@ fn an_edit_that_is_made_while_the_service_starts_takes_effect_too() {
     }
 }
 
+#[test]
+fn authorities_that_are_not_there_are_an_invalid_edit_until_they_are() {
+    let a = at_speed(20_000_000);
+    let toml = Toml::of(&[("A", &a)]);
+    let host = Host::new(&toml);
+    let mut service = host.serve();
+    host.wait_for(&[&a]);
+    let file = host.at("ca.pem");
+    let probe = format!("ca_file = \"{}\"\n{}", file.display(), toml.probe);
+    host.configure(&Toml { probe, ..toml.clone() });
+    let status = soon(&host, "no such file", |status| !is_valid(status));
+    let error = status["service"]["config"]["error"].as_str().unwrap();
+    assert!(error.contains("mirrors.toml:2:11: cannot be used as certificates (PEM): "), "{error}");
+    host.run(&["check"]).ended(78);
+    let shown = host.run(&["status", "--lang", "zh"]).ended(1).out;
+    assert!(shown.contains("mirrors.toml:2:11: 无法用作 PEM 证书："), "{shown}");
+    host.wait_for_rehearsals("A", 1);
+    assert_eq!(host.engine.mirrors(), [a.url()]);
+    // Without it, it would not start; and that is said while it is down.
+    assert_eq!(service.end(Signal::TERM), Some(0));
+    let shown = host.run(&["status"]).ended(1).out;
+    assert!(shown.contains("would not start") && shown.contains("mirrors.toml:2:11: "), "{shown}");
+    host.configure(&toml);
+    let _service = host.serve();
+    host.wait_for_status("it is back", |status| status["service"]["state"] == "running" && is_valid(status));
+    host.configure(&Toml { probe: format!("ca_file = \"{}\"\n{}", file.display(), toml.probe), ..toml });
+    soon(&host, "no such file", |status| !is_valid(status));
+    let authority = rcgen::generate_simple_self_signed(["ca.example".to_owned()]).unwrap();
+    fs::write(&file, authority.cert.pem()).unwrap();
+    host.wait_for_status("the file is there", is_valid);
+}
+
 /// One edit of each kind that must be noticed, where noticing is difficult.
 fn notices(host: &Host, a: &Registry, b: &Registry) {
     host.wait_for(&[a]);

@@ -1,6 +1,5 @@
 //! `mirrorwatch check`: mirrors.toml, and what it leans on outside of itself.
 
-use std::io::ErrorKind;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
@@ -8,9 +7,8 @@ use super::exit::{Error, Exit};
 use super::out::Out;
 use super::{Global, judge};
 use crate::assembly;
-use crate::config::{Config, Diagnostic, Invalid, Place, Problem, Severity};
+use crate::config::{Config, Diagnostic, Invalid, Problem, Severity};
 use crate::mirror::Mirror;
-use crate::probe::SetupError;
 use crate::text::round as say;
 
 /// Validates mirrors.toml.
@@ -39,36 +37,18 @@ pub fn check(global: &Global, file: Option<PathBuf>, out: &mut Out) -> Result<Ex
 /// whether all is well wants to know.
 fn beside(config: &Config) -> (Vec<Diagnostic>, Vec<Diagnostic>) {
     let (mut errors, mut warnings) = (Vec::new(), Vec::new());
-    let finding = |severity, place: &Option<Place>, problem| Diagnostic {
-        severity,
-        file: config.path.clone(),
-        place: place.clone(),
-        problem,
-    };
-    if let Some((severity, why)) =
-        config.probe.ca_file.as_deref().and_then(|file| bad_authorities(config, file))
-    {
-        let found = finding(severity, &config.said.ca_file, Problem::CaFile { why });
-        if severity == Severity::Error { errors.push(found) } else { warnings.push(found) }
+    if let Some(found) = assembly::bad_authorities(config) {
+        if found.severity == Severity::Error { errors.push(found) } else { warnings.push(found) }
     }
     if let Some(program) = config.notify.command.first().filter(|program| !is_there(program)) {
-        let problem = Problem::NoProgram { program: program.clone() };
-        warnings.push(finding(Severity::Warning, &config.said.command, problem));
+        warnings.push(Diagnostic {
+            severity: Severity::Warning,
+            file: config.path.clone(),
+            place: config.said.command.clone(),
+            problem: Problem::NoProgram { program: program.clone() },
+        });
     }
     (errors, warnings)
-}
-
-/// Why `file` is of no use. One that only this user may not read may be readable to the service.
-fn bad_authorities(config: &Config, file: &Path) -> Option<(Severity, String)> {
-    match std::fs::File::open(file) {
-        Err(error) if error.kind() == ErrorKind::PermissionDenied => {
-            Some((Severity::Warning, error.to_string()))
-        }
-        Ok(_) | Err(_) => match assembly::prober(config, None) {
-            Err(SetupError::CaFile { why, .. }) => Some((Severity::Error, why)),
-            Ok(_) | Err(SetupError::Proxy { .. } | SetupError::Tls { .. }) => None,
-        },
-    }
 }
 
 /// Whether there is such a program, as `execvp` looks for it.

@@ -10,8 +10,8 @@ use super::args::{CONFIG, PROGRAM};
 use super::exit::{Error, Exit};
 use super::out::Out;
 use crate::applier::root_state;
-use crate::assembly::now;
-use crate::config::{self, Diagnostic, Problem};
+use crate::assembly::{self, now};
+use crate::config::{self, Diagnostic, Problem, Severity};
 use crate::pause::{Pause, Until};
 use crate::status::health::Trouble;
 use crate::status::json::{Layout, to_string};
@@ -158,7 +158,7 @@ fn told(status: &Status, global: &Global) -> Status {
         return status;
     }
     let diagnostics = match config::load(&global.config) {
-        Ok(config) => config.warnings,
+        Ok(config) => assembly::bad_authorities(&config).into_iter().chain(config.warnings).collect(),
         Err(invalid) => invalid.diagnostics,
     };
     let notices = status.service.notices.iter_mut().map(|notice| &mut notice.detail);
@@ -215,10 +215,12 @@ pub(super) fn read(global: &Global, now: Timestamp) -> Result<Status, Error> {
             recorded.valid = false;
             recorded.error = Some(why.one_line());
         }
-        // What a service that is gone found wrong has been mended since.
+        // What a service that is gone found wrong has been mended since, or it would find it again.
         Standing::Valid if stopped => {
-            recorded.valid = true;
-            recorded.error = None;
+            let bad = config::load(&global.config).ok().and_then(|config| assembly::bad_authorities(&config));
+            let bad = bad.filter(|found| found.severity == Severity::Error);
+            recorded.valid = bad.is_none();
+            recorded.error = bad.map(|found| found.one_line());
         }
         Standing::Valid | Standing::Unknown => {}
     }

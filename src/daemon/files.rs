@@ -12,7 +12,7 @@ use super::hand::Hand;
 use super::step::Event;
 use super::terms::{TERMS_FACT, Terms};
 use crate::assembly::{self, DOCKER, SELECTION_FACT, TREATMENT_FACT};
-use crate::config::{self, Problem};
+use crate::config::{self, Config, Diagnostic, Invalid, Problem};
 use crate::mirror::MirrorUrl;
 use crate::pause::Pause;
 use crate::probe::Prober;
@@ -26,7 +26,7 @@ impl Daemon {
     /// mirrors.toml is read again: by SIGHUP, or because something changed.
     pub(super) fn reload(&mut self) {
         self.read_again_at = None;
-        match config::load(&self.places.config) {
+        match self.load() {
             Ok(config) => {
                 if self.config_error.take().is_some() {
                     info!("{}: valid again", self.places.config.display());
@@ -52,13 +52,30 @@ impl Daemon {
                 let line = invalid.to_string();
                 if self.config_error.as_ref() != Some(&line) {
                     error!("{line}; the last valid configuration stays in force");
+                    self.publish_soon();
                 }
                 self.config_error = Some(line);
-                if invalid.diagnostics.iter().any(|one| matches!(one.problem, Problem::Unreadable(_))) {
+                // What it leads to is not watched.
+                let may_pass =
+                    |one: &Diagnostic| matches!(one.problem, Problem::Unreadable(_) | Problem::CaFile { .. });
+                if invalid.diagnostics.iter().any(may_pass) {
                     self.read_again_at = Some(Instant::now() + READ_AGAIN);
                 }
-                self.publish_soon();
             }
+        }
+    }
+
+    /// mirrors.toml as it stands. Another `ca_file` than the one in force, and of no use, is a mistake like any other: the
+    /// next start would fail at it.
+    fn load(&self) -> Result<Config, Invalid> {
+        let config = config::load(&self.places.config)?;
+        let bad = match config.probe.ca_file == self.config.probe.ca_file {
+            true => None,
+            false => assembly::bad_authorities(&config),
+        };
+        match bad {
+            None => Ok(config),
+            Some(bad) => Err(Invalid { diagnostics: vec![bad] }),
         }
     }
 
