@@ -26,6 +26,7 @@ use mirrorwatch::ranking::record::Record;
 use mirrorwatch::ranking::score::Lead;
 use mirrorwatch::reason::{ChangeKind, FailureKind, ReasonKind};
 use mirrorwatch::status::{self, Reason, Status, Switch, Verdict};
+use mirrorwatch::store::{Key, Store};
 use mirrorwatch::text::Lang;
 use mirrorwatch::timestamp::Timestamp;
 use rustix::process::Signal;
@@ -370,6 +371,21 @@ fn a_mirror_of_docker_hub_keeps_its_place_beside_another_registry_at_its_url() {
     assert!(said.out.contains("not judged yet"), "{said:?}");
     let said = host.run(&["history"]).ended(0);
     assert!(said.out.contains("Alpha") && !said.out.contains("Other"), "{said:?}");
+}
+
+#[test]
+fn what_a_clock_that_was_set_back_has_left_behind_is_not_of_the_last_day() {
+    let a = Registry::start(Options::default());
+    let host = Host::new(&Toml::of(&[("Alpha", &a)]));
+    let key = Key { upstream: "docker.io".to_owned(), url: a.url().parse().unwrap() };
+    let now = mirrorwatch::assembly::now();
+    let (store, _) = Store::open(&host.at("state"), now);
+    for at in [now - HOUR, now + HOUR * 9000] {
+        store.log(&key, &Observation { at, ..rehearsal(HOUR, (0.2, 0.2, 4_000_000.0)) });
+    }
+    drop(store);
+    let said = host.run(&["explain", "Alpha"]).ended(0);
+    assert!(said.out.contains("in 24 hours: 1 served, 0 failed"), "{said:?}");
 }
 
 #[test]

@@ -115,7 +115,8 @@ fn account(recorded: &Recorded, mirror: Mirror, now: Timestamp) -> Account {
     };
     let name_of = |_: &_| Some(mirror.name.clone());
     let seen = store.map(|store| observations(store, Some(&key), now - KEPT, name_of)).unwrap_or_default();
-    let today = || seen.iter().filter(|seen| now.since(seen.at) < DAY);
+    // What lies ahead is what a clock that was set back has left behind.
+    let today = || seen.iter().filter(|seen| seen.at <= now && now.since(seen.at) < DAY);
     let served = today().filter(|seen| seen.outcome == Outcome::Served).count();
     let failed = |seen: &&Seen| seen.outcome != Outcome::Served;
     let of_mirror = Some((mirror.url.as_str(), &*mirror.name));

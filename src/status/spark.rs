@@ -20,7 +20,8 @@ pub fn last_day<'a>(
     now: Timestamp,
 ) -> Vec<Option<u64>> {
     let mut hours = [(0.0, 0_u32); HOURS];
-    for observation in observations {
+    // What lies ahead is what a clock that was set back has left behind.
+    for observation in observations.into_iter().filter(|observation| observation.at <= now) {
         let hours_ago =
             usize::try_from(now.since(observation.at).as_secs() / HOUR.as_secs()).unwrap_or(usize::MAX);
         let speed = observation.failure().map(|_| 0.0).or(observation.bytes_per_second);
@@ -95,6 +96,7 @@ mod tests {
             seen(1, 0, Some(10.4), false),
             seen(23, 59, None, true),
             seen(24, 0, Some(9.0), false), // a day ago is no longer in the last day
+            Observation { at: NOW + HOUR * 9000, ..seen(0, 0, None, true) }, // the clock was set back
         ];
         let values = last_day(&day, NOW);
         assert_eq!(values.len(), HOURS);
