@@ -8,10 +8,14 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
+use mirrorwatch::mirror::MirrorUrl;
+use mirrorwatch::pull::{Seen, Sign};
 use mirrorwatch::status::Status;
 use mirrorwatch::status::read::started;
+use mirrorwatch::store::Store;
 use serde_json::Value;
 use tempfile::TempDir;
+use unicode_width::UnicodeWidthStr;
 
 const BINARY: &str = env!("CARGO_BIN_EXE_mirrorwatch");
 const FULL: &str = include_str!("status/full.json");
@@ -738,7 +742,6 @@ fn a_watch_without_a_terminal_prints_whole_tables() {
 
 #[test]
 fn a_line_of_the_help_is_no_wider_than_the_terminal_in_chinese_either() {
-    use unicode_width::UnicodeWidthStr;
     let host = Host::new();
     for command in COMMANDS {
         let output =
@@ -774,6 +777,29 @@ fn a_command_that_sets_a_database_aside_says_so() {
     assert!(errors.contains(said) && errors.contains("state.db.damaged-"), "{errors}");
     let (_, _, errors) = host.run(&args);
     assert!(!errors.contains("state.db"), "{errors}");
+}
+
+#[test]
+fn what_a_pull_went_through_is_told_in_units_that_fit_and_on_a_narrow_terminal_too() {
+    let host = Host::with(full());
+    let now = mirrorwatch::assembly::now();
+    let (store, _) = Store::open(&host.dir.path().join("state"), now);
+    let url: MirrorUrl = "https://docker.m.daocloud.io".parse().unwrap();
+    let crawling = Seen::Crawling { url: url.clone(), bytes_per_second: 20_480.0 };
+    let served = Seen::Served { url, bytes: 3_140, bytes_per_second: Some(5_200_000.0) };
+    for seen in [crawling, served] {
+        store.save_sign(&Sign { at: now, seen });
+    }
+    drop(store);
+    let (code, text, _) = host.run(&["why"]);
+    assert_eq!(code, 0);
+    for expected in ["20 kB/s  crawls", "3 kB  5.2 MB/s  served"] {
+        assert!(text.contains(expected), "{text}");
+    }
+    let output = host.command(&["why"]).env("COLUMNS", "40").output().unwrap();
+    let (_, text, _) = said(output);
+    assert!(text.contains("WHAT HAPPENED") && text.contains("crawls"), "{text}");
+    assert!(text.lines().all(|line| line.width() <= 40), "{text}");
 }
 
 #[test]

@@ -6,6 +6,7 @@ use anstyle::{AnsiColor, Style};
 use serde::Serialize;
 
 use super::exit::{Error, Exit};
+use super::history::text::speed_of;
 use super::out::Out;
 use super::recorded::{store, unreadable};
 use super::{Global, note};
@@ -15,7 +16,7 @@ use crate::pull::{Seen, Sign};
 use crate::status::json::{Layout, to_string};
 use crate::status::safe::line as safe;
 use crate::status::table::{Cell, Column, Table};
-use crate::status::text::{length, moment};
+use crate::status::text::{length, moment, speed};
 use crate::status::{NoticeKind, SCHEMA, ServiceState, Status};
 use crate::store::Store;
 use crate::text::detail::detail;
@@ -128,14 +129,14 @@ fn shown<'a>(sign: &'a Sign, status: Option<&'a Status>) -> Shown<'a> {
 
 fn table(signs: &[Sign], status: Option<&Status>, global: &Global, now: Timestamp) -> Table {
     let lang = global.lang;
-    let column = |heading, right, most| Column { heading, right, leaves: None, most };
+    let column = |heading, right, leaves, most| Column { heading, right, leaves, most };
     Table {
         columns: vec![
-            column(say::head_when(lang), false, None),
-            column(say::head_mirror(lang), false, Some(24)),
-            column(say::head_bytes(lang), true, None),
-            column(say::head_speed(lang), true, None),
-            column(say::head_what(lang), false, None),
+            column(say::head_when(lang), false, None, None),
+            column(say::head_mirror(lang), false, None, Some(24)),
+            column(say::head_bytes(lang), true, Some(0), None),
+            column(say::head_speed(lang), true, Some(1), None),
+            column(say::head_what(lang), false, None, None),
         ],
         rows: signs.iter().map(|sign| row(sign, status, global, now)).collect(),
     }
@@ -166,7 +167,7 @@ fn row(sign: &Sign, status: Option<&Status>, global: &Global, now: Timestamp) ->
         Seen::Doubtful { detail } => (say::doubtful(lang, &safe(detail)), Some(AnsiColor::Yellow)),
         Seen::Absent { detail } => (say::absent(lang, &safe(detail)), None),
     };
-    let (bytes, speed) = match &sign.seen {
+    let (bytes, pace) = match &sign.seen {
         Seen::Served { bytes, bytes_per_second, .. } => (Some(*bytes), *bytes_per_second),
         Seen::Crawling { bytes_per_second, .. } => (None, Some(*bytes_per_second)),
         Seen::Left { .. } | Seen::Silent { .. } | Seen::Doubtful { .. } | Seen::Absent { .. } => (None, None),
@@ -175,12 +176,12 @@ fn row(sign: &Sign, status: Option<&Status>, global: &Global, now: Timestamp) ->
         plain(moment(sign.at, now)),
         plain(name),
         plain(bytes.map_or_else(String::new, amount)),
-        plain(speed.map_or_else(String::new, |speed| format!("{:.1} MB/s", speed / 1e6))),
+        plain(pace.map_or_else(String::new, speed_of)),
         Cell { text: what, style: color.map_or_else(Style::new, AnsiColor::on_default) },
     ]
 }
 
-#[expect(clippy::cast_precision_loss, reason = "two digits are shown")]
+/// In the units of a speed.
 fn amount(bytes: u64) -> String {
-    format!("{:.1} MB", bytes as f64 / 1e6)
+    speed(bytes).trim_end_matches("/s").to_owned()
 }

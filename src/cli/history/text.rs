@@ -187,11 +187,12 @@ fn until(first: Timestamp, last: Timestamp) -> String {
     }
 }
 
+/// Bytes per second, as a speed that was measured and not counted.
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
     reason = "`as` saturates, which is what is wanted"
 )]
-fn speed_of(bytes: f64) -> String {
+pub fn speed_of(bytes: f64) -> String {
     speed(bytes.round() as u64)
 }
