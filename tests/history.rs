@@ -389,6 +389,17 @@ fn what_a_clock_that_was_set_back_has_left_behind_is_not_of_the_last_day() {
 }
 
 #[test]
+fn an_account_from_a_time_without_network_says_so_after_the_service_has_ended_too() {
+    let host = Host::new(&Toml::default().mirror("Dead", "http://127.0.0.1:9", ""));
+    let mut service = host.serve();
+    host.wait_for_status("no network", |status| status["service"]["network"] == "down");
+    assert_eq!(service.end(Signal::TERM), Some(0));
+    let said = host.run(&["explain", "Dead"]).ended(0);
+    assert!(said.out.contains("not judged: the network is down"), "{said:?}");
+    assert!(!said.out.contains("not probed yet"), "{said:?}");
+}
+
+#[test]
 fn before_anything_ran_there_is_nothing_and_that_is_no_error() {
     let a = Registry::start(Options::default());
     let host = Host::new(&Toml::of(&[("Alpha", &a)]));

@@ -59,7 +59,7 @@ pub struct Account {
     pub off: Vec<Off>,
     /// `groups` of `[select]`, and where they are said.
     pub groups: (Vec<String>, Option<Position>),
-    /// Whether our own network is down, so that nobody is judged.
+    /// Whether our own network is down, as far as is known, so that nobody is judged.
     pub network_down: bool,
 }
 
@@ -145,7 +145,7 @@ fn account(recorded: &Recorded, mirror: Mirror, now: Timestamp) -> Account {
         network_down: recorded
             .status
             .as_ref()
-            .is_some_and(|status| runs && status.service.network == Some(status::Network::Down)),
+            .is_some_and(|status| status.service.network == Some(status::Network::Down)),
         names: recorded.mirrors.iter().map(|one| (one.url.to_string(), one.name.clone())).collect(),
         mirror,
         record,
