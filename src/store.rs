@@ -268,6 +268,11 @@ impl Store {
         )
     }
 
+    /// Everybody who was asked within the time that observations are kept, candidate or not.
+    pub fn asked(&self) -> Vec<Key> {
+        self.read("SELECT DISTINCT upstream, url FROM observations", &[], row::key)
+    }
+
     /// The observations since then in sums of an hour, the oldest first; a fraction of their memory.
     pub fn hours(&self, since: Timestamp) -> Vec<Hour> {
         self.read(

@@ -780,6 +780,17 @@ fn a_command_that_sets_a_database_aside_says_so() {
 }
 
 #[test]
+fn what_was_asked_and_is_no_candidate_has_a_history_by_its_url() {
+    let (host, path) = configured(SHIPPED);
+    let config = path.to_str().unwrap();
+    let url = "http://127.0.0.9:9";
+    host.run(&["probe", url, "--depth", "connect", "--config", config]);
+    let (code, text, errors) = host.run(&["history", url, "--config", config]);
+    assert!(code == 0 && text.contains(url) && text.contains("connection refused"), "{text}{errors}");
+    assert_eq!(host.run(&["history", "http://127.0.0.8:9", "--config", config]).0, 1, "nobody asked it");
+}
+
+#[test]
 fn what_a_pull_went_through_is_told_in_units_that_fit_and_on_a_narrow_terminal_too() {
     let host = Host::with(full());
     let now = mirrorwatch::assembly::now();

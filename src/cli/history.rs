@@ -8,6 +8,7 @@ use super::Global;
 use super::exit::{Error, Exit};
 use super::out::Out;
 use super::recorded::{Recorded, unreadable};
+use crate::assembly;
 use crate::daemon::view;
 use crate::observation::{Depth, Stage};
 use crate::reason::FailureKind;
@@ -101,8 +102,8 @@ pub fn history(
     out: &mut Out,
 ) -> Result<Exit, Error> {
     let recorded = Recorded::read(global, now)?;
-    let only = name.map(|name| recorded.find(global, name)).transpose()?;
-    let key = only.map(|mirror| Key { upstream: mirror.upstream.clone(), url: mirror.url.clone() });
+    let only = name.map(|name| recorded.find_asked(global, name)).transpose()?;
+    let key = only.as_ref().map(assembly::key);
     let since = now - since.unwrap_or(SINCE);
     let names = |url: &crate::mirror::MirrorUrl| recorded.name_of(url).map(str::to_owned);
     let history = match &recorded.store {
@@ -110,7 +111,11 @@ pub fn history(
             schema: SCHEMA,
             since,
             observations: observations(store, key.as_ref(), since, names),
-            switches: switches(store, only.map(|mirror| (mirror.url.as_str(), &*mirror.name)), since),
+            switches: switches(
+                store,
+                only.as_ref().map(|mirror| (mirror.url.as_str(), &*mirror.name)),
+                since,
+            ),
         },
         None => History { schema: SCHEMA, since, observations: Vec::new(), switches: Vec::new() },
     };

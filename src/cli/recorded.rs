@@ -10,7 +10,7 @@ use crate::mirror::{DOCKER_HUB, Mirror, MirrorUrl};
 use crate::status::safe::line as safe;
 use crate::status::text::age;
 use crate::status::{ServiceState, Status};
-use crate::store::{Consequence, Setback, SetbackKind, Store};
+use crate::store::{Consequence, Key, Setback, SetbackKind, Store};
 use crate::text::{history as say, store as words};
 use crate::timestamp::Timestamp;
 
@@ -117,6 +117,19 @@ impl Recorded {
         let url = said.parse::<MirrorUrl>();
         let found = self.mirrors.iter().find(|mirror| mirror.name == said || url.as_ref() == Ok(&mirror.url));
         found.ok_or_else(|| judge::no_such_mirror(global, Exit::Failed, said, &self.mirrors))
+    }
+
+    /// The same, or by its URL one that was asked and is no candidate, or none any more.
+    ///
+    /// # Errors
+    /// Nobody has ever asked it either.
+    pub(super) fn find_asked(&self, global: &Global, said: &str) -> Result<Mirror, Error> {
+        self.find(global, said).cloned().or_else(|error| {
+            let url = said.parse::<MirrorUrl>().map_err(|_| error.clone())?;
+            let mut asked = self.store.iter().flat_map(Store::asked);
+            let Key { upstream, url } = asked.find(|key| key.url == url).ok_or(error)?;
+            Ok(Mirror { name: url.to_string(), url, upstream, group: None, enabled: false, note: None })
+        })
     }
 
     /// What people call the mirror at this URL.
