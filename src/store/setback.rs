@@ -168,3 +168,38 @@ impl fmt::Display for Setback {
 }
 
 impl std::error::Error for Setback {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::text::detail::detail;
+
+    #[test]
+    fn what_the_status_has_in_english_is_read_back_in_chinese() {
+        let kinds = [
+            SetbackKind::Damaged,
+            SetbackKind::Foreign,
+            SetbackKind::Newer,
+            SetbackKind::NotPermitted,
+            SetbackKind::ReadOnly,
+            SetbackKind::Full,
+            SetbackKind::Busy,
+            SetbackKind::Replaced,
+            SetbackKind::Unusable,
+        ];
+        let consequences = [
+            Consequence::SetAside(PathBuf::from("/s/state.db.damaged-1")),
+            Consequence::BegunAnew,
+            Consequence::InMemory,
+            Consequence::NotSaved,
+            Consequence::NotRead,
+        ];
+        for (kind, consequence) in
+            kinds.iter().flat_map(|kind| consequences.iter().map(move |it| (*kind, it)))
+        {
+            let setback = Setback::new(kind, Path::new("/s/state.db"), "disk I/O error", consequence.clone());
+            assert_eq!(detail(Lang::En, &setback.to_string()), setback.to_string());
+            assert_eq!(detail(Lang::Zh, &setback.to_string()), setback.render(Lang::Zh));
+        }
+    }
+}

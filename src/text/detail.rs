@@ -116,6 +116,20 @@ const SAID: &[(&str, Option<&str>, &str)] = &[
     // This host.
     ("this host's clock says {}", None, "本机时间为 {}"),
     ("first {}: {}", Some("first {}: {}"), "首个是 {}：{}"),
+    // What is remembered.
+    ("the database is damaged ({})", None, "数据库已损坏（{}）"),
+    ("not a database of mirrorwatch ({})", None, "不是 mirrorwatch 的数据库（{}）"),
+    ("written by a newer mirrorwatch ({})", None, "由更新版本的 mirrorwatch 写入（{}）"),
+    ("permission denied", None, "权限不足"),
+    ("read-only", None, "只读，无法写入"),
+    ("no space left on the device", None, "磁盘空间不足"),
+    ("locked by another process for too long", None, "被其他进程长时间锁定"),
+    ("removed or replaced by another program", None, "被其他程序删除或替换"),
+    ("cannot be used ({})", None, "无法使用（{}）"),
+    ("kept as {}, and a new one was begun", None, "原文件已另存为 {}，并新建了数据库"),
+    ("a new one was begun", None, "已新建数据库"),
+    ("records are kept in memory until it can be written", None, "在恢复可写之前，记录仅保存在内存中"),
+    ("the latest records were not saved", None, "最新的记录未能保存"),
     // Docker's own pulls.
     ("which process is dockerd cannot be told", None, "无法确定哪个进程是 dockerd"),
     ("{}: there is no journal", None, "{}：没有 journal"),
