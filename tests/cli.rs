@@ -780,6 +780,27 @@ fn a_command_that_sets_a_database_aside_says_so() {
 }
 
 #[test]
+fn why_a_command_fails_is_told_in_chinese_too() {
+    let (host, path) = configured(
+        "[probe]\nca_file = \"/nonexistent/ca.pem\"\n[[mirror]]\nname = \"a\"\nurl = \"http://127.0.0.2:9\"\n",
+    );
+    let config = path.to_str().unwrap();
+    std::fs::create_dir(host.dir.path().join("state/pause.json")).unwrap();
+    std::fs::create_dir(host.dir.path().join("run/status.json")).unwrap();
+    for (args, expected) in [
+        (&["pause"][..], "state/pause.json：不是普通文件"),
+        (&["status"], "run/status.json：不是普通文件"),
+        (&["probe", "a"], "/nonexistent/ca.pem：无法读取 PEM 证书："),
+        (&["run"], "/nonexistent/ca.pem：无法读取 PEM 证书："),
+        (&["run", "--state-dir", "/dev/null"], "/dev/null：无法写入：文件已存在"),
+    ] {
+        let args = [args, &["--config", config, "--lang", "zh"]].concat();
+        let (code, _, errors) = host.run(&args);
+        assert!(code == 1 && errors.contains(expected) && !errors.contains("hint"), "{args:?}: {errors}");
+    }
+}
+
+#[test]
 fn what_was_asked_and_is_no_candidate_has_a_history_by_its_url() {
     let (host, path) = configured(SHIPPED);
     let config = path.to_str().unwrap();

@@ -13,6 +13,7 @@ use crate::file;
 use crate::mirror::{DOCKER_HUB, Mirror, MirrorUrl};
 use crate::observation::Depth;
 use crate::status;
+use crate::text::detail::detail;
 use crate::text::round as say;
 
 /// Validates a URL, probes it, says what it saw, and adds it to `mirrors.d/local.toml`.
@@ -74,7 +75,7 @@ fn edit(
         Some(group) if !config.select.groups.contains(group) => Standing::OffByGroup,
         Some(_) | None => Standing::Off,
     });
-    let before = read(path)?;
+    let before = read(global, path)?;
     let text = before.as_ref().map_or("", |(text, _)| text);
     let after =
         local::with_mirror(text, &name, url, standing).map_err(|error| not_edited(global, path, &error))?;
@@ -147,7 +148,7 @@ pub fn remove(global: &Global, name: &str, out: &mut Out) -> Result<Exit, Error>
         return Ok(Exit::Ok);
     }
     writable(global, &path)?;
-    let before = read(&path)?;
+    let before = read(global, &path)?;
     let text = before.as_ref().map_or("", |(text, _)| text);
     let after = local::without_mirror(text, &known.name, elsewhere.then_some(&known.url))
         .map_err(|error| not_edited(global, &path, &error))?;
@@ -187,8 +188,8 @@ fn valid(global: &Global, path: &Path, after: &str) -> Result<Config, Error> {
     })
 }
 
-fn read(path: &Path) -> Result<Option<(String, file::Snapshot)>, Error> {
-    let snapshot = file::read(path).map_err(|error| io_error(path, &error))?;
+fn read(global: &Global, path: &Path) -> Result<Option<(String, file::Snapshot)>, Error> {
+    let snapshot = file::read(path).map_err(|error| io_error(global, path, &error))?;
     let Some(bytes) = snapshot.bytes() else { return Ok(None) };
     let text =
         std::str::from_utf8(bytes).map_err(|error| Error::failed(format!("{}: {error}", path.display())))?;
@@ -214,7 +215,7 @@ fn not_permitted(global: &Global, path: &Path) -> Error {
 
 fn write(global: &Global, path: &Path, text: &str, expected: Option<&file::Snapshot>) -> Result<(), Error> {
     let directory = path.parent().unwrap_or(Path::new("."));
-    std::fs::create_dir_all(directory).map_err(|error| io_error(directory, &error))?;
+    std::fs::create_dir_all(directory).map_err(|error| io_error(global, directory, &error))?;
     file::replace(path, text.as_bytes(), expected).map_err(|error| match error.obstacle {
         file::Obstacle::NotPermitted => not_permitted(global, path),
         file::Obstacle::Raced
@@ -226,12 +227,12 @@ fn write(global: &Global, path: &Path, text: &str, expected: Option<&file::Snaps
         | file::Obstacle::NoDirectory
         | file::Obstacle::DanglingLink
         | file::Obstacle::NotAFile
-        | file::Obstacle::Other => Error::failed(error.to_string()),
+        | file::Obstacle::Other => Error::failed(detail(global.lang, &error.to_string())),
     })
 }
 
-fn io_error(path: &Path, error: &std::io::Error) -> Error {
+fn io_error(global: &Global, path: &Path, error: &std::io::Error) -> Error {
     let exit =
         if error.kind() == std::io::ErrorKind::PermissionDenied { Exit::NotPermitted } else { Exit::Failed };
-    Error::new(exit, format!("{}: {error}", path.display()))
+    Error::new(exit, detail(global.lang, &format!("{}: {error}", path.display())))
 }

@@ -150,7 +150,7 @@ pub async fn judge(
     }
     let images = policy.images.clone();
     let prober =
-        assembly::prober(config, question.facts).map_err(|error| Error::failed(error.to_string()))?;
+        assembly::prober(config, question.facts).map_err(|error| Error::failed(error.text(global.lang)))?;
     let mut asked: Vec<Mirror> =
         question.mirrors.iter().filter(|mirror| mirror.takes_part()).cloned().collect();
     let upstream =

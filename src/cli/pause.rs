@@ -11,6 +11,7 @@ use crate::pause::{Pause, PauseError, Until};
 use crate::status::text::{self, moment};
 use crate::status::{ServiceState, Status};
 use crate::text::cli as say;
+use crate::text::detail::detail;
 use crate::timestamp::Timestamp;
 
 /// Tells the service to write nothing, for `length` or until `resume`. Pauses of single engines stay.
@@ -27,7 +28,7 @@ pub fn pause(
     let mut pause = read(global)?;
     let until = length.map(|length| now + length);
     pause.service = Some(Until { until });
-    pause.write(&root_state(&global.state_dir)).map_err(|error| failed(&error))?;
+    pause.write(&root_state(&global.state_dir)).map_err(|error| failed(global, &error))?;
     let lang = global.lang;
     let what = if runs(global) { say::goes_on(lang) } else { say::is_not_running(lang) };
     let answer = match length.zip(until) {
@@ -45,7 +46,7 @@ pub fn pause(
 /// The pause file cannot be removed.
 pub fn resume(global: &Global, out: &mut Out) -> Result<Exit, Error> {
     let before = read(global)?;
-    Pause::default().write(&root_state(&global.state_dir)).map_err(|error| failed(&error))?;
+    Pause::default().write(&root_state(&global.state_dir)).map_err(|error| failed(global, &error))?;
     let engines: Vec<&str> = before.engines.keys().map(String::as_str).collect();
     let answer = match (before.service, engines.as_slice()) {
         (None, []) => say::was_not_paused(global.lang),
@@ -71,17 +72,15 @@ fn read(global: &Global) -> Result<Pause, Error> {
             if error.cause.kind() == io::ErrorKind::InvalidData
                 || error.cause.kind() == io::ErrorKind::UnexpectedEof =>
         {
-            note(global, &say::broken_pause(global.lang, &error.to_string()));
+            note(global, &say::broken_pause(global.lang, &detail(global.lang, &error.to_string())));
             Ok(Pause::default())
         }
-        Err(error) => Err(failed(&error)),
+        Err(error) => Err(failed(global, &error)),
     }
 }
 
-fn failed(error: &PauseError) -> Error {
-    if error.not_permitted() {
-        Error::new(Exit::NotPermitted, error.to_string())
-    } else {
-        Error::failed(error.to_string())
-    }
+/// Why the pause could not be read or written.
+pub(super) fn failed(global: &Global, error: &PauseError) -> Error {
+    let exit = if error.not_permitted() { Exit::NotPermitted } else { Exit::Failed };
+    Error::new(exit, detail(global.lang, &error.to_string()))
 }

@@ -3,7 +3,7 @@
 use super::apply::{Uninterrupted, engine, recover, refused, remember_only, warn_of};
 use super::exit::{Error, Exit};
 use super::out::Out;
-use super::{Global, note, recorded};
+use super::{Global, note, pause, recorded};
 use crate::applier::{self, root_state};
 use crate::assembly::{self, DOCKER, ENGINE_FACT, SELECTION_FACT};
 use crate::config::{self, Invalid};
@@ -15,6 +15,7 @@ use crate::reason::{ChangeKind, WarningKind};
 use crate::status::safe;
 use crate::status::table::{Cell, Column, Table};
 use crate::store::Switch;
+use crate::text::detail::detail;
 use crate::text::{Lang, cli as words, round as say, status};
 use crate::timestamp::Timestamp;
 
@@ -164,7 +165,7 @@ pub async fn restore(global: &Global, to: u64, pause: bool, out: &mut Out) -> Re
         Err(problem) => {
             // Nothing was restored, so nothing is to be left in peace.
             if let Some(Err(error)) = before.map(|before| before.put_back(&root_state(&global.state_dir))) {
-                note(global, &error.to_string());
+                note(global, &detail(global.lang, &error.to_string()));
             }
             return Err(refused(global, &problem));
         }
@@ -193,7 +194,7 @@ pub async fn restore(global: &Global, to: u64, pause: bool, out: &mut Out) -> Re
     out.print(&format!("{line}\n"))?;
     if let Some(before) = before {
         if let Before::Not(_, error) = before {
-            note(global, &words::broken_pause(lang, &error.to_string()));
+            note(global, &words::broken_pause(lang, &detail(lang, &error.to_string())));
         }
         out.print(&format!("{}\n", say::left_alone(lang)))?;
     }
@@ -202,10 +203,7 @@ pub async fn restore(global: &Global, to: u64, pause: bool, out: &mut Out) -> Re
 
 /// Pauses the service for the engine, and gives what there was before.
 fn leave_alone(global: &Global) -> Result<Before, Error> {
-    let failed = |error: PauseError| {
-        let exit = if error.not_permitted() { Exit::NotPermitted } else { Exit::Failed };
-        Error::new(exit, error.to_string())
-    };
+    let failed = |error: PauseError| pause::failed(global, &error);
     let state = root_state(&global.state_dir);
     let before = Before::read(&state).map_err(failed)?;
     let mut paused = match &before {

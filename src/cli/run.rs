@@ -10,6 +10,7 @@ use super::exit::{Error, Exit};
 use super::{Global, judge};
 use crate::applier;
 use crate::daemon::{self, Places, StartError};
+use crate::text::detail::detail;
 use crate::text::round as say;
 
 /// Runs until SIGTERM or SIGINT.
@@ -28,21 +29,20 @@ pub async fn run(global: &Global, unprivileged: bool) -> Result<Exit, Error> {
         // The unit of one that is unprivileged leaves it less than this would.
         confined: !unprivileged,
     };
+    let said = |error: &dyn std::fmt::Display| detail(global.lang, &error.to_string());
     match daemon::run(places).await {
         Ok(()) => Ok(Exit::Ok),
         Err(StartError::Config(invalid)) => Err(judge::invalid_config(global, &global.config, &invalid)),
         Err(StartError::Directory(path, error)) if error.kind() == std::io::ErrorKind::PermissionDenied => {
-            Err(Error::new(Exit::NotPermitted, format!("{}: {error}", path.display())))
+            Err(Error::new(Exit::NotPermitted, said(&format!("{}: {error}", path.display()))))
         }
         Err(error @ StartError::Running(_)) => {
-            Err(Error::failed(error.to_string()).with_hint(say::see_the_other(global.lang)))
+            Err(Error::failed(said(&error)).with_hint(say::see_the_other(global.lang)))
         }
-        Err(
-            error @ (StartError::Prober(_)
-            | StartError::Directory(..)
-            | StartError::Signals(_)
-            | StartError::Died(_)),
-        ) => Err(Error::failed(error.to_string())),
+        Err(StartError::Prober(error)) => Err(Error::failed(error.text(global.lang))),
+        Err(error @ (StartError::Directory(..) | StartError::Signals(_) | StartError::Died(_))) => {
+            Err(Error::failed(said(&error)))
+        }
     }
 }
 

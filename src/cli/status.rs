@@ -17,6 +17,7 @@ use crate::status::health::Trouble;
 use crate::status::json::{Layout, to_string};
 use crate::status::text::{Span, View, render_with};
 use crate::status::{ServiceState, Status};
+use crate::text::detail::detail;
 use crate::text::{Lang, cli as say, status as words};
 use crate::timestamp::Timestamp;
 
@@ -235,15 +236,16 @@ fn published(global: &Global) -> Result<Status, Error> {
         let lang = global.lang;
         // Without a file in the runtime directory nothing runs, whatever is wrong with the copy.
         let gone = !error.path.starts_with(&global.runtime_dir);
+        let said = detail(lang, &error.to_string());
         if error.is_absent() {
             Error::new(Exit::NotRunning, say::not_running(lang)).with_hint(say::start_service(lang))
         } else if gone {
-            let message = say::not_running_detail(lang, &error.to_string());
+            let message = say::not_running_detail(lang, &said);
             Error::new(Exit::NotRunning, message).with_hint(say::start_service(lang))
         } else if error.not_permitted() {
-            Error::new(Exit::NotPermitted, error.to_string())
+            Error::new(Exit::NotPermitted, said)
         } else {
-            Error::failed(error.to_string()).with_hint(say::unusable_status(lang))
+            Error::failed(said).with_hint(say::unusable_status(lang))
         }
     })
 }

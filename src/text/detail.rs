@@ -28,6 +28,9 @@ const SAID: &[(&str, Option<&str>, &str)] = &[
     ("Permission denied", None, "权限不足"),
     ("No such file or directory", None, "文件不存在"),
     ("Broken pipe", None, "连接已断开"),
+    ("Not a directory", None, "不是目录"),
+    ("Is a directory", None, "是目录"),
+    ("File exists", None, "文件已存在"),
     ("no address to connect to", None, "没有可连接的地址"),
     ("no answer to the connection", Some(""), ""),
     ("it does not connect us: {}", None, "代理无法建立连接：{}"),
@@ -130,6 +133,11 @@ const SAID: &[(&str, Option<&str>, &str)] = &[
     ("a new one was begun", None, "已新建数据库"),
     ("records are kept in memory until it can be written", None, "在恢复可写之前，记录仅保存在内存中"),
     ("the latest records were not saved", None, "最新的记录未能保存"),
+    // This host's own files.
+    ("not a regular file", None, "不是普通文件"),
+    ("a symbolic link that leads nowhere", None, "失效的符号链接"),
+    ("write: {}", None, "无法写入：{}"),
+    ("another mirrorwatch is running", None, "另一个 mirrorwatch 正在运行"),
     // Docker's own pulls.
     ("which process is dockerd cannot be told", None, "无法确定哪个进程是 dockerd"),
     ("{}: there is no journal", None, "{}：没有 journal"),
@@ -402,6 +410,9 @@ mod tests {
             "Read-only",
             "Network is",
             "Broken pipe",
+            "Not a directory",
+            "Is a directory",
+            "File exists",
             "HTTP 4",
         ];
         for (pattern, english, chinese) in
