@@ -801,6 +801,26 @@ fn why_a_command_fails_is_told_in_chinese_too() {
 }
 
 #[test]
+fn what_the_engine_listed_on_its_own_can_be_removed() {
+    for said in ["old.example", "https://old.example"] {
+        let (host, path) = configured(SHIPPED);
+        let config = path.to_str().unwrap();
+        let (store, _) = Store::open(&host.dir.path().join("state"), mirrorwatch::assembly::now());
+        store.set_fact("adopted", &["https://old.example"]);
+        drop(store);
+        let (code, text, errors) = host.run(&["remove", said, "--config", config]);
+        assert_eq!((code, errors.as_str()), (0, ""));
+        assert!(
+            text.starts_with("old.example switched off in ") && text.contains("Docker's own list"),
+            "{text}"
+        );
+        let config = mirrorwatch::config::load(&path).unwrap();
+        let old = config.mirrors.iter().find(|mirror| mirror.name == "old.example").unwrap();
+        assert!(!old.enabled && old.url.as_str() == "https://old.example");
+    }
+}
+
+#[test]
 fn what_was_asked_and_is_no_candidate_has_a_history_by_its_url() {
     let (host, path) = configured(SHIPPED);
     let config = path.to_str().unwrap();

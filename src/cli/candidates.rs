@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::apply::adopted_before;
 use super::exit::{Error, Exit};
 use super::judge::{self, Question};
 use super::out::Out;
@@ -136,8 +137,8 @@ pub fn remove(global: &Global, name: &str, out: &mut Out) -> Result<Exit, Error>
     let config = judge::load(global, &global.config)?;
     let known = find(global, &config, name)?;
     let path = local::file(&global.config);
-    let elsewhere = config.shipped(&known.name);
     let stands = config.stands.get(&known.name);
+    let elsewhere = stands.is_none() || config.shipped(&known.name);
     let off = stands.iter().flat_map(|stands| &stands.off).find_map(|off| match off {
         Off::Switch(at) => Some(at),
         // Who chooses that group tomorrow does not want it either.
@@ -155,9 +156,10 @@ pub fn remove(global: &Global, name: &str, out: &mut Out) -> Result<Exit, Error>
     valid(global, &path, &after)?;
     write(global, &path, &after, before.as_ref().map(|(_, snapshot)| snapshot))?;
     let shown = path.display().to_string();
-    let line = match stands.filter(|_| elsewhere) {
-        Some(stands) => say::switched_off(lang, &known.name, &shown, &place(&stands.at)),
-        None => say::removed(lang, &known.name, &shown),
+    let line = match stands {
+        Some(stands) if elsewhere => say::switched_off(lang, &known.name, &shown, &place(&stands.at)),
+        Some(_) => say::removed(lang, &known.name, &shown),
+        None => say::switched_off_adopted(lang, &known.name, &shown),
     };
     out.print(&format!("{line}\n"))?;
     Ok(Exit::Ok)
@@ -168,10 +170,16 @@ fn place(at: &Position) -> String {
     format!("{}:{}", at.file.display(), at.line)
 }
 
-fn find<'a>(global: &Global, config: &'a Config, name: &str) -> Result<&'a Mirror, Error> {
+/// A mirror of mirrors.toml, or one that the engine listed on its own.
+fn find(global: &Global, config: &Config, name: &str) -> Result<Mirror, Error> {
+    let store = recorded::store(global).ok().flatten();
+    let adopted = store.map(|store| adopted_before(global, &store)).unwrap_or_default();
+    let mut all = config.mirrors.clone();
+    let strangers = assembly::candidates(config, &adopted);
+    all.extend(strangers.into_iter().filter(|mirror| !config.stands.contains_key(&mirror.name)));
     let url = name.parse::<MirrorUrl>();
-    let found = config.mirrors.iter().find(|mirror| mirror.name == name || url.as_ref() == Ok(&mirror.url));
-    found.ok_or_else(|| judge::no_such_mirror(global, Exit::Failed, name, &config.mirrors))
+    let found = all.iter().find(|mirror| mirror.name == name || url.as_ref() == Ok(&mirror.url));
+    found.cloned().ok_or_else(|| judge::no_such_mirror(global, Exit::Failed, name, &all))
 }
 
 fn not_edited(global: &Global, path: &Path, error: &EditError) -> Error {

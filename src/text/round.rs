@@ -62,6 +62,10 @@ messages! {
         "{name} switched off in {path}: it stands in {at}, which is left as it is",
         "已在 {path} 中停用 {name}：它写在 {at}，该文件保持不变",
     }
+    switched_off_adopted(name: &str, path: &str) {
+        "{name} switched off in {path}: it came from Docker's own list",
+        "已在 {path} 中停用 {name}：它来自 Docker 原有的列表",
+    }
     in_place(list: &str) { "In place, and the engine says so: {list}", "已生效，引擎已确认：{list}" }
     unchanged(list: &str) { "Nothing to change, the engine has it already: {list}", "无需改动，引擎已在使用：{list}" }
     written_not_verified(list: &str) {
