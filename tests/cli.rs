@@ -185,6 +185,7 @@ fn a_service_that_is_gone_is_code_3_and_its_last_state_is_shown_with_its_age() {
         assert_eq!(code, 3);
         let status: Status = serde_json::from_str(&json).unwrap();
         assert_eq!(serde_json::to_value(status.service.state).unwrap(), "stopped");
+        assert_eq!(status.service.pid, None, "it is another process's");
     }
 }
 

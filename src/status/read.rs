@@ -79,6 +79,8 @@ impl Status {
         let service = &mut status.service;
         if !service.pid.is_some_and(|pid| is_running(pid, service.pid_started)) {
             service.state = ServiceState::Stopped;
+            // By now it may be the number of another process.
+            (service.pid, service.pid_started) = (None, None);
         }
         Ok(status)
     }
