@@ -343,6 +343,10 @@ fn nothing_live_and_no_upstream_leaves_the_list_as_it_is() {
     file::replace(&world.config(), slower.as_bytes(), None).unwrap();
     let _service = world.run();
     world.wait_for_list(&[0, 1, 2]);
+    // The first list may have been revised once, at the end of the round.
+    let runs = |status: Status| status.service.state == ServiceState::Running;
+    world.wait("the end of the first round", || world.status().is_some_and(runs));
+    let switched = world.status().unwrap().switches.len();
     Front::close_all(&world.fronts);
     let log = || fs::read_to_string(world.places.path().join("log")).unwrap();
     world.wait("the outage", || world.status().is_some_and(|status| status.service.network_reason.is_some()));
@@ -357,8 +361,8 @@ fn nothing_live_and_no_upstream_leaves_the_list_as_it_is() {
     let status = world.status().unwrap();
     assert_eq!(
         status.switches.len(),
-        1,
-        "nothing was switched but the first list: {:#?}\n{}",
+        switched,
+        "nothing was switched since: {:#?}\n{}",
         status.switches,
         fs::read_to_string(world.places.path().join("log")).unwrap()
     );
