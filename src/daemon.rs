@@ -21,8 +21,8 @@ use crate::observation::Observation;
 use crate::ours::Ours;
 use crate::pause::Pause;
 use crate::probe::{self, Prober, SetupError, Task};
+use crate::process;
 use crate::route;
-use crate::status::read;
 use crate::store::{Consequence, Store, Switch};
 use crate::timestamp::Timestamp;
 use crate::watch::{Changed, Watcher};
@@ -229,7 +229,7 @@ impl Daemon {
             pause,
             state,
             since: now,
-            pid_started: read::started(std::process::id()),
+            pid_started: process::started(std::process::id()),
             tasks: JoinSet::new(),
             watcher: None,
             changes: None,

@@ -9,7 +9,7 @@
 //! | --- | --- | --- |
 //! | words | [`timestamp`], [`mirror`], [`image`], [`observation`], [`pull`], [`reason`], [`secret`], [`text`] | name things |
 //! | decisions | [`ranking`] | decide: no I/O, no clock, no randomness, no tokio |
-//! | edges | [`config`], [`probe`], [`engine`], [`listen`], [`file`](mod@file), [`publish`], [`room`], [`ours`], [`store`], [`status`], [`pause`], [`watch`], [`route`], [`confine`] | talk to one outside thing each; no edge knows another (but [`file`](mod@file), [`publish`], [`room`], [`ours`] and [`confine`], the shared tools) |
+//! | edges | [`config`], [`probe`], [`engine`], [`listen`], [`file`](mod@file), [`publish`], [`room`], [`ours`], [`process`], [`store`], [`status`], [`pause`], [`watch`], [`route`], [`confine`] | talk to one outside thing each; no edge knows another (but [`file`](mod@file), [`publish`], [`room`], [`ours`], [`process`] and [`confine`], the shared tools) |
 //! | wiring | [`assembly`], [`applier`], [`round`], [`daemon`], [`cli`] | connect them |
 //!
 //! # What holds everywhere
@@ -35,6 +35,7 @@ pub mod observation;
 pub mod ours;
 pub mod pause;
 pub mod probe;
+pub mod process;
 pub mod publish;
 pub mod pull;
 pub mod ranking;

@@ -9,7 +9,7 @@ const WORDS: &[&str] = &["timestamp", "mirror", "image", "observation", "pull", 
 const DECISIONS: &[&str] = &["ranking"];
 const EDGES: &[&str] = &["config", "probe", "engine", "listen", "store", "status", "watch", "pause", "route"];
 /// The tools that edges share.
-const SHARED: &[&str] = &["file", "publish", "room", "ours", "confine"];
+const SHARED: &[&str] = &["file", "publish", "room", "ours", "process", "confine"];
 const WIRING: &[&str] = &["assembly", "applier", "round", "daemon", "cli"];
 
 #[test]

@@ -9,9 +9,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use mirrorwatch::mirror::MirrorUrl;
+use mirrorwatch::process::started;
 use mirrorwatch::pull::{Seen, Sign};
 use mirrorwatch::status::Status;
-use mirrorwatch::status::read::started;
 use mirrorwatch::store::Store;
 use serde_json::Value;
 use tempfile::TempDir;

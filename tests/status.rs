@@ -327,7 +327,7 @@ fn what_is_published_is_what_is_read_and_the_runtime_directory_goes_first() {
     let (runtime, state) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let mut status = full();
     status.service.pid = Some(std::process::id());
-    status.service.pid_started = mirrorwatch::status::read::started(std::process::id());
+    status.service.pid_started = mirrorwatch::process::started(std::process::id());
     status.write(state.path()).unwrap();
     assert_eq!(Status::read(runtime.path(), state.path()).unwrap(), status);
     let newer = Status { generated_at: NOW + std::time::Duration::from_secs(60), ..status };

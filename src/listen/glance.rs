@@ -10,6 +10,7 @@ use std::os::unix::fs::FileExt;
 use std::time::Duration;
 
 use super::purse::Purse;
+use crate::process;
 
 /// After so long the kernel is asked although the engine seems to have done nothing: one file may have been opened as
 /// another was closed.
@@ -115,7 +116,7 @@ impl Signs {
         let number = fs::metadata(format!("/proc/{process}/fd")).ok()?.len();
         let number = usize::try_from(number).ok().filter(|number| *number > 0);
         let mut stat = [0; 1024];
-        let mut time = || ticks(read(self.times.as_ref()?, &mut stat)?);
+        let mut time = || process::time_in(read(self.times.as_ref()?, &mut stat)?);
         number.map(Activity::Files).or_else(|| time().map(Activity::Ticks))
     }
 }
@@ -132,19 +133,6 @@ fn active_opens(table: &str) -> Option<u64> {
     let (names, numbers) = (lines.next()?, lines.next()?);
     let place = names.split_whitespace().position(|name| name == "ActiveOpens")?;
     numbers.split_whitespace().nth(place)?.parse().ok()
-}
-
-/// The processor time that a process has used, in ticks of ten milliseconds.
-pub(super) fn time_of(process: i32) -> Option<u64> {
-    ticks(&fs::read_to_string(format!("/proc/{process}/stat")).ok()?)
-}
-
-/// `utime` and `stime` of proc_pid_stat(5): the 14th and the 15th, after a name that may hold anything.
-fn ticks(stat: &str) -> Option<u64> {
-    let (_, rest) = stat.rsplit_once(')')?;
-    let mut fields = rest.split_whitespace().skip(11);
-    let mut next = || fields.next()?.parse::<u64>().ok();
-    Some(next()?.saturating_add(next()?))
 }
 
 #[cfg(test)]
@@ -239,11 +227,6 @@ mod tests {
 
     #[test]
     fn a_process_whose_files_nobody_counts_has_its_time_looked_at() {
-        let stat = "7 (a) b (c) S 1 7 7 0 -1 4194560 1 2 3 4 250 33 0 0 20 0 1 0 5 6 7";
-        assert_eq!(ticks(stat), Some(283));
-        for stat in ["", "7 (a) S 1", "7 (a) S 1 7 7 0 -1 4194560 1 2 3 4 x 33"] {
-            assert_eq!(ticks(stat), None, "{stat}");
-        }
         let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
         let signs = Signs::of(i32::try_from(child.id()).ok());
         let before = signs.activity();

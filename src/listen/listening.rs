@@ -1,7 +1,6 @@
 //! What is heard comes together here: lines, ends, events, and the kernel's figures when it is worth asking for them.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -17,6 +16,7 @@ use super::{Aim, Ear, Heard, Pulls, Source, line};
 use crate::confine::outside::{self, Link};
 use crate::mirror::MirrorUrl;
 use crate::ours::Ours;
+use crate::process;
 use crate::pull::Seen;
 
 /// How often the engine's connections are looked at while there are any.
@@ -293,7 +293,8 @@ impl Listening {
         self.owned.retain(|cookie, _| connections.iter().any(|connection| connection.cookie == *cookie));
         if connections.iter().any(|connection| !self.owned.contains_key(&connection.cookie)) {
             let engines = self.source.pid.and_then(sockets);
-            let its_user = self.source.pid.and_then(user);
+            let its_user = || self.source.pid.and_then(process::users).map(|[.., opens]| opens);
+            let its_user = if engines.is_none() { its_user() } else { None };
             for Connection { cookie, inode, user, .. } in &connections {
                 // Where the engine's cannot be told, those of its user count, but not ours: probes are no pulls.
                 let may_be = || its_user.is_none_or(|its| its == *user) && !self.ours.has(*cookie);
@@ -316,14 +317,6 @@ fn leads(aim: &[(MirrorUrl, Vec<SocketAddr>)], remote: SocketAddr) -> Option<&Mi
 fn is_elsewhere(pid: i32) -> bool {
     let ours = outside::leads(std::process::id().cast_signed(), Link::Network).ok();
     outside::leads(pid, Link::Network).ok().zip(ours).is_some_and(|(its, ours)| its != ours)
-}
-
-/// As whom a process opens connections; `None` when it has ended.
-fn user(pid: i32) -> Option<u32> {
-    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    // The real, the effective, the saved one, and the one that counts for files, of which a socket is one.
-    let ids = status.lines().find_map(|line| line.strip_prefix("Uid:"))?;
-    ids.split_whitespace().nth(3)?.parse().ok()
 }
 
 /// The sockets that a process holds, by their inodes; `None` when we may not look.

@@ -11,8 +11,8 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
 use tracing::debug;
 
-use super::glance;
 use super::purse::Purse;
+use crate::process;
 
 /// When the engine last did something with a mirror; nothing where that cannot be told.
 pub(super) type Stirred = watch::Receiver<Option<Instant>>;
@@ -48,11 +48,11 @@ pub(super) async fn spare(child: Option<u32>, mut stirred: Stirred) {
     // What it costs to open a journal of years is no habit.
     sleep(OPENED).await;
     let begun = Instant::now();
-    let (mut purse, mut known) = (Purse::a_day(JOURNAL), glance::time_of(child).unwrap_or(0));
+    let (mut purse, mut known) = (Purse::a_day(JOURNAL), process::time(child).unwrap_or(0));
     // Purses know no clock.
     let mut pay = |purse: &mut Purse| {
         let now = begun.elapsed();
-        let time = glance::time_of(child).unwrap_or(known);
+        let time = process::time(child).unwrap_or(known);
         purse.spend(now, TICK * u32::try_from(time.saturating_sub(known)).unwrap_or(u32::MAX));
         known = time;
         now
@@ -126,8 +126,8 @@ mod tests {
         /// Waits, in real time, until it has used that much.
         fn uses(&self, ticks: u64) {
             let pid = i32::try_from(self.pid()).unwrap();
-            let from = glance::time_of(pid).unwrap();
-            while glance::time_of(pid).unwrap() < from + ticks {
+            let from = process::time(pid).unwrap();
+            while process::time(pid).unwrap() < from + ticks {
                 std::thread::yield_now();
             }
         }

@@ -11,6 +11,7 @@ use super::json::{Layout, to_string};
 use super::{FILE_NAME, SCHEMA, ServiceState, Status};
 use crate::confine::{self, outside};
 use crate::file;
+use crate::process;
 use crate::publish::{Durability, publish};
 
 /// Why no status could be shown.
@@ -103,14 +104,6 @@ fn read_file(dir: &Path) -> Result<Status, ReadError> {
     serde_json::from_slice(bytes).map_err(|error| failed(Unusable::Shape(error)))
 }
 
-/// When the process `pid` began, in clock ticks since boot: with the pid, the name of one process for good.
-pub fn started(pid: u32) -> Option<u64> {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // proc(5): the second field is the program's name in parentheses and may hold anything, parentheses too;
-    // the start is field 22, the twentieth after it.
-    stat.rsplit_once(')')?.1.split_ascii_whitespace().nth(19)?.parse().ok()
-}
-
 /// Whether the process `pid` that began at `begun` still runs.
 fn is_running(pid: u32, begun: Option<u64>) -> bool {
     let Some(id) = i32::try_from(pid).ok().and_then(Pid::from_raw) else { return false };
@@ -119,12 +112,11 @@ fn is_running(pid: u32, begun: Option<u64>) -> bool {
         Ok(()) | Err(Errno::PERM) => {}
         Err(_) => return false,
     }
-    match (begun, started(pid)) {
+    match (begun, process::started(pid)) {
         (Some(begun), Some(started)) => begun == started,
         // /proc may hide other users' processes (hidepid); then the pid has to do.
         (Some(_), None) => true,
-        (None, _) => std::fs::read_to_string(format!("/proc/{pid}/comm"))
-            .is_ok_and(|comm| comm.trim_end() == "mirrorwatch"),
+        (None, _) => process::name(pid).is_some_and(|name| name == "mirrorwatch"),
     }
 }
 
@@ -170,8 +162,11 @@ mod tests {
     #[test]
     fn a_process_is_known_by_its_pid_and_its_start() {
         let own = std::process::id();
-        assert!(is_running(own, started(own)));
-        assert!(!is_running(own, started(own).map(|ticks| ticks - 1)), "another process with our pid");
+        assert!(is_running(own, process::started(own)));
+        assert!(
+            !is_running(own, process::started(own).map(|ticks| ticks - 1)),
+            "another process with our pid"
+        );
         // The test's own program is not called mirrorwatch.
         assert!(!is_running(own, None));
         assert!(!is_running(0, None) && !is_running(u32::MAX, None));
@@ -180,7 +175,7 @@ mod tests {
     #[test]
     fn a_process_that_ended_does_not_run() {
         let mut child = Command::new("sleep").arg("60").stdin(Stdio::null()).spawn().unwrap();
-        let (pid, begun) = (child.id(), started(child.id()));
+        let (pid, begun) = (child.id(), process::started(child.id()));
         assert!(begun.is_some() && is_running(pid, begun));
         child.kill().unwrap();
         child.wait().unwrap();

@@ -7,6 +7,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use crate::confine::outside::{self, Link};
+use crate::process;
 
 /// What dockerd reads unless its command line says otherwise.
 const DEFAULT_FILE: &str = "/etc/docker/daemon.json";
@@ -34,7 +35,7 @@ impl Process {
     /// It goes by the name of dockerd, and neither its command line nor its program is to be believed.
     pub(super) fn find(listener: Option<i32>, pid_file: &Path) -> Result<Option<Self>, Stranger> {
         let Some(listener) = listener else { return Ok(None) };
-        if !name_of(listener).is_some_and(|name| name == "systemd" || name == "init") {
+        if !process::name(listener).is_some_and(|name| name == "systemd" || name == "init") {
             return Self::read(listener).map(Self::believed).transpose();
         }
         let named: Option<i32> = fs::read_to_string(pid_file).ok().and_then(|pid| pid.trim().parse().ok());
@@ -73,24 +74,20 @@ impl Process {
 
     /// Whose it is; `None` when it has ended, or is one user's in one regard and another's in another.
     pub(super) fn user(&self) -> Option<u32> {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.pid)).ok()?;
-        // The real, the effective, the saved one, and the one that files are opened as.
-        let ids = status.lines().find_map(|line| line.strip_prefix("Uid:"))?;
-        let mut ids = ids.split_whitespace().map(str::parse);
-        let first = ids.next()?.ok()?;
-        ids.all(|id| id == Ok(first)).then_some(first)
+        let users = process::users(self.pid)?;
+        users.iter().all(|user| *user == users[0]).then_some(users[0])
     }
 
     /// The process `pid`, if it goes by the name of dockerd.
     fn read(pid: i32) -> Option<Self> {
         // NixOS wraps it; the kernel cuts names at 15 bytes.
-        if !matches!(&*name_of(pid)?, "dockerd" | ".dockerd-wrappe") {
+        if !matches!(&*process::name(pid)?, "dockerd" | ".dockerd-wrappe") {
             return None;
         }
         let line = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
         let line = String::from_utf8_lossy(&line).into_owned();
         let arguments = line.split_terminator('\0').skip(1).map(str::to_owned).collect();
-        Some(Self { pid, started: started(pid)?, arguments })
+        Some(Self { pid, started: process::started(pid)?, arguments })
     }
 
     /// Whether the pid still means this process, and it has not ended: then its command line is gone.
@@ -162,9 +159,7 @@ impl Process {
 
     /// One inside a container has a second pid there.
     fn shares_our_namespace(&self) -> bool {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.pid)).unwrap_or_default();
-        let pids = status.lines().find_map(|line| line.strip_prefix("NSpid:"));
-        pids.is_some_and(|pids| pids.split_whitespace().count() == 1)
+        process::pids(self.pid).is_some_and(|pids| pids.len() == 1)
     }
 
     pub(super) fn pid(&self) -> i32 {
@@ -287,16 +282,6 @@ impl fmt::Display for Stranger {
             (None, None) => f.write_str("it has changed its user"),
         }
     }
-}
-
-fn name_of(pid: i32) -> Option<String> {
-    fs::read_to_string(format!("/proc/{pid}/comm")).ok().map(|name| name.trim_end().to_owned())
-}
-
-/// Field 22 of `/proc/pid/stat`; the second field is in parentheses and may have blanks in it.
-fn started(pid: i32) -> Option<u64> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    stat.rsplit_once(')')?.1.split_whitespace().nth(19)?.parse().ok()
 }
 
 /// What a descriptor of the socket links to, if this line of `/proc/net/unix` is one that listens at these paths.
