@@ -294,9 +294,11 @@ pub fn is_known(config: &Config, adopted: &[MirrorUrl], ours: &[MirrorUrl], url:
 pub fn past(config: &Config, store: &Store) -> Past {
     // Also where it is not compared: it may be after an edit.
     let upstream = &config.select.upstream_url;
+    let mut others = records(store);
     Past {
         list: store.fact(SELECTION_FACT),
-        upstream: records(store).remove(upstream).map(|record| (upstream.clone(), record)),
+        upstream: others.remove_entry(upstream),
+        others: others.into_iter().collect(),
         treatment: store.fact(TREATMENT_FACT).unwrap_or_default(),
     }
 }

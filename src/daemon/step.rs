@@ -54,6 +54,8 @@ pub struct Past {
     pub list: Option<Vec<MirrorUrl>>,
     /// The upstream and its record.
     pub upstream: Option<(MirrorUrl, Record)>,
+    /// What is known of anybody else, candidates or not.
+    pub others: BTreeMap<MirrorUrl, Record>,
     /// How the engine was treated.
     pub treatment: Treatment,
 }
@@ -243,7 +245,7 @@ const SET_BACK: Duration = Duration::from_secs(60);
 impl State {
     /// A daemon that has seen nothing yet.
     pub fn new(settings: Settings, past: impl Into<Past>) -> Self {
-        let Past { list, upstream, treatment } = past.into();
+        let Past { list, upstream, others, treatment } = past.into();
         Self {
             settings,
             tracks: BTreeMap::new(),
@@ -261,7 +263,7 @@ impl State {
             applying: None,
             retry: None,
             refused: false,
-            gone: BTreeMap::new(),
+            gone: others,
             upstream_before: upstream,
             resumed: None,
             shifted: None,

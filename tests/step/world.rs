@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BinaryHeap};
 use std::time::Duration;
 
 use mirrorwatch::daemon::schedule::{Allowance, Pace};
-use mirrorwatch::daemon::step::{Action, EngineView, Event, Past, Proof, Settings, State};
+use mirrorwatch::daemon::step::{Action, EngineView, Event, Past, Proof, Settings, State, Track};
 use mirrorwatch::image::Image;
 use mirrorwatch::mirror::{DOCKER_HUB, Mirror, MirrorUrl};
 use mirrorwatch::observation::{Depth, Observation};
@@ -63,6 +63,14 @@ pub(super) struct World {
     pub(super) asked: BTreeMap<MirrorUrl, Vec<Asked>>,
     /// Nothing may be written, as this world told: until then, or for good.
     paused: Option<Option<Timestamp>>,
+    /// What was written down of whoever was asked before the last edits.
+    former: BTreeMap<MirrorUrl, Record>,
+}
+
+/// What the database would hold of a mirror.
+fn written(track: &Track) -> (MirrorUrl, Record) {
+    let json = serde_json::to_string(&track.record).unwrap();
+    (track.mirror.url.clone(), serde_json::from_str(&json).unwrap())
 }
 
 pub(super) fn url(name: &str) -> MirrorUrl {
@@ -134,6 +142,7 @@ impl World {
             probes: BTreeMap::new(),
             asked: BTreeMap::new(),
             paused: None,
+            former: BTreeMap::new(),
         };
         let candidates = mirrors.iter().map(|(name, _)| (mirror(name), Record::default())).collect();
         world.tell(Event::Engine(EngineView::Lists(Vec::new())));
@@ -150,6 +159,9 @@ impl World {
     pub(super) fn tell(&mut self, event: Event) {
         if let Event::Paused(paused) = &event {
             self.paused = *paused;
+        }
+        if let Event::Configured { .. } = &event {
+            self.former.extend(self.state.tracks.values().chain(&self.state.upstream).map(written));
         }
         for action in self.state.step(event, self.now) {
             match action {
@@ -231,19 +243,15 @@ impl World {
 
     /// Ends the daemon without a word, and starts it again with what was written down.
     pub(super) fn restart(&mut self) {
-        let records: Vec<(Mirror, Record)> = self
-            .state
-            .tracks
-            .values()
-            .map(|track| {
-                let json = serde_json::to_string(&track.record).unwrap();
-                (track.mirror.clone(), serde_json::from_str(&json).unwrap())
-            })
-            .collect();
-        let upstream = self.state.upstream.as_ref();
+        let tracks = self.state.tracks.values();
+        let records: Vec<(Mirror, Record)> =
+            tracks.map(|track| (track.mirror.clone(), written(track).1)).collect();
+        let mut others = self.former.clone();
+        others.extend(self.state.tracks.values().chain(&self.state.upstream).map(written));
         let past = Past {
             list: Some(self.state.list.clone()),
-            upstream: upstream.map(|track| (track.mirror.url.clone(), track.record.clone())),
+            upstream: others.remove_entry(&url(UPSTREAM)),
+            others,
             treatment: self.state.treatment.clone(),
         };
         // Who is killed asks nothing more.

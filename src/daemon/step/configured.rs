@@ -25,7 +25,10 @@ impl State {
         }
         self.settings = settings;
         self.find_upstream(&mut old);
-        self.gone.retain(|_, record| record.spent(now).bytes_today > 0);
+        self.gone.retain(|_, record| {
+            record.resume(now);
+            record.spent(now).bytes_today > 0
+        });
         for (url, mut track) in old {
             // Whoever is being asked will not be heard any more.
             track.record.resume(now);
