@@ -189,8 +189,8 @@ fn trouble_text(trouble: &Trouble<'_>, status: &Status, view: &View) -> String {
     match trouble {
         Trouble::NetworkDown { reason, kind, detail } => {
             let (what, more) = match kind {
-                None => (say::network_down(lang, &upstream), reason),
-                Some(NetworkKind::Silence) => (say::network_down(lang, &upstream), detail),
+                None => (say::network_down(lang), reason),
+                Some(NetworkKind::Silence) => (say::network_down(lang), detail),
                 Some(NetworkKind::Names) => (say::names_down(lang), detail),
                 Some(NetworkKind::Clock) => (say::clock_wrong(lang), detail),
                 Some(NetworkKind::Portal) => (say::behind_portal(lang), detail),

@@ -27,9 +27,9 @@ messages! {
     nobody() { "none", "无" }
 
     // What is not well. Fragments, put into `not_well_one` or behind a dash.
-    network_down(upstream: &str) {
-        "the network is down: every mirror and {upstream} failed together; nothing is changed until it is back",
-        "网络不通：所有镜像源和 {upstream} 同时失败；恢复之前不作任何改动",
+    network_down() {
+        "the network is down: all who were asked failed together; nothing is changed until it is back",
+        "网络不通：所有探测目标同时失败；恢复之前不作任何改动",
     }
     names_down() {
         "no name is resolved, DNS does not work; nothing is changed until it does",
