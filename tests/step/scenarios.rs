@@ -38,7 +38,7 @@
 //! `costs N`, `old N`, `allows N IMAGE …`, `dead`, `hangs`, `stalls`, `limits`, `limits 5m`, `nested`, `errors`,
 //! `flaps 5m N`, `fails KIND`, `starved 2s`; or `shows` and the words of what is seen: a speed (`4MiB/s`), the time to
 //! a layer's first byte, a failure's kind, `digest=WORD`, `created=AGE`, `sent_to=HOST`, a quirk, `refuses=IMAGE`,
-//! `retry_after=TIME`, where `stalled; 4MiB/s` is once this and then that for ever. What is shown costs no budget.
+//! `locks=IMAGE` (401), `retry_after=TIME`, where `stalled; 4MiB/s` is once this and then that for ever. What is shown costs no budget.
 //!
 //! Expectations: `list`, `listed`, `unlisted`, `applies` (how many lists were written), `why` (the last of them),
 //! `network`, `contends`; `NAME:` and its standing, its verdict with its place or its reasons, or what these say;

@@ -27,10 +27,9 @@ fn take(seen: &mut Observation, word: &str, asking: &Asking<'_>) {
             "created" => seen.created = Some(asking.at - time(value)),
             "sent_to" => drop(seen.sent_to.insert(value.to_owned())),
             "retry_after" => seen.retry_after = Some(time(value)),
-            "refuses" if value.parse::<Image>().ok().as_ref() == asking.image => {
-                seen.outcome = failed(FailureKind::NotAllowed);
-            }
-            "refuses" => {}
+            "refuses" | "locks" if value.parse::<Image>().ok().as_ref() != asking.image => {}
+            "refuses" => seen.outcome = failed(FailureKind::NotAllowed),
+            "locks" => seen.outcome = failed(FailureKind::LoginRequired),
             other => panic!("nothing is seen of {other:?}"),
         }
     } else if let Some(mebibytes) = word.strip_suffix("MiB/s") {

@@ -43,7 +43,7 @@ const USUAL: u8 = 3;
 
 /// What a failure means for the mirror.
 enum Consequence {
-    /// It is about one image and no fault of the mirror: 403, 404.
+    /// It is about one image and no fault of the mirror: 403, 404, a login that was always wanted for it.
     OneImage,
     /// The mirror wants to be left alone: 429.
     Rest,
@@ -51,36 +51,6 @@ enum Consequence {
     AtOnce,
     /// It counts, and is worth asking again about.
     Counts,
-}
-
-fn consequence(kind: FailureKind, image: Option<&Image>) -> Consequence {
-    match kind {
-        FailureKind::NotAllowed | FailureKind::NotFound if image.is_some() => Consequence::OneImage,
-        FailureKind::RateLimited => Consequence::Rest,
-        FailureKind::Corrupt => Consequence::AtOnce,
-        FailureKind::NotAllowed
-        | FailureKind::NotFound
-        | FailureKind::NameNotResolved
-        | FailureKind::SuspiciousAddress
-        | FailureKind::ConnectionRefused
-        | FailureKind::Unreachable
-        | FailureKind::ConnectTimeout
-        | FailureKind::TlsExpired
-        | FailureKind::TlsUntrusted
-        | FailureKind::TlsWrongHost
-        | FailureKind::TlsError
-        | FailureKind::NoAnswer
-        | FailureKind::ConnectionLost
-        | FailureKind::NotARegistry
-        | FailureKind::LoginRequired
-        | FailureKind::ServerError
-        | FailureKind::Stalled
-        | FailureKind::TooSlow
-        | FailureKind::Stale
-        | FailureKind::RedirectRefused
-        | FailureKind::AnswerTooLarge
-        | FailureKind::ProtocolError => Consequence::Counts,
-    }
 }
 
 impl Record {
@@ -187,7 +157,7 @@ impl Record {
         if failure.stage >= Stage::Ping {
             self.runs.clear_to(Depth::Connect);
         }
-        match (consequence(failure.kind, observation.image.as_ref()), &observation.image) {
+        match (self.consequence(failure, observation.image.as_ref()), &observation.image) {
             (Consequence::OneImage, Some(image)) => {
                 self.reliability.add_reached(at);
                 self.refuse_image(image, failure, observation, policy);
@@ -222,6 +192,45 @@ impl Record {
     fn count_miss(&mut self, depth: Depth, stage: Stage, at: Timestamp) {
         if self.standing != Standing::Rejected {
             self.reliability.add(at, depth, Some(stage));
+        }
+    }
+
+    /// What a failure means for the mirror, that was asked for this image.
+    fn consequence(&self, failure: &Failure, image: Option<&Image>) -> Consequence {
+        match failure.kind {
+            FailureKind::NotAllowed | FailureKind::NotFound if image.is_some() => Consequence::OneImage,
+            // Docker Hub says so of whatever is private, and most mirrors pass it on: a host whose own images are would be
+            // left without a mirror. Where one that was served wants a login, the mirror has put up a wall.
+            FailureKind::LoginRequired
+                if failure.stage == Stage::Manifest
+                    && image.is_some_and(|image| self.images.serves(image) != Some(true)) =>
+            {
+                Consequence::OneImage
+            }
+            FailureKind::RateLimited => Consequence::Rest,
+            FailureKind::Corrupt => Consequence::AtOnce,
+            FailureKind::NotAllowed
+            | FailureKind::NotFound
+            | FailureKind::NameNotResolved
+            | FailureKind::SuspiciousAddress
+            | FailureKind::ConnectionRefused
+            | FailureKind::Unreachable
+            | FailureKind::ConnectTimeout
+            | FailureKind::TlsExpired
+            | FailureKind::TlsUntrusted
+            | FailureKind::TlsWrongHost
+            | FailureKind::TlsError
+            | FailureKind::NoAnswer
+            | FailureKind::ConnectionLost
+            | FailureKind::NotARegistry
+            | FailureKind::LoginRequired
+            | FailureKind::ServerError
+            | FailureKind::Stalled
+            | FailureKind::TooSlow
+            | FailureKind::Stale
+            | FailureKind::RedirectRefused
+            | FailureKind::AnswerTooLarge
+            | FailureKind::ProtocolError => Consequence::Counts,
         }
     }
 

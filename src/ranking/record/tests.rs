@@ -133,6 +133,10 @@ fn refusals_are_about_images() {
     check("R R[b] R[c] R[d] r:not_allowed r:not_allowed[b] r:not_allowed[c]", "rejected (not_allowed)");
     // ... unless something is served in between.
     check("R R[b] R[c] R[d] r:not_allowed r:not_allowed[b] S[d] r:not_allowed[c]", "live");
+    // A login that was always wanted for an image is about the image, and one that was not is a wall.
+    check("R r:login_required[b] r:login_required[c] r:login_required[d] r:login_required[b]", "live");
+    check("R[b] r:login_required[b] r:login_required", "live, 1 at rehearse, again rehearse");
+    check("r:login_required", "rejected (login_required)");
     // An image that nobody counts says nothing of the mirror.
     check("r:not_found[mine/private]", "unprobed");
     check("R r:not_found[mine/private]", "live");
