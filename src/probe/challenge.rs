@@ -1,5 +1,6 @@
 //! What a 401 asks for, and the anonymous token that answers it.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use http::HeaderValue;
@@ -8,6 +9,7 @@ use serde::Deserialize;
 use tokio::time::Instant;
 
 use super::wrong::{Try, Wrong};
+use crate::observation::ImageStore;
 use crate::reason::FailureKind;
 
 /// What the answer of a token realm may have; Docker Hub's has 5 KiB.
@@ -50,31 +52,75 @@ pub(super) struct Token {
 }
 
 impl Asks {
-    /// Reads the challenges of an answer. One that cannot be read counts as none, as it does in dockerd.
-    pub(super) fn of(headers: &HeaderMap) -> Self {
-        let mut asks = Self::Nothing;
-        for value in headers.get_all(WWW_AUTHENTICATE).iter().take(4) {
-            let Some(challenges) =
-                value.to_str().ok().and_then(|text| http_auth::parse_challenges(text).ok())
-            else {
-                continue;
-            };
-            for challenge in challenges {
-                let parameter = |name: &str| {
-                    let found = challenge.params.iter().find(|(key, _)| key.eq_ignore_ascii_case(name));
-                    found.map(|(_, value)| value.to_unescaped())
-                };
-                if challenge.scheme.eq_ignore_ascii_case("bearer") {
-                    if let Some(realm) = parameter("realm") {
-                        return Self::Token(Challenge { realm, service: parameter("service") });
-                    }
-                } else if challenge.scheme.eq_ignore_ascii_case("basic") {
-                    asks = Self::Login;
-                }
+    /// Reads the challenges of an answer as an engine with this store does.
+    ///
+    /// The classic store answers every challenge that it knows, and without a user it has no answer to Basic, also where
+    /// a token would do. Containerd takes the token.
+    pub(super) fn of(headers: &HeaderMap, store: Option<ImageStore>) -> Self {
+        let challenges = headers.get_all(WWW_AUTHENTICATE).iter().take(4);
+        let (mut token, mut login) = (None, false);
+        for (scheme, mut parameters) in
+            challenges.map(|value| read(&String::from_utf8_lossy(value.as_bytes())))
+        {
+            login |= scheme == "basic";
+            if scheme == "bearer"
+                && token.is_none()
+                && let Some(realm) = parameters.remove("realm")
+            {
+                token = Some(Challenge { realm, service: parameters.remove("service") });
             }
         }
-        asks
+        match token {
+            Some(challenge) if !login || store == Some(ImageStore::Containerd) => Self::Token(challenge),
+            Some(_) | None if login => Self::Login,
+            Some(_) | None => Self::Nothing,
+        }
     }
+}
+
+/// The scheme and the parameters of a challenge, names in lower case.
+///
+/// Both stores take a header for one challenge and read as far as it is one: a parameter without a comma before it, an
+/// unquoted value with a colon in it, or a second challenge ends it, and what came before counts. A reader that knows the
+/// grammar finds nothing there, or more than the engine does.
+fn read(text: &str) -> (String, HashMap<String, String>) {
+    let (scheme, mut rest) = word(text);
+    let mut parameters = HashMap::new();
+    loop {
+        let (name, after) = word(rest.trim_start());
+        let Some(after) = after.strip_prefix('=') else { break };
+        let (value, after) = if after.starts_with('"') { quoted(after) } else { word(after) };
+        if name.is_empty() || value.is_empty() {
+            break;
+        }
+        parameters.insert(name.to_ascii_lowercase(), value);
+        match after.trim_start().strip_prefix(',') {
+            Some(more) => rest = more,
+            None => break,
+        }
+    }
+    (scheme.to_ascii_lowercase(), parameters)
+}
+
+/// A token of HTTP, and what follows it.
+fn word(text: &str) -> (String, &str) {
+    let is_in = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-.^_`|~".contains(c);
+    let (word, rest) = text.split_at(text.find(|c| !is_in(c)).unwrap_or(text.len()));
+    (word.to_owned(), rest)
+}
+
+/// What stands in the quotation marks that `text` begins with, and what follows them; nothing where they do not end.
+fn quoted(text: &str) -> (String, &str) {
+    let mut value = String::new();
+    let mut characters = text.char_indices().skip(1);
+    while let Some((at, c)) = characters.next() {
+        match c {
+            '"' => return (value, &text[at + 1..]),
+            '\\' => value.extend(characters.next().map(|(_, escaped)| escaped)),
+            other => value.push(other),
+        }
+    }
+    (String::new(), "")
 }
 
 impl Token {
@@ -115,32 +161,56 @@ impl Token {
 mod tests {
     use super::*;
 
-    fn asks(challenges: &[&str]) -> Asks {
+    fn asks(challenges: &[&str], store: Option<ImageStore>) -> Asks {
         let mut headers = HeaderMap::new();
         for challenge in challenges {
-            headers.append(WWW_AUTHENTICATE, challenge.parse().unwrap());
+            headers.append(WWW_AUTHENTICATE, HeaderValue::from_bytes(challenge.as_bytes()).unwrap());
         }
-        Asks::of(&headers)
+        Asks::of(&headers, store)
+    }
+
+    fn token(realm: &str, service: Option<&str>) -> Asks {
+        Asks::Token(Challenge { realm: realm.to_owned(), service: service.map(str::to_owned) })
     }
 
     #[test]
-    fn a_bearer_challenge_wins_and_an_unreadable_one_counts_as_none() {
-        let token = |realm: &str, service: Option<&str>| {
-            Asks::Token(Challenge { realm: realm.to_owned(), service: service.map(str::to_owned) })
-        };
-        for (challenges, want) in [
-            (&[r#"Bearer realm="https://a/token",service="s""#][..], token("https://a/token", Some("s"))),
-            (&[r#"bearer realm="https://a/token",error="invalid_token""#], token("https://a/token", None)),
-            (&[r#"Basic realm="x", Bearer realm="https://a/t""#], token("https://a/t", None)),
-            (&[r#"Basic realm="x""#, r#"Bearer realm="https://a/t""#], token("https://a/t", None)),
-            (&[r#"Basic realm="x""#], Asks::Login),
-            (&["Bearer realm=https://a/t"], Asks::Nothing),
-            (&[r#"Bearer service="s""#], Asks::Nothing),
-            (&["\"\"\""], Asks::Nothing),
-            (&[], Asks::Nothing),
+    fn a_challenge_is_read_as_far_as_dockerd_reads_it() {
+        let just_the_realm = || token("https://a/t", None);
+        for (challenge, want) in [
+            (r#"Bearer realm="https://a/token",service="s""#, token("https://a/token", Some("s"))),
+            (r#"bearer Realm="https://a/token", error="invalid_token""#, token("https://a/token", None)),
+            (r#"Bearer realm="https://a/\"t",service=s"#, token("https://a/\"t", Some("s"))),
+            (r#"Bearer realm="https://a/t",service="镜像""#, token("https://a/t", Some("镜像"))),
+            (r#"Bearer realm="https://a/t",service=a.example:5000"#, token("https://a/t", Some("a.example"))),
+            (r#"Bearer realm="https://a/t" service="s""#, just_the_realm()),
+            (r#"Bearer realm="https://a/t";service="s""#, just_the_realm()),
+            (r#"Bearer  realm="https://a/t",,service="s""#, just_the_realm()),
+            (r#"Bearer realm="https://a/t",service="",scope=s"#, just_the_realm()),
+            (r#"Bearer realm="https://a/t","#, just_the_realm()),
+            (r#"Bearer realm="https://a/t", Basic realm="x""#, just_the_realm()),
+            (r#"Basic realm="x", Bearer realm="https://a/t""#, Asks::Login),
+            (r#"Basic realm="x""#, Asks::Login),
+            ("Bearer realm=https://a/t", token("https", None)),
+            (r#"Bearer realm="https://a/t"#, Asks::Nothing),
+            (r#"Bearer service="s""#, Asks::Nothing),
+            ("\"\"\"", Asks::Nothing),
+            ("", Asks::Nothing),
         ] {
-            assert_eq!(asks(challenges), want, "{challenges:?}");
+            for store in [Some(ImageStore::Classic), Some(ImageStore::Containerd), None] {
+                assert_eq!(asks(&[challenge], store), want, "{challenge} with {store:?}");
+            }
         }
+    }
+
+    #[test]
+    fn the_classic_store_does_not_get_past_basic_and_containerds_takes_the_token() {
+        let (basic, bearer) = (r#"Basic realm="x""#, r#"Bearer realm="https://a/t""#);
+        for challenges in [&[basic, bearer], &[bearer, basic]] {
+            assert_eq!(asks(challenges, Some(ImageStore::Containerd)), token("https://a/t", None));
+            assert_eq!(asks(challenges, Some(ImageStore::Classic)), Asks::Login);
+            assert_eq!(asks(challenges, None), Asks::Login, "who is not known may be the classic store");
+        }
+        assert_eq!(asks(&[], None), Asks::Nothing);
     }
 
     #[test]

@@ -107,7 +107,7 @@ impl Session<'_> {
         }
         self.note_redirect(&target, &answer);
         let asks = match answer.status {
-            StatusCode::UNAUTHORIZED => Asks::of(&answer.headers),
+            StatusCode::UNAUTHORIZED => Asks::of(&answer.headers, self.prober.store),
             _ => Asks::Nothing,
         };
         self.late = Late::Surprise;

@@ -273,7 +273,7 @@ impl<'a> Session<'a> {
         {
             return Ok(answer);
         }
-        let Asks::Token(challenge) = Asks::of(&answer.headers) else { return Ok(answer) };
+        let Asks::Token(challenge) = Asks::of(&answer.headers, self.prober.store) else { return Ok(answer) };
         if self.late == Late::Surprise {
             self.seen.quirks.insert(Quirk::LateChallenge);
         }
