@@ -346,6 +346,14 @@ fn odd_but_healthy(cdn: &Registry, realm: &Registry) -> Vec<(&'static str, Regis
             &[],
         ),
         (
+            "layers that are not packed as their type says, which Docker does not mind",
+            Registry::start(Options {
+                images: vec![ImageSpec { packed: false, ..ImageSpec::default() }],
+                ..Options::default()
+            }),
+            &[],
+        ),
+        (
             "no layer worth a speed",
             Registry::start(Options {
                 images: vec![ImageSpec { layers: vec![100], ..ImageSpec::default() }],

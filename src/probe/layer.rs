@@ -179,15 +179,8 @@ impl<'a> Piece<'a> {
     /// A web page or a placeholder shows in the first bytes, long before a digest could.
     fn check_magic(&self, bytes: &[u8]) -> Try<()> {
         let media_type = self.layer.media_type.as_str();
-        let magic: &[u8] = if media_type.ends_with("gzip") {
-            &[0x1f, 0x8b]
-        } else if media_type.ends_with("zstd") {
-            &[0x28, 0xb5, 0x2f, 0xfd]
-        } else {
-            &[]
-        };
-        let seen = &bytes[..bytes.len().min(magic.len())];
-        if seen == &magic[..seen.len()] {
+        let is_packed = media_type.ends_with("gzip") || media_type.ends_with("zstd");
+        if !is_packed || begins_as_a_layer(bytes) {
             return Ok(());
         }
         if bytes.starts_with(b"<") {
@@ -195,6 +188,14 @@ impl<'a> Piece<'a> {
         }
         Err(Wrong::new(FailureKind::Corrupt, format!("the layer does not begin as {media_type} does")))
     }
+}
+
+/// dockerd unpacks a layer by what it begins with and not by its media type, which some builders get wrong: gzip, zstd,
+/// bzip2, xz, or none of them. Of too few bytes it cannot be told.
+fn begins_as_a_layer(bytes: &[u8]) -> bool {
+    let packed: [&[u8]; 4] = [b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"BZh", b"\xfd7zXZ\0"];
+    let is = |magic: &[u8]| bytes.iter().zip(magic).all(|(byte, other)| byte == other);
+    packed.into_iter().any(is) || bytes.get(257..262).is_none_or(|name| name == b"ustar")
 }
 
 impl Taken {
@@ -284,6 +285,24 @@ mod tests {
         for turn in [0, 1, 2, 3, 4, 5, 6, 7, u64::MAX] {
             let piece = Piece::choose(&image, turn, SAMPLED).unwrap();
             assert!(piece.offset + piece.length <= piece.layer.size, "{piece:?}");
+        }
+    }
+
+    #[test]
+    fn a_layer_is_known_by_what_it_begins_with() {
+        let tar = [&[b'f'; 257][..], b"ustar\x0000", &[0; 248]].concat();
+        for (bytes, is_one) in [
+            (&b"\x1f\x8b\x08"[..], true),
+            (b"\x1f", true),
+            (b"\x28\xb5\x2f\xfd", true),
+            (b"BZh9", true),
+            (b"\xfd7zXZ\0", true),
+            (&tar, true),
+            (&tar[..200], true),
+            (&[b'{'; 512], false),
+            (&[0; 512], false),
+        ] {
+            assert_eq!(begins_as_a_layer(bytes), is_one, "{bytes:?}");
         }
     }
 

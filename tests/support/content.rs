@@ -31,6 +31,8 @@ pub struct ImageSpec {
     pub layers: Vec<usize>,
     /// RFC 3339; goes into the config, and so into every digest.
     pub created: String,
+    /// Whether the layers are what their media type says, and not tars without the gzip.
+    pub packed: bool,
 }
 
 impl Default for ImageSpec {
@@ -40,6 +42,7 @@ impl Default for ImageSpec {
             tag: "latest".to_owned(),
             layers: vec![200_000, 3_000_000],
             created: "2026-11-01T00:00:00Z".to_owned(),
+            packed: true,
         }
     }
 }
@@ -85,7 +88,7 @@ impl Content {
         for (number, size) in spec.layers.iter().enumerate() {
             let tar = tar(&format!("layer{number}"), &noise(*size, number as u64 + 1));
             diff_ids.push(sha256(&tar));
-            layers.push(content.add_blob(LAYER, gzip(&tar), true));
+            layers.push(content.add_blob(LAYER, if spec.packed { gzip(&tar) } else { tar }, true));
         }
         let mut children = Vec::new();
         for (architecture, variant) in PLATFORMS {
