@@ -872,6 +872,15 @@ async fn from_https_nothing_leads_to_http() {
 }
 
 #[tokio::test]
+async fn a_token_that_does_not_help_is_no_late_one() {
+    let registry =
+        registry_with([(Place::Everywhere, Act::LateChallenge), (Place::Manifest, Act::UselessToken)]);
+    let seen = rehearse(patient(), &registry.url()).await;
+    assert_failed(&seen, FailureKind::LoginRequired, Stage::Manifest);
+    assert_eq!(seen.quirks, BTreeSet::new(), "what is private is said of the image");
+}
+
+#[tokio::test]
 async fn a_ping_that_is_redirected_is_noted_and_not_followed() {
     let other = Registry::start(Options::default());
     let to = format!("{}{{path}}", other.url());

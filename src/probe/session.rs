@@ -274,13 +274,16 @@ impl<'a> Session<'a> {
             return Ok(answer);
         }
         let Asks::Token(challenge) = Asks::of(&answer.headers, self.prober.store) else { return Ok(answer) };
-        if self.late == Late::Surprise {
-            self.seen.quirks.insert(Quirk::LateChallenge);
-        }
+        let surprise = self.late == Late::Surprise;
         drop(answer);
         self.fetch_token(&challenge, repository).await?;
         let again = with_token(self, headers);
-        self.send(stage, method, target, again, body_bytes).await
+        let answer = self.send(stage, method, target, again, body_bytes).await?;
+        // Where the token does not help, the image is nobody's to have, and that is no trait of the mirror.
+        if surprise && answer.status != StatusCode::UNAUTHORIZED {
+            self.seen.quirks.insert(Quirk::LateChallenge);
+        }
+        Ok(answer)
     }
 
     /// Takes a remembered token, if it still opens `repository`.
