@@ -162,7 +162,7 @@ impl Docker {
             pid: live.process.as_ref().map(Process::pid),
             log: log::source(live.process.as_ref(), document, &live.info),
             // Without them mirrors are still judged, by the images that mirrors.toml names.
-            images: match self.api.images().await {
+            images: match self.api.images(store == ImageStore::Containerd).await {
                 Ok(found) => images::of_hub(found, &images::Shelves::of(&live.info)),
                 Err(_) => Vec::new(),
             },

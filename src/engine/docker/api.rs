@@ -105,6 +105,45 @@ pub(super) struct ImageSummary {
     pub(super) repo_digests: Option<Vec<String>>,
     /// Seconds since the epoch, of the image's making.
     pub(super) created: i64,
+    /// What the image consists of, one for each platform; told by containerd's store alone.
+    pub(super) manifests: Option<Vec<ManifestSummary>>,
+}
+
+/// One platform of an image, or what somebody attests of one.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub(super) struct ManifestSummary {
+    /// All of it is here.
+    pub(super) available: bool,
+    image_data: Option<ImageData>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+struct ImageData {
+    identity: Option<Identity>,
+}
+
+/// Where an image came from, as dockerd 29.3 and later know it.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+struct Identity {
+    pull: Option<Vec<PullIdentity>>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+struct PullIdentity {
+    repository: String,
+}
+
+impl ManifestSummary {
+    /// The repositories that it was pulled from, or pushed to, as far as dockerd knows.
+    pub(super) fn pulled_from(&self) -> impl Iterator<Item = &str> {
+        let identity = self.image_data.as_ref().and_then(|data| data.identity.as_ref());
+        let pulls = identity.and_then(|identity| identity.pull.as_deref()).unwrap_or_default();
+        pulls.iter().map(|pull| pull.repository.as_str())
+    }
 }
 
 #[derive(Deserialize)]
@@ -176,8 +215,10 @@ impl Api {
         Ok(info)
     }
 
-    pub(super) async fn images(&self) -> Result<Vec<ImageSummary>, Problem> {
-        self.get("/images/json").await
+    /// Every image. What each consists of costs dockerd a look at all of it, so only who has no other way to tell where
+    /// one came from, as with containerd's store, asks for it.
+    pub(super) async fn images(&self, in_full: bool) -> Result<Vec<ImageSummary>, Problem> {
+        self.get(if in_full { "/images/json?manifests=1&identity=1" } else { "/images/json" }).await
     }
 
     /// When the last image was pulled between two times; `None` also when dockerd has had 256 other events since then.

@@ -5,7 +5,7 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use super::api::{ImageSummary, Info};
+use super::api::{ImageSummary, Info, ManifestSummary};
 use crate::image::Image;
 
 /// More than this many need not be rehearsed to judge a mirror.
@@ -44,7 +44,8 @@ impl Shelves {
 
 /// Images that came from Docker Hub, those first that were pulled last; of those whose pull cannot be dated the newest.
 ///
-/// An image without a digest in its own repository was built or imported here, and no mirror could have it.
+/// An image without a digest in its own repository was built or imported here, and no mirror could have it. Containerd's
+/// store gives every image a digest in whatever repository it is named after; see [`was_pulled`].
 pub(super) fn of_hub(mut summaries: Vec<ImageSummary>, shelves: &Shelves) -> Vec<Image> {
     summaries.sort_by_cached_key(|summary| Reverse((shelves.came(&summary.id), summary.created)));
     let mut images = Vec::new();
@@ -55,7 +56,8 @@ pub(super) fn of_hub(mut summaries: Vec<ImageSummary>, shelves: &Shelves) -> Vec
         let pulled = tags.filter(|tag| {
             tag.rsplit_once(':').is_some_and(|(repository, _)| repositories.contains(&repository))
         });
-        for image in pulled.filter_map(|tag| tag.parse::<Image>().ok()) {
+        let pulled = pulled.filter_map(|tag| tag.parse::<Image>().ok());
+        for image in pulled.filter(|image| was_pulled(&summary, image)) {
             if images.len() < MOST && !images.contains(&image) {
                 images.push(image);
             }
@@ -64,9 +66,52 @@ pub(super) fn of_hub(mut summaries: Vec<ImageSummary>, shelves: &Shelves) -> Vec
     images
 }
 
+/// Whether an image with a digest under this name came from there, and is not of this host's own making: its name would
+/// be nobody's business, and every mirror would have to refuse it.
+///
+/// dockerd knows since 29.3 what was pulled from where. Before that, whoever pulls leaves behind the platforms of others
+/// and what is attested of an image, and whoever builds or imports has all there is. That misses images of one platform
+/// with nothing attested, which is better than to ask strangers for what is private.
+fn was_pulled(summary: &ImageSummary, image: &Image) -> bool {
+    // The classic store has said all with the digest.
+    let Some(manifests) = &summary.manifests else { return true };
+    let mut from = manifests.iter().flat_map(ManifestSummary::pulled_from).peekable();
+    if from.peek().is_none() {
+        return manifests.iter().any(|manifest| !manifest.available);
+    }
+    from.filter_map(|from| from.parse::<Image>().ok()).any(|from| from.repository() == image.repository())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_containerd_s_store_has_of_its_own_making_is_nobody_s_business() {
+        // As 28.5.2 told of each, and what the reference of API 1.54 promises of the last three.
+        let told = r#"[
+            {"RepoTags": ["multi:1"], "RepoDigests": ["multi@sha256:00"],
+             "Manifests": [{"Available": true, "Kind": "image"}, {"Available": false, "Kind": "image"}]},
+            {"RepoTags": ["attested:1"], "RepoDigests": ["attested@sha256:00"],
+             "Manifests": [{"Available": true, "Kind": "image"}, {"Available": false, "Kind": "attestation"}]},
+            {"RepoTags": ["imported:1"], "RepoDigests": ["imported@sha256:00"],
+             "Manifests": [{"Available": true, "Kind": "image"}]},
+            {"RepoTags": ["built:1"], "RepoDigests": ["built@sha256:00"],
+             "Manifests": [{"Available": true, "Kind": "image"}, {"Available": true, "Kind": "attestation"}]},
+            {"RepoTags": ["pulled:1"], "RepoDigests": ["pulled@sha256:00"],
+             "Manifests": [{"Available": true, "ImageData":
+                {"Identity": {"Pull": [{"Repository": "docker.io/library/pulled"}]}}}]},
+            {"RepoTags": ["tagged:1"], "RepoDigests": ["tagged@sha256:00"],
+             "Manifests": [{"Available": false}, {"Available": true, "ImageData":
+                {"Identity": {"Pull": [{"Repository": "registry.example/secret"}]}}}]},
+            {"RepoTags": ["made:1"], "RepoDigests": ["made@sha256:00"],
+             "Manifests": [{"Available": true, "ImageData": {"Identity": {"Build": [{"Ref": "x"}]}}}]}
+        ]"#;
+        let images = of_hub(serde_json::from_str(told).unwrap(), &Shelves(Vec::new()));
+        let mut names: Vec<_> = images.iter().map(ToString::to_string).collect();
+        names.sort();
+        assert_eq!(names, ["library/attested:1", "library/multi:1", "library/pulled:1"]);
+    }
 
     #[test]
     fn only_what_came_from_docker_hub_counts_and_the_newest_stands_first() {
@@ -75,6 +120,7 @@ mod tests {
             repo_tags: Some(tags.iter().map(|tag| (*tag).to_owned()).collect()),
             repo_digests: Some(digests.iter().map(|digest| (*digest).to_owned()).collect()),
             created,
+            manifests: None,
         };
         let summaries = vec![
             summary(1, &["busybox:1.36", "busybox:latest"], &["busybox@sha256:00"]),
@@ -96,6 +142,7 @@ mod tests {
             repo_tags: Some(vec![format!("a/b{number}:1")]),
             repo_digests: Some(vec![format!("a/b{number}@sha256:00")]),
             created: number,
+            manifests: None,
         });
         assert_eq!(of_hub(many.collect(), &Shelves(Vec::new())).len(), 50);
     }
@@ -110,6 +157,7 @@ mod tests {
                 repo_tags: Some(vec![format!("a/b{number}:1")]),
                 repo_digests: Some(vec![format!("a/b{number}@sha256:00")]),
                 created: number,
+                manifests: None,
             })
             .collect();
         // The oldest came last; of two others nothing is known.
