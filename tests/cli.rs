@@ -856,6 +856,22 @@ fn what_a_pull_went_through_is_told_in_units_that_fit_and_on_a_narrow_terminal_t
 }
 
 #[test]
+fn who_asks_for_what_was_recorded_hears_that_the_service_cannot_record() {
+    let lost = "/var/lib/mirrorwatch/state.db: no space left on the device; records are kept in memory until it can be \
+                written";
+    let mut status = full();
+    status["service"]["notices"] = serde_json::json!([{"kind": "setback", "detail": lost}]);
+    let host = Host::with(status);
+    for command in [&["history"][..], &["why"], &["explain", "DaoCloud"]] {
+        let (_, text, errors) = host.run(command);
+        assert!(errors.contains(lost), "{command:?}: {errors}");
+        assert!(!text.contains("not been rehearsed"), "it is live: {text}");
+        let (_, _, errors) = host.run(&[command, &["--lang", "zh"]].concat());
+        assert!(errors.contains("记录仅保存在内存中"), "{command:?}: {errors}");
+    }
+}
+
+#[test]
 fn a_mirror_that_is_off_is_explained_with_the_line_that_keeps_it_out() {
     let (host, path) =
         configured(&SHIPPED.replace("group = \"world\"\nenabled = false", "group = \"world\""));

@@ -9,9 +9,10 @@ use crate::config::Config;
 use crate::mirror::{DOCKER_HUB, Mirror, MirrorUrl};
 use crate::status::safe::line as safe;
 use crate::status::text::age;
-use crate::status::{ServiceState, Status};
+use crate::status::{NoticeKind, ServiceState, Status};
 use crate::store::{Consequence, Key, Setback, SetbackKind, Store};
-use crate::text::{history as say, store as words};
+use crate::text::detail::detail;
+use crate::text::{history as say, status as shown, store as words};
 use crate::timestamp::Timestamp;
 
 /// The database; `None` when there is none yet.
@@ -54,6 +55,14 @@ pub(super) fn unreadable(global: &Global, setback: &Setback) -> Error {
     }
 }
 
+/// What the service said last of records that it lost or could not keep: the database then knows less than it does.
+pub(super) fn unkept(global: &Global, status: &Status) -> Vec<String> {
+    let lang = global.lang;
+    let lost = status.service.notices.iter().filter(|notice| notice.kind == NoticeKind::Setback);
+    lost.map(|notice| shown::with_detail(lang, &shown::setback(lang), &safe(&detail(lang, &notice.detail))))
+        .collect()
+}
+
 /// What was recorded.
 pub(super) struct Recorded {
     /// What the service published last; `None` when none ever ran here.
@@ -89,6 +98,9 @@ impl Recorded {
                 note(global, &say::not_running(lang, &age(lang, now.since(status.generated_at))));
             }
             Some(_) => {}
+        }
+        for line in status.iter().flat_map(|status| unkept(global, status)) {
+            note(global, &line);
         }
         let store = store(global)?;
         // One URL may mirror several registries; what is asked of it is asked for Docker Hub's sake.

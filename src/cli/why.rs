@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::exit::{Error, Exit};
 use super::history::text::speed_of;
 use super::out::Out;
-use super::recorded::{store, unreadable};
+use super::recorded::{store, unkept, unreadable};
 use super::{Global, note};
 use crate::mirror::MirrorUrl;
 use crate::observation::Failure;
@@ -88,6 +88,7 @@ fn remarks(global: &Global, status: Option<&Status>, now: Timestamp) -> Vec<Stri
     let deaf = status.service.notices.iter().filter(|notice| notice.kind == NoticeKind::Deaf);
     let mut remarks: Vec<String> =
         deaf.map(|notice| say::deaf(lang, &safe(&detail(lang, &notice.detail)))).collect();
+    remarks.extend(unkept(global, status));
     if status.service.state == ServiceState::Stopped {
         remarks.push(say::stopped(lang, &length(lang, now.since(status.generated_at))));
     }

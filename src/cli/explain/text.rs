@@ -177,6 +177,8 @@ impl Page<'_> {
         let (record, terms) = (&account.record, &account.terms);
         match record.standing() {
             Standing::Unprobed if account.network_down => {}
+            // The service knows more than it could record.
+            Standing::Unprobed if account.judged.as_ref().is_some_and(|it| it.verdict == Verdict::Live) => {}
             Standing::Unprobed => self.line(&say::lacks_rehearsal(lang)),
             Standing::Rejected if record.been_live() => {
                 self.line(&say::lacks_rise(lang, record.rising(), terms.rise));
