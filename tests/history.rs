@@ -282,6 +282,9 @@ fn a_history_gathers_what_was_alike_and_its_columns_line_up() {
             let text = shown(&two_hours(), lang, Some(width), Gather::All);
             assert!(text.lines().all(|line| line.width() <= width), "{width}:\n{text}");
         }
+        let narrow = shown(&two_hours(), lang, Some(40), Gather::All);
+        assert!(narrow.lines().all(|line| line.width() <= 40), "{narrow}");
+        assert!(narrow.contains(if lang == Lang::En { "served" } else { "正常" }), "{narrow}");
         let nothing = History { observations: Vec::new(), switches: Vec::new(), ..two_hours() };
         assert_eq!(shown(&nothing, lang, None, Gather::All).lines().count(), 1);
     }

@@ -11,6 +11,8 @@ use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 const GAP: usize = 2;
 /// The last column keeps this much before others leave for it.
 const LAST_MIN: usize = 24;
+/// By so much of it a name is still known.
+const NAME_MIN: usize = 10;
 
 /// One column.
 #[derive(Clone, Debug)]
@@ -21,7 +23,7 @@ pub struct Column {
     pub right: bool,
     /// When it leaves a table that is too wide, the lowest first; `None` stays.
     pub leaves: Option<u8>,
-    /// The most it may take of a table that has a width.
+    /// The most it may take of a table that has a width; of one that is too narrow it takes less.
     pub most: Option<usize>,
 }
 
@@ -99,6 +101,11 @@ impl Table {
             widths.remove(at);
         }
         if let Some(last) = widths.len().checked_sub(1) {
+            // Where nothing can leave any more, what may be cut at all makes room.
+            for at in (0..last).filter(|&at| self.columns[kept[at]].most.is_some()) {
+                let over = needed(&widths).saturating_sub(width);
+                widths[at] = widths[at].saturating_sub(over).max(widths[at].min(NAME_MIN));
+            }
             let others = widths[..last].iter().map(|width| width + GAP).sum::<usize>();
             widths[last] = widths[last].min(width.saturating_sub(others));
         }

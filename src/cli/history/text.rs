@@ -85,7 +85,7 @@ pub fn render(history: &History, name_of: impl Fn(&str) -> String, terms: Terms)
             column(say::head_until(lang), false, Some(3), None),
             column(say::head_count(lang), true, Some(2), None),
             column(say::head_mirror(lang), false, None, Some(24)),
-            column(say::head_what(lang), false, None, None),
+            column(say::head_what(lang), false, Some(4), None),
             column(say::head_first(lang), true, Some(0), None),
             column(say::head_speed(lang), true, Some(1), None),
             column(say::head_outcome(lang), false, None, None),
