@@ -14,6 +14,7 @@ const SAID: &[(&str, Option<&str>, &str)] = &[
     // The way to the mirror.
     ("no such name", None, "没有这个域名"),
     ("the name has no address", None, "该域名没有地址"),
+    ("no connections available", Some("no name server can be reached"), "连接不上任何 DNS 服务器"),
     ("no name server answered within {} s", None, "DNS 服务器 {} 秒内没有应答"),
     ("{} leads to {} (a private network)", None, "{} 解析到 {}（内网地址）"),
     ("{} leads to {} (this host)", None, "{} 解析到 {}（本机）"),
@@ -25,6 +26,8 @@ const SAID: &[(&str, Option<&str>, &str)] = &[
     ("No route to host", Some(""), ""),
     ("Network is unreachable", Some(""), ""),
     ("No space left on device", None, "磁盘空间不足"),
+    ("no storage space", Some("no space left on the device"), "磁盘空间不足"),
+    ("read-only filesystem or storage medium", Some("the file system is read-only"), "文件系统只读"),
     ("Permission denied", None, "权限不足"),
     ("No such file or directory", None, "文件不存在"),
     ("Broken pipe", None, "连接已断开"),
@@ -145,7 +148,7 @@ const SAID: &[(&str, Option<&str>, &str)] = &[
     (
         "at this log-level dockerd does not say which mirror a pull left; it does at info",
         None,
-        "在此 log-level 下 dockerd 不记录拉取离开了哪个镜像站，设为 info 才会记录",
+        "在此 log-level 下 dockerd 不记录拉取离开了哪个镜像源，设为 info 才会记录",
     ),
     ("dockerd logs neither into the journal nor into a file", None, "dockerd 既不写 journal，也不写文件"),
     (
@@ -209,6 +212,7 @@ const SAID: &[(&str, Option<&str>, &str)] = &[
     ("a regular file is wanted there", None, "那里应是普通文件"),
     ("see the system's log", None, "请查看系统日志"),
     ("cannot connect: {}", None, "无法连接：{}"),
+    ("cannot be used: {}", None, "无法使用：{}"),
     ("cannot be read: {}", None, "无法读取：{}"),
     ("another mirrorwatch is applying right now", None, "另一个 mirrorwatch 正在应用列表"),
     (
@@ -380,6 +384,21 @@ mod tests {
                 "/docker.sock: cannot connect: Connection refused",
                 "/docker.sock：无法连接：Connection refused",
             ),
+            (
+                "/state/lock: cannot be used: Read-only file system (os error 30)",
+                "/state/lock: cannot be used: Read-only file system",
+                "/state/lock：无法使用：只读文件系统",
+            ),
+            (
+                "/state/pause.json: no storage space",
+                "/state/pause.json: no space left on the device",
+                "/state/pause.json：磁盘空间不足",
+            ),
+            (
+                "m.example: no connections available",
+                "m.example: no name server can be reached",
+                "m.example：连接不上任何 DNS 服务器",
+            ),
             ("", "", ""),
         ] {
             assert_eq!(detail(Lang::En, said), english);
@@ -414,6 +433,9 @@ mod tests {
             "Is a directory",
             "File exists",
             "HTTP 4",
+            "no storage",
+            "read-only filesystem",
+            "no connections",
         ];
         for (pattern, english, chinese) in
             SAID.iter().filter(|said| !others.iter().any(|it| said.0.starts_with(it)))
