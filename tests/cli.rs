@@ -872,6 +872,19 @@ fn who_asks_for_what_was_recorded_hears_that_the_service_cannot_record() {
 }
 
 #[test]
+fn a_mirror_that_connects_is_told_from_one_that_does_not_by_a_round_that_only_connects() {
+    let (host, path) = configured(SHIPPED);
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let args = ["probe", &url, "--depth", "connect", "--config", path.to_str().unwrap()];
+    for (lang, said) in [("en", "connects; nothing more was asked"), ("zh", "可以连接；没有进一步探测")]
+    {
+        let (code, table, errors) = host.run(&[&args[..], &["--lang", lang]].concat());
+        assert!(code == 0 && table.contains(said), "{code}: {table}{errors}");
+    }
+}
+
+#[test]
 fn a_mirror_that_is_off_is_explained_with_the_line_that_keeps_it_out() {
     let (host, path) =
         configured(&SHIPPED.replace("group = \"world\"\nenabled = false", "group = \"world\""));

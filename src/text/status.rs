@@ -110,6 +110,7 @@ messages! {
     seen(age: &str) { "{age}", "{age}前" }
     /// Why, for how long, and more.
     why_since(what: &str, age: &str) { "{what}, for {age}", "{what}，已 {age}" }
+    connects() { "connects; nothing more was asked", "可以连接；没有进一步探测" }
     why_detail(what: &str, detail: &str) { "{what}: {detail}", "{what}：{detail}" }
     why_backend(other: &str) { "same backend as {other}", "与 {other} 同一后端" }
     why_and(what: &str, more: usize) { "{what} (+{more} more)", "{what}（另 {more} 项）" }

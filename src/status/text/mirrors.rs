@@ -141,7 +141,10 @@ fn nature(kind: ReasonKind) -> Nature {
 
 /// The weightiest reason: what, for how long, more; and how many others there are.
 fn why(mirror: &Mirror, view: &View) -> String {
-    let Some((first, rest)) = mirror.reasons.split_first() else { return String::new() };
+    let Some((first, rest)) = mirror.reasons.split_first() else {
+        // Nobody is rejected without a reason but by a round that only connected.
+        return if mirror.verdict == Verdict::Rejected { say::connects(view.lang) } else { String::new() };
+    };
     let Reason { kind, detail, since } = first;
     let mut text = match (kind, view.network) {
         (ReasonKind::Unprobed, Some(Network::Down)) => phrase::no_verdict(view.lang).to_owned(),
