@@ -885,6 +885,23 @@ fn a_mirror_that_connects_is_told_from_one_that_does_not_by_a_round_that_only_co
 }
 
 #[test]
+fn a_status_without_a_service_shows_the_pauses_of_engines_as_they_are_now() {
+    let mut status = full();
+    status["service"]["state"] = "stopped".into();
+    status["engines"][0]["paused"] = serde_json::json!({"until": null});
+    let host = Host::new();
+    host.publish("state", &status);
+    let paused = || host.run(&["status"]).1.contains("docker is paused until you resume it");
+    assert!(!paused(), "it was resumed since");
+    let pause = r#"{"service": null, "engines": {"docker": {"until": null}}}"#;
+    std::fs::write(host.dir.path().join("state/pause.json"), pause).unwrap();
+    assert!(paused());
+    status["engines"][0]["paused"] = Value::Null;
+    host.publish("state", &status);
+    assert!(paused(), "it was restored since");
+}
+
+#[test]
 fn a_mirror_that_is_off_is_explained_with_the_line_that_keeps_it_out() {
     let (host, path) =
         configured(&SHIPPED.replace("group = \"world\"\nenabled = false", "group = \"world\""));

@@ -12,11 +12,11 @@ use super::out::Out;
 use crate::applier::root_state;
 use crate::assembly::{self, now};
 use crate::config::{self, Diagnostic, Problem, Severity};
-use crate::pause::{Pause, Until};
+use crate::pause::Pause;
 use crate::status::health::Trouble;
 use crate::status::json::{Layout, to_string};
 use crate::status::text::{Span, View, render_with};
-use crate::status::{ServiceState, Status};
+use crate::status::{EnginePause, ServiceState, Status};
 use crate::text::detail::detail;
 use crate::text::{Lang, cli as say, status as words};
 use crate::timestamp::Timestamp;
@@ -143,7 +143,7 @@ fn view(global: &Global, all: bool, now: Timestamp, out: &Out) -> View {
 /// The text form, with the pause that waits for a service that is not there.
 fn text(status: &Status, global: &Global, all: bool, now: Timestamp, out: &Out) -> String {
     let paused = match status.service.state {
-        ServiceState::Stopped => waiting_pause(global, now),
+        ServiceState::Stopped => waiting(global).of_service(now),
         ServiceState::Starting | ServiceState::Running | ServiceState::Paused => None,
     };
     let told = told(status, global);
@@ -172,8 +172,8 @@ fn told(status: &Status, global: &Global) -> Status {
 }
 
 /// What the service would find when it is started; a file that makes no sense pauses nothing.
-fn waiting_pause(global: &Global, now: Timestamp) -> Option<Until> {
-    Pause::read(&root_state(&global.state_dir)).ok().and_then(|pause| pause.of_service(now))
+fn waiting(global: &Global) -> Pause {
+    Pause::read(&root_state(&global.state_dir)).unwrap_or_default()
 }
 
 /// mirrors.toml as it stands now.
@@ -226,7 +226,12 @@ pub(super) fn read(global: &Global, now: Timestamp) -> Result<Status, Error> {
         Standing::Valid | Standing::Unknown => {}
     }
     if stopped {
-        status.service.paused_until = waiting_pause(global, now).and_then(|pause| pause.until);
+        let pause = waiting(global);
+        status.service.paused_until = pause.of_service(now).and_then(|pause| pause.until);
+        for engine in &mut status.engines {
+            let paused = pause.of_engine(&engine.name, now);
+            engine.paused = paused.map(|pause| EnginePause { until: pause.until });
+        }
     }
     Ok(status)
 }
