@@ -674,6 +674,17 @@ fn not_permitted_is_code_4_with_the_command_to_type_instead() {
 }
 
 #[test]
+fn root_is_not_told_to_type_sudo() {
+    // Nobody makes a directory there, root neither.
+    let mut command = Command::new(BINARY);
+    command.args(["--state-dir", "/dev/pts/mirrorwatch", "pause"]).env_clear();
+    let (code, _, errors) = said(command.stdin(Stdio::null()).output().unwrap());
+    assert_eq!(code, 4, "{errors}");
+    let root = rustix::process::geteuid().is_root();
+    assert_eq!((errors.contains("type: sudo"), errors.contains("root itself")), (!root, root), "{errors}");
+}
+
+#[test]
 fn completions_know_every_command_and_bash_understands_them() {
     let host = Host::new();
     for (shell, mark) in

@@ -84,6 +84,9 @@ impl Error {
     /// understood by.
     pub fn print(&self, global: &Global, typed: &[OsString], env: &dyn Fn(&str) -> Option<OsString>) {
         let again = || {
+            if rustix::process::geteuid().is_root() {
+                return say::not_even_root(global.lang);
+            }
             let command = quoted(&with_places(global, typed, env));
             say::type_instead(global.lang, &format!("sudo {command}"))
         };

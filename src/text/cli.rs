@@ -161,6 +161,10 @@ messages! {
     // Errors and hints.
     error() { "error: ", "错误：" }
     hint() { "hint: ", "提示：" }
+    not_even_root() {
+        "root itself is not let: see findmnt -T, lsattr -d and the system's log (AppArmor, SELinux) on the path that is named",
+        "root 也不被允许：对给出的路径执行 findmnt -T、lsattr -d，并查看系统日志（AppArmor、SELinux）",
+    }
     type_instead(command: &str) { "type: {command}", "请执行：{command}" }
     did_you_mean(what: &str) { "did you mean {what}?", "是不是想写 {what}？" }
     one_of(values: &str) { "one of: {values}", "可用的值：{values}" }
