@@ -141,9 +141,10 @@ fn with_docker_down_for_its_broken_file_every_command_names_the_place_and_not_on
     host.run(&["apply"]).ended(0);
     fs::remove_file(host.engine.socket()).unwrap();
     file::replace(&host.engine.file(), b"{\n  \"mtu\": 1500,\n}\n", None).unwrap();
-    let place = format!("{}:3:1: not valid JSON", host.engine.file().display());
+    let place = format!("{}:3:1", host.engine.file().display());
+    let places = [format!("{place}: not valid JSON: "), format!("{place}：不是有效的 JSON：")];
     for arguments in [&["apply"][..], &["apply", "--dry-run"], &["restore"]] {
-        says(&host, arguments, 1, [&place, &place]);
+        says(&host, arguments, 1, places.each_ref().map(String::as_str));
         says(&host, arguments, 1, ["does not start with its configuration file", "无法用现在的配置文件启动"]);
         says(&host, arguments, 1, ["correct it at the line and column", "按给出的行号和列号修正"]);
     }

@@ -211,6 +211,15 @@ const SAID: &[(&str, Option<&str>, &str)] = &[
     ),
     ("a regular file is wanted there", None, "那里应是普通文件"),
     ("see the system's log", None, "请查看系统日志"),
+    ("not valid JSON: {}", None, "不是有效的 JSON：{}"),
+    ("dockerd does not start with it", None, "dockerd 无法以此启动"),
+    ("not a JSON object", None, "不是 JSON 对象"),
+    ("{} is not a list of texts", None, "{} 不是文本列表"),
+    (
+        "{} stands here for the second time, and dockerd takes the last one",
+        None,
+        "{} 在此第二次出现，dockerd 以最后一个为准",
+    ),
     ("cannot connect: {}", None, "无法连接：{}"),
     ("cannot be used: {}", None, "无法使用：{}"),
     ("cannot be read: {}", None, "无法读取：{}"),
@@ -393,6 +402,11 @@ mod tests {
                 "/state/pause.json: no storage space",
                 "/state/pause.json: no space left on the device",
                 "/state/pause.json：磁盘空间不足",
+            ),
+            (
+                "/d.json:3:1: not valid JSON: trailing comma",
+                "/d.json:3:1: not valid JSON: trailing comma",
+                "/d.json:3:1：不是有效的 JSON：trailing comma",
             ),
             (
                 "m.example: no connections available",
