@@ -13,7 +13,7 @@ use crate::assembly::now;
 use crate::image::Image;
 use crate::observation::Depth;
 use crate::status::text::{Span, View};
-use crate::text::{Lang, cli as say, round};
+use crate::text::{Lang, advice, cli as say, round};
 
 pub mod apply;
 pub mod args;
@@ -56,6 +56,8 @@ pub struct Global {
     pub state_dir: PathBuf,
     /// Where the status is published.
     pub runtime_dir: PathBuf,
+    /// Whether it is about a user's own Docker.
+    pub own: bool,
     /// How much more to say.
     pub verbose: u8,
     /// Say only errors.
@@ -228,6 +230,6 @@ pub fn say_error(text: &str) {
 pub fn note(global: &Global, text: &str) {
     if !global.quiet {
         // Nobody can be told that standard error is gone.
-        drop(writeln!(io::stderr(), "{text}"));
+        drop(writeln!(io::stderr(), "{}", advice::to(global.own, text)));
     }
 }

@@ -6,6 +6,7 @@
 
 use std::str::FromStr;
 
+pub mod advice;
 pub mod cli;
 pub mod config;
 pub mod detail;

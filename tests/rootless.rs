@@ -96,6 +96,29 @@ fn apply_and_restore_find_a_users_own_docker_and_keep_to_the_users_own_places() 
     assert!(home.engine.mirrors().is_empty());
 }
 
+#[test]
+fn whoever_has_a_docker_of_their_own_is_told_to_type_nothing_that_acts_on_the_systems() {
+    let registry = Registry::start(Options::default());
+    let home = Home::new("{}");
+    home.configure(&format!(
+        "[probe]\nlearn_images = false\nproxy = \"none\"\n[select]\ncompare_upstream = false\n[engine.docker]\nreload = {}\n[[mirror]]\nname = \"A\"\nurl = \"{}\"\n",
+        home.engine.reload_command(),
+        registry.url()
+    ));
+    for (args, says) in [
+        (&["status"][..], "systemctl --user enable --now mirrorwatch, or by hand: mirrorwatch run"),
+        (&["why"], "only it listens: systemctl --user enable --now mirrorwatch"),
+        (&["apply"], "In place"),
+        (&["restore"], "until: mirrorwatch resume"),
+        (&["restore", "--list"], "for ever: mirrorwatch restore --to N"),
+        (&["resume"], "Start it: systemctl --user enable --now mirrorwatch"),
+    ] {
+        let output = home.run(args);
+        let said = [output.stdout, output.stderr].map(|text| String::from_utf8(text).unwrap()).concat();
+        assert!(said.contains(says) && !said.contains("sudo"), "{args:?}: {said}");
+    }
+}
+
 fn owner(path: &Path) -> u32 {
     fs::metadata(path).unwrap().uid()
 }

@@ -114,7 +114,7 @@ pub async fn apply(global: &Global, asked: Asked, json: bool, out: &mut Out) -> 
             (false, _) => say::unchanged(lang, &shown),
             (true, false) => say::written_not_verified(lang, &shown),
         };
-        out.print(&format!("\n{line}\n"))?;
+        out.tell(&format!("\n{line}\n"))?;
     }
     if Pause::read(&root_state(&global.state_dir)).is_ok_and(|pause| pause.engines.contains_key(DOCKER)) {
         note(global, &say::still_paused(global.lang));

@@ -41,7 +41,7 @@ pub async fn add(global: &Global, url: &str, name: Option<String>, out: &mut Out
         Standing::New => say::added(lang, &edit.name, &shown),
         Standing::Off | Standing::OffByGroup => say::switched_on(lang, &edit.name, &shown),
     };
-    out.print(&format!("{line}\n"))?;
+    out.tell(&format!("{line}\n"))?;
     Ok(Exit::Ok)
 }
 
@@ -161,7 +161,7 @@ pub fn remove(global: &Global, name: &str, out: &mut Out) -> Result<Exit, Error>
         Some(_) => say::removed(lang, &known.name, &shown),
         None => say::switched_off_adopted(lang, &known.name, &shown),
     };
-    out.print(&format!("{line}\n"))?;
+    out.tell(&format!("{line}\n"))?;
     Ok(Exit::Ok)
 }
 

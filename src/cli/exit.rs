@@ -9,7 +9,7 @@ use anstream::AutoStream;
 use anstyle::{AnsiColor, Style};
 
 use super::{Global, args};
-use crate::text::cli as say;
+use crate::text::{advice, cli as say};
 
 /// Every way to end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,9 +90,10 @@ impl Error {
             let command = quoted(&with_places(global, typed, env));
             say::type_instead(global.lang, &format!("sudo {command}"))
         };
+        let hint = || Some(advice::to(global.own, self.hint.as_deref()?).into_owned());
         let hint = match self.exit {
-            Exit::NotPermitted => self.hint.clone().or_else(|| Some(again())),
-            Exit::Ok | Exit::Failed | Exit::Usage | Exit::NotRunning | Exit::Config => self.hint.clone(),
+            Exit::NotPermitted => hint().or_else(|| Some(again())),
+            Exit::Ok | Exit::Failed | Exit::Usage | Exit::NotRunning | Exit::Config => hint(),
         };
         let mut text = String::new();
         line(&mut text, AnsiColor::Red.on_default().bold(), &say::error(global.lang), &self.message);

@@ -74,7 +74,7 @@ pub fn explain(global: &Global, name: &str, now: Timestamp, out: &mut Out) -> Re
     if let Some(setback) = recorded.store.as_ref().and_then(crate::store::Store::setback) {
         return Err(unreadable(global, &setback));
     }
-    out.print(&text::render(&account, global.lang, out.color(), now))?;
+    out.tell(&text::render(&account, global.lang, out.color(), now))?;
     Ok(Exit::Ok)
 }
 

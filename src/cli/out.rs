@@ -7,7 +7,7 @@ use anstream::{AutoStream, ColorChoice};
 use super::Global;
 use super::exit::Error;
 use crate::text::detail::detail;
-use crate::text::{Lang, cli as say};
+use crate::text::{Lang, advice, cli as say};
 
 /// Standard output. A reader that hung up is no error: what comes afterwards goes nowhere.
 pub struct Out {
@@ -16,6 +16,7 @@ pub struct Out {
     quiet: bool,
     color: bool,
     columns: Option<usize>,
+    own: bool,
     closed: bool,
 }
 
@@ -28,7 +29,8 @@ impl Out {
             ColorChoice::Always | ColorChoice::AlwaysAnsi => true,
             ColorChoice::Never => false,
         };
-        Self { stream, lang: global.lang, quiet: global.quiet, color, columns: global.columns, closed: false }
+        let &Global { lang, quiet, columns, own, .. } = global;
+        Self { stream, lang, quiet, color, columns, own, closed: false }
     }
 
     /// Whether text may have colour.
@@ -51,6 +53,15 @@ impl Out {
     /// Whether the reader has hung up.
     pub fn is_closed(&self) -> bool {
         self.closed
+    }
+
+    /// Prints sentences, with what this user would type.
+    ///
+    /// # Errors
+    ///
+    /// As [`Out::print`].
+    pub fn tell(&mut self, text: &str) -> Result<(), Error> {
+        self.print(&advice::to(self.own, text))
     }
 
     /// Prints data; with `-q` nothing.

@@ -35,7 +35,7 @@ pub fn pause(
         None => say::paused(lang, &what),
         Some((length, at)) => say::paused_for(lang, &text::length(lang, length), &moment(at, now), &what),
     };
-    out.print(&(answer + "\n"))?;
+    out.tell(&(answer + "\n"))?;
     Ok(Exit::Ok)
 }
 
@@ -54,7 +54,7 @@ pub fn resume(global: &Global, out: &mut Out) -> Result<Exit, Error> {
         (_, []) => say::resumed(global.lang),
         (_, engines) => say::resumed_engines(global.lang, &crate::status::safe::line(&engines.join(", "))),
     };
-    out.print(&(answer + "\n"))?;
+    out.tell(&(answer + "\n"))?;
     Ok(Exit::Ok)
 }
 

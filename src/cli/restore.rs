@@ -191,12 +191,12 @@ pub async fn restore(global: &Global, to: u64, pause: bool, out: &mut Out) -> Re
         (true, 0) => say::restored(lang),
         (true, number) => say::restored_to(lang, number, &shown),
     };
-    out.print(&format!("{line}\n"))?;
+    out.tell(&format!("{line}\n"))?;
     if let Some(before) = before {
         if let Before::Not(_, error) = before {
             note(global, &words::broken_pause(lang, &detail(lang, &error.to_string())));
         }
-        out.print(&format!("{}\n", say::left_alone(lang)))?;
+        out.tell(&format!("{}\n", say::left_alone(lang)))?;
     }
     Ok(Exit::Ok)
 }

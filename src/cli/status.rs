@@ -18,7 +18,7 @@ use crate::status::json::{Layout, to_string};
 use crate::status::text::{Span, View, render_with};
 use crate::status::{EnginePause, ServiceState, Status};
 use crate::text::detail::detail;
-use crate::text::{Lang, cli as say, status as words};
+use crate::text::{Lang, advice, cli as say, status as words};
 use crate::timestamp::Timestamp;
 
 /// How often `--watch` looks.
@@ -149,7 +149,7 @@ fn text(status: &Status, global: &Global, all: bool, now: Timestamp, out: &Out) 
     let told = told(status, global);
     let more: Vec<Trouble<'_>> =
         paused.iter().map(|pause| Trouble::Paused { engine: None, until: pause.until }).collect();
-    render_with(&told, &more, &view(global, all, now, out))
+    advice::to(global.own, &render_with(&told, &more, &view(global, all, now, out))).into_owned()
 }
 
 /// The status with what is said of mirrors.toml in the reader's language, where the file still is what it was.
