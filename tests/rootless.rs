@@ -119,6 +119,18 @@ fn whoever_has_a_docker_of_their_own_is_told_to_type_nothing_that_acts_on_the_sy
     }
 }
 
+#[test]
+fn a_users_own_settings_hold_while_their_docker_is_down() {
+    let home = Home::new("{}");
+    home.configure("[[mirror]]\nname = \"Mine\"\nurl = \"http://127.0.0.1:9\"\n");
+    fs::remove_file(home.at("run/docker.sock")).unwrap();
+    let said = home.succeeds(&["check"]);
+    assert!(said.contains(".config/mirrorwatch/mirrors.toml: valid"), "{said}");
+    let output = home.run(&["apply"]);
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(output.status.code() == Some(1) && said.contains("run/docker.sock: cannot connect"), "{said}");
+}
+
 fn owner(path: &Path) -> u32 {
     fs::metadata(path).unwrap().uid()
 }

@@ -27,7 +27,7 @@ pub struct Own {
 
 impl Own {
     /// `None` where this user has no Docker of their own: no socket in `$XDG_RUNTIME_DIR`, and none there that
-    /// `$DOCKER_HOST` names.
+    /// `$DOCKER_HOST` names, nor a mirrorwatch of their own that would wait for it.
     pub fn find(env: Env<'_>) -> Option<Self> {
         let path = |name: &str| env(name).map(PathBuf::from).filter(|path| path.is_absolute());
         let runtime = path("XDG_RUNTIME_DIR")?;
@@ -36,12 +36,15 @@ impl Own {
             env("DOCKER_HOST").and_then(|host| host.to_str()?.strip_prefix("unix://").map(PathBuf::from));
         // Another than one's own is the system's, and is found without this.
         let socket = named.unwrap_or_else(|| runtime.join("docker.sock"));
-        (socket.starts_with(&runtime) && socket.exists()).then(|| Self {
+        let own = Self {
             config: path("XDG_CONFIG_HOME").unwrap_or_else(|| home.join(".config")),
             state: home.join(".local/state"),
             runtime,
             socket,
-        })
+        };
+        // A dockerd that is down took its socket with it; that there is a mirrorwatch for it tells as much.
+        let there = || own.socket.exists() || own.runtime_dir().is_dir() || own.settings().is_some();
+        (own.socket.starts_with(&own.runtime) && there()).then_some(own)
     }
 
     /// The user's mirrors.toml, if there is one.
