@@ -28,7 +28,6 @@ use crate::timestamp::Timestamp;
 use crate::watch::{Changed, Watcher};
 
 use alarm::Alarm;
-use files::read_pause;
 use hand::Hand;
 pub use lock::is_running;
 use step::{Action, Event, Shift, State};
@@ -138,6 +137,8 @@ struct Daemon {
     verified_at: Option<Timestamp>,
     adopted: Vec<MirrorUrl>,
     pause: Pause,
+    /// Why it cannot be read.
+    pause_error: Option<String>,
     state: State,
     since: Timestamp,
     /// When this process began, for the status: it never changes.
@@ -210,7 +211,6 @@ impl Daemon {
             None => store.fact(ADOPTED_FACT).unwrap_or_default(),
         };
         let state = State::new(assembly::settings(&config, None), assembly::past(&config, &store));
-        let pause = read_pause(&places.root_state(), Pause::default());
         Ok(Self {
             places,
             config,
@@ -226,7 +226,8 @@ impl Daemon {
             unseen: false,
             verified_at: None,
             adopted,
-            pause,
+            pause: Pause::default(),
+            pause_error: None,
             state,
             since: now,
             pid_started: process::started(std::process::id()),
@@ -258,6 +259,7 @@ impl Daemon {
             warn!("{}", warning.one_line());
         }
         self.watch();
+        self.pause = self.read_pause();
         self.step(Event::Paused(self.pause_of_docker()));
         self.configured();
         self.publish();
@@ -334,7 +336,7 @@ impl Daemon {
     fn tick(&mut self) {
         let now = Instant::now();
         if self.read_again_at.is_some_and(|at| at <= now) {
-            self.files_changed();
+            self.read_again();
         }
         if self.look_at <= now {
             self.look();

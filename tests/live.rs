@@ -261,6 +261,30 @@ fn authorities_that_are_not_there_are_an_invalid_edit_until_they_are() {
     host.wait_for_status("the file is there", is_valid);
 }
 
+#[test]
+fn a_mistake_that_stays_for_months_costs_the_engine_no_look_and_the_log_no_line() {
+    let a = at_speed(20_000_000);
+    let toml = Toml::of(&[("A", &a)]);
+    let host = Host::new(&toml);
+    let _service = host.serve();
+    host.wait_for(&[&a]);
+    // Nothing tells of the day when it is there, so it is looked for again and again.
+    let file = host.at("ca.pem");
+    host.configure(&Toml { probe: format!("ca_file = \"{}\"\n{}", file.display(), toml.probe), ..toml });
+    soon(&host, "no such file", |status| !is_valid(status));
+    fs::write(host.at("state/pause.json"), "no pause").unwrap();
+    host.wait("the word about it", || host.log().contains("pause.json"));
+    let (looks, lines) = (host.engine.looks(), complaints(&host));
+    host.wait_for_rehearsals("A", 10);
+    assert!(host.engine.looks() <= looks + 1, "{} looks\n{}", host.engine.looks() - looks, host.log());
+    assert_eq!(complaints(&host), lines, "{}", host.log());
+}
+
+/// How many lines of the log are about what somebody should mend.
+fn complaints(host: &Host) -> usize {
+    host.log().lines().filter(|line| line.contains(" WARN ") || line.contains(" ERROR ")).count()
+}
+
 /// One edit of each kind that must be noticed, where noticing is difficult.
 fn notices(host: &Host, a: &Registry, b: &Registry) {
     host.wait_for(&[a]);

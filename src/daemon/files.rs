@@ -1,6 +1,5 @@
 //! What people and other programs edit while the daemon runs: mirrors.toml, the pause file, the engine's file.
 
-use std::path::Path;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -107,8 +106,15 @@ impl Daemon {
     }
 
     pub(super) fn files_changed(&mut self) {
+        self.read_again();
+        // Or somebody edited the engine's file.
+        self.look_at = Instant::now();
+    }
+
+    /// What people edit is read, and nobody asked anything: a file that leads nowhere may do so for months.
+    pub(super) fn read_again(&mut self) {
         self.reload();
-        let pause = read_pause(&self.places.root_state(), self.pause.clone());
+        let pause = self.read_pause();
         if pause != self.pause {
             self.pause = pause;
             info!(paused = self.pause_of_docker().is_some(), "pause");
@@ -122,8 +128,24 @@ impl Daemon {
             self.step(Event::Listed(list));
             self.store.set_fact(TREATMENT_FACT, &self.state.treatment);
         }
-        // Or edited the engine's file.
-        self.look_at = Instant::now();
+    }
+
+    /// The pause that is in force; an unreadable file changes nothing, and is said once.
+    pub(super) fn read_pause(&mut self) -> Pause {
+        match Pause::read(&self.places.root_state()) {
+            Ok(pause) => {
+                self.pause_error = None;
+                pause
+            }
+            Err(error) => {
+                let line = error.to_string();
+                if self.pause_error.as_ref() != Some(&line) {
+                    warn!("{line}");
+                    self.pause_error = Some(line);
+                }
+                self.pause.clone()
+            }
+        }
     }
 
     pub(super) fn pause_of_docker(&self) -> Option<Option<Timestamp>> {
@@ -157,13 +179,6 @@ impl Daemon {
         self.changes = Some(changes);
         // It knows nothing of an edit before it, and the one that it replaces may not have told of it yet.
         self.read_again_at = Some(Instant::now());
+        self.look_at = Instant::now();
     }
-}
-
-/// The pause that is in force; an unreadable file changes nothing.
-pub(super) fn read_pause(state: &Path, current: Pause) -> Pause {
-    Pause::read(state).unwrap_or_else(|error| {
-        warn!("{error}");
-        current
-    })
 }

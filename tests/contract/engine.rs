@@ -30,6 +30,8 @@ struct Memory {
     /// Reads its file and takes over nothing of it.
     stubborn: bool,
     reloads: usize,
+    /// How often it was asked what it is.
+    looks: usize,
 }
 
 impl Engine {
@@ -44,6 +46,7 @@ impl Engine {
             images: Vec::new(),
             stubborn: false,
             reloads: 0,
+            looks: 0,
         };
         let engine = Self { directory: directory.to_owned(), memory: Arc::new(Mutex::new(memory)) };
         if let Some(text) = text {
@@ -100,6 +103,11 @@ impl Engine {
     /// How often it read its file.
     pub(crate) fn reloads(&self) -> usize {
         lock(&self.memory).reloads
+    }
+
+    /// How often it was asked what it is.
+    pub(crate) fn looks(&self) -> usize {
+        lock(&self.memory).looks
     }
 
     /// Another program writes its file and has it read again. It is read first, so that whoever sees the file change
@@ -167,6 +175,7 @@ fn answer(mut stream: UnixStream, memory: &Mutex<Memory>) -> std::io::Result<()>
         memory.listeners.push(stream);
         return Ok(());
     }
+    memory.looks += usize::from(path == "/info");
     let store = match memory.containerd {
         true => json!([["driver-type", "io.containerd.snapshotter.v1"]]),
         false => json!([]),
