@@ -373,7 +373,7 @@ impl Daemon {
     fn step(&mut self, event: Event) {
         let now = assembly::now();
         let was_down = self.state.network.is_down();
-        let paused = self.state.paused;
+        let paused = self.state.is_paused();
         let mut routine = self.state.is_routine(&event);
         let actions = self.state.step(event, now);
         match self.state.network.outage() {
@@ -383,7 +383,7 @@ impl Daemon {
             None if was_down => info!("the network is up again"),
             Some(_) | None => {}
         }
-        routine &= was_down == self.state.network.is_down() && paused == self.state.paused;
+        routine &= was_down == self.state.network.is_down() && paused == self.state.is_paused();
         routine &= actions.iter().all(Action::is_routine);
         self.perform(actions, now);
         if !routine || self.is_news {

@@ -117,8 +117,8 @@ impl Daemon {
         let pause = self.read_pause();
         if pause != self.pause {
             self.pause = pause;
-            info!(paused = self.pause_of_docker().is_some(), "pause");
             self.step(Event::Paused(self.pause_of_docker()));
+            info!(paused = self.state.is_paused(), "pause");
         }
         // Perhaps somebody ran `apply`, and what that chose is what we go on from.
         if let Some(list) = self.store.fact::<Vec<MirrorUrl>>(SELECTION_FACT)
@@ -148,11 +148,9 @@ impl Daemon {
         }
     }
 
+    /// Until when nothing is written. That may be over: whether it is, the clock says at each moment anew.
     pub(super) fn pause_of_docker(&self) -> Option<Option<Timestamp>> {
-        let now = assembly::now();
-        let service = self.pause.service.filter(|until| until.holds(now));
-        let engine = self.pause.engines.get(DOCKER).copied().filter(|until| until.holds(now));
-        match (service, engine) {
+        match (self.pause.service, self.pause.engines.get(DOCKER).copied()) {
             (None, None) => None,
             (Some(one), None) | (None, Some(one)) => Some(one.until),
             // Both must end; one without an end outlasts the other.

@@ -110,8 +110,9 @@ pub struct State {
     provisional: bool,
     /// Whether our own network works.
     pub network: Network,
-    /// No write until then; `None` inside means until `resume`.
-    pub paused: Option<Option<Timestamp>>,
+    /// No write until then; `None` inside means until `resume`. It is kept when it is over: the clock that says so may be
+    /// set back.
+    paused: Option<Option<Timestamp>>,
     /// The engine as last seen.
     pub engine: EngineView,
     /// The list in the engine is ours: we applied one, in this run or an earlier one.
@@ -307,11 +308,6 @@ impl State {
             Event::Tick => {}
         }
         self.dismiss_late_controls(now, &mut actions);
-        if let Some(Some(until)) = self.paused
-            && until <= now
-        {
-            self.paused = None;
-        }
         self.decide(now, &mut actions);
         self.together = self.count_together(now);
         self.probe(now, &mut actions);
@@ -325,6 +321,11 @@ impl State {
         for track in self.tracks.values_mut().chain(&mut self.upstream) {
             (track.last_asked, track.last_packets, track.last_genuine) = (None, None, None);
         }
+    }
+
+    /// Whether nothing is to be written, as of the last event.
+    pub fn is_paused(&self) -> bool {
+        self.paused.is_some_and(|until| until.is_none_or(|until| self.taken_at < until))
     }
 
     /// What the engine should list: `keep`, then the selection, each once.
@@ -408,7 +409,7 @@ impl State {
 
     /// Whether a list that is only faster could be given to the engine, as far as is known.
     fn may_write(&self, now: Timestamp) -> bool {
-        self.paused.is_none()
+        !self.is_paused()
             && !matches!(self.engine, EngineView::Problem(_))
             && !self.contested(now)
             && !self.spares_reloads(now)

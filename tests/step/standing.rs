@@ -168,6 +168,27 @@ fn paused_it_goes_on_probing_and_writes_nothing() {
     assert!(world.now >= end);
 }
 
+/// A host that boots in another year learns the time a moment later, and `status` calls it paused from then on.
+#[test]
+fn a_pause_that_a_wrong_clock_has_ended_holds_again_when_the_clock_is_right() {
+    let mut world = World::new(&healthy());
+    world.run(Duration::from_secs(60));
+    let (applies, now) = (world.applies.len(), world.now);
+    let end = now + Duration::from_secs(7200);
+    world.tell(Event::Paused(Some(Some(end))));
+    for leap in [now + Duration::from_secs(10 * 365 * 86_400), now + Duration::from_secs(60)] {
+        world.forget_plans();
+        world.now = leap;
+        world.tell(Event::Tick);
+    }
+    world.set("a", Mood::Dead);
+    world.run(Duration::from_secs(3600));
+    assert_eq!(world.standing("a"), Standing::Rejected);
+    assert_eq!(world.applies.len(), applies);
+    world.until("the end of the pause", |world| world.list() == ["b", "c", "d"]);
+    assert!(world.now >= end);
+}
+
 #[test]
 fn an_engine_that_is_away_gets_its_list_when_it_is_there() {
     let mut world = World::new(&healthy());

@@ -148,7 +148,7 @@ impl State {
         let change = selection.change.clone();
         let somebody_lives = selection.entries.iter().any(|entry| entry.selected.is_some());
         self.selection = Some(selection);
-        if self.network.is_down() || self.paused.is_some() || self.applying.is_some() {
+        if self.network.is_down() || self.is_paused() || self.applying.is_some() {
             return;
         }
         // A list that waits for somebody else's reload has not failed: another one may follow it at once.
