@@ -342,7 +342,7 @@ impl Daemon {
             self.look();
         }
         if self.tidy_at <= now {
-            self.store.tidy(assembly::now());
+            self.tidy();
             let in_memory =
                 self.store.setback().is_some_and(|setback| setback.consequence == Consequence::InMemory);
             self.tidy_at = now + if in_memory { FIRST_TIDY } else { TIDY };

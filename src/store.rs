@@ -360,6 +360,12 @@ impl Store {
         });
     }
 
+    /// Forgets who has been no candidate for 30 days: every record is read at each look at the engine.
+    pub fn forget_all_but(&self, candidates: &[Key], now: Timestamp) {
+        self.latest.set(now);
+        self.batch(|store| store.write(|connection| tidy::forget_all_but(connection, candidates, now)));
+    }
+
     /// Every row that `sql` finds and `of` understands; none when it cannot be read, which is remembered.
     fn read<T>(
         &self,

@@ -964,6 +964,36 @@ fn a_mirror_that_changes_with_every_probe_fills_no_disk() {
     assert_eq!(oldest(), start + Duration::from_secs(10) * 500, "the oldest go");
 }
 
+/// A tool that rotates the engine's entries brings a new candidate with each turn, and every record is read at each look at
+/// the engine.
+#[test]
+fn candidates_that_come_and_go_for_years_are_not_remembered_for_ever() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    let candidates = [key(0), key(1)];
+    store.save_record(&candidates[0], "{}", NOW - DAY * 400);
+    store.batch(|store| {
+        for n in 2..2_000 {
+            store.save_record(&key(n), "{}", NOW - MINUTE * u32::try_from(n).unwrap() * 60);
+        }
+    });
+    let urls = || store.records().into_iter().map(|(key, _)| key.url.to_string()).collect::<Vec<_>>();
+    assert_eq!(urls().len(), 1_999);
+    store.forget_all_but(&candidates, NOW);
+    let kept = urls();
+    assert!(kept.contains(&key(0).url.to_string()), "a candidate is never forgotten");
+    assert!(kept.contains(&key(700).url.to_string()) && !kept.contains(&key(721).url.to_string()), "30 days");
+    // Of those that came within a month, the last ones.
+    store.batch(|store| {
+        for n in 2..2_000 {
+            store.save_record(&key(n), "{}", NOW - MINUTE * u32::try_from(n).unwrap());
+        }
+    });
+    store.forget_all_but(&candidates, NOW);
+    assert_eq!(urls().len(), 1 + 1_000);
+    assert!(urls().contains(&key(2).url.to_string()));
+}
+
 /// What the probes of a day of the default schedule leave behind: of three mirrors that are selected, and of all the
 /// others, of which a fifth fail in changing ways.
 fn a_day(store: &Store, day: Timestamp, mirrors: usize) {

@@ -62,6 +62,15 @@ impl Daemon {
         });
     }
 
+    /// What nobody will ask for any more goes.
+    pub(super) fn tidy(&self) {
+        let now = assembly::now();
+        self.store.tidy(now);
+        let tracks = self.state.tracks.values().chain(&self.state.upstream);
+        let candidates: Vec<Key> = tracks.map(|track| assembly::key(&track.mirror)).collect();
+        self.store.forget_all_but(&candidates, now);
+    }
+
     /// What could not be written while the disk was full, say, or was in a file that is gone, as soon as something can
     /// be written: each would be written again with the next change of it, and that may be hours away.
     pub(super) fn save_what_was_lost(&mut self, now: Timestamp) {

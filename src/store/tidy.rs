@@ -1,10 +1,12 @@
-//! How history is thinned: whole for two days, then an hour at a time, then a quarter of a day, then nothing.
+//! How history is thinned: whole for two days, then an hour at a time, then a quarter of a day, then nothing. And who is
+//! forgotten.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use rusqlite::{Connection, params};
 
-use super::row;
+use super::{Key, row};
 use crate::timestamp::Timestamp;
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -23,6 +25,10 @@ const HOURLY: Duration = DAY.saturating_mul(7);
 /// No more than so many, a kilobyte each, however many mirrors there are and however often they come and go.
 const MOST: u32 = 100_000;
 
+/// No more records than these of who is no candidate any more, two kilobytes each, of a tool that brings a new one every
+/// minute.
+const FORMER: usize = 1_000;
+
 /// Removes observations older than 30 days, and thins those older than two.
 ///
 /// Of each mirror and depth it keeps the first of every hour, after a week the first of every quarter of a day, and
@@ -36,6 +42,30 @@ pub(super) fn tidy(connection: &Connection, now: Timestamp) -> rusqlite::Result<
         "DELETE FROM observations WHERE at < (SELECT at FROM observations ORDER BY at DESC LIMIT 1 OFFSET ?1)",
         [MOST - 1],
     )?;
+    Ok(())
+}
+
+/// Removes the records of who is no candidate and was last asked 30 days ago; whoever comes back earlier goes on where it
+/// was.
+pub(super) fn forget_all_but(
+    connection: &Connection,
+    candidates: &[Key],
+    now: Timestamp,
+) -> rusqlite::Result<()> {
+    let candidates: BTreeSet<(&str, &str)> =
+        candidates.iter().map(|key| (&*key.upstream, key.url.as_str())).collect();
+    let mut latest =
+        connection.prepare("SELECT upstream, url, saved_at FROM records ORDER BY saved_at DESC")?;
+    let all = latest.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+    let all: Vec<(String, String, String)> = all.collect::<rusqlite::Result<_>>()?;
+    let former = all.iter().filter(|(upstream, url, _)| !candidates.contains(&(&**upstream, &**url)));
+    let oldest = row::time(now - KEPT);
+    let mut delete = connection.prepare("DELETE FROM records WHERE upstream = ?1 AND url = ?2")?;
+    for (rank, (upstream, url, saved_at)) in former.enumerate() {
+        if rank >= FORMER || *saved_at < oldest {
+            delete.execute([upstream, url])?;
+        }
+    }
     Ok(())
 }
 
