@@ -79,7 +79,7 @@ pub fn some_live(judgement: &Judgement, depth: Depth) -> bool {
         Depth::Connect => judgement
             .records
             .get(&entry.url)
-            .is_some_and(|record| record.failing().is_none() && record.last_probe().is_some()),
+            .is_some_and(|record| record.failing().is_none() && record.last(Depth::Connect).is_some()),
     })
 }
 

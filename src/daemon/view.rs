@@ -198,7 +198,7 @@ pub fn mirror(entry: &Entry, record: &Record, now: Timestamp) -> status::Mirror 
         first_byte_ms: record.first_byte().and_then(|time| u64::try_from(time.as_millis()).ok()),
         coverage: entry.coverage.map(|coverage| Coverage { served: coverage.served, of: coverage.of }),
         stages_ms: record.stages().into(),
-        last_probe: record.last_probe(),
+        last_probe: record.last_probe(now),
         next_probe: None,
         address: record.address(),
         layer_host: record.layer_host().map(str::to_owned),

@@ -332,10 +332,10 @@ impl Record {
         self.images.last_asked(image, now)
     }
 
-    /// When the last probe of any depth began.
-    pub fn last_probe(&self) -> Option<Timestamp> {
+    /// When the last probe of any depth began. What lies ahead is what a clock that was set back has left behind.
+    pub fn last_probe(&self, now: Timestamp) -> Option<Timestamp> {
         let last = [self.last.connect, self.last.sample, self.last.rehearse];
-        last.into_iter().flatten().max().map(Moment::time)
+        last.into_iter().flatten().map(Moment::time).filter(|at| *at <= now).max()
     }
 
     /// When the last probe of this depth began.

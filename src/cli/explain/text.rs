@@ -320,7 +320,7 @@ impl Page<'_> {
     fn probes(&mut self) {
         let (account, lang) = (self.account, self.lang);
         self.section(&say::section_probes(lang));
-        if let Some(at) = account.record.last_probe() {
+        if let Some(at) = account.record.last_probe(self.now) {
             self.line(&say::last_probe(lang, &self.ago(at), &self.moment(at)));
         }
         if let Some(at) = account.judged.as_ref().and_then(|judged| judged.next_probe) {

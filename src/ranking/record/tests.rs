@@ -254,7 +254,9 @@ fn the_depths_are_remembered_apart() {
     assert_eq!(record.last(Depth::Rehearse), Some(START + minutes(10)));
     assert_eq!(record.last(Depth::Sample), None);
     assert_eq!(record.last(Depth::Connect), Some(at));
-    assert_eq!(record.last_probe(), Some(at));
+    assert_eq!(record.last_probe(at), Some(at));
+    let before = START + minutes(15);
+    assert_eq!(record.last_probe(before), record.last(Depth::Rehearse), "the clock was set back");
 }
 
 #[test]
@@ -262,7 +264,7 @@ fn unknown_is_none() {
     let record = Record::default();
     assert_eq!((record.success(), record.first_byte(), record.bytes_per_second()), (None, None, None));
     assert_eq!(
-        (record.last_probe(), record.coverage(&policy().images), record.address()),
+        (record.last_probe(START), record.coverage(&policy().images), record.address()),
         (None, None, None)
     );
 }
