@@ -6,6 +6,7 @@
 //! without `AF_NETLINK`), the same look is taken once in a while.
 
 use std::fs;
+use std::io;
 use std::net::{IpAddr, UdpSocket};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -57,7 +58,7 @@ impl Drop for Watch {
 pub fn watch() -> (Watch, mpsc::Receiver<Changed>) {
     let (tell, told) = mpsc::channel(1);
     let glance = Arc::new(Notify::new());
-    (Watch { task: tokio::spawn(run(open(), Way::now(), Arc::clone(&glance), tell)), glance }, told)
+    (Watch { task: tokio::spawn(run(open(), Way::now().ok(), Arc::clone(&glance), tell)), glance }, told)
 }
 
 #[expect(
@@ -74,7 +75,7 @@ fn open() -> Option<AsyncFd<OwnedFd>> {
 
 async fn run(
     mut socket: Option<AsyncFd<OwnedFd>>,
-    mut last: Way,
+    mut last: Option<Way>,
     glance: Arc<Notify>,
     tell: mpsc::Sender<Changed>,
 ) {
@@ -89,9 +90,9 @@ async fn run(
             let end = Instant::now() + IMPATIENCE;
             while Instant::now() < end && timeout(QUIET, message(&mut socket)).await.is_ok() {}
         }
-        let now = Way::now();
-        if now != last {
-            last = now;
+        // Who cannot look has seen no change.
+        let Ok(now) = Way::now() else { continue };
+        if last.replace(now.clone()).is_some_and(|last| last != now) {
             // A full channel means that the receiver has yet to hear of a change before.
             let _ = tell.try_send(Changed);
         }
@@ -123,21 +124,39 @@ struct Way {
 }
 
 impl Way {
-    fn now() -> Self {
-        let read = |path| fs::read_to_string(path).unwrap_or_default();
-        let mut routes = defaults(&read("/proc/net/route"));
-        routes.extend(defaults_v6(&read("/proc/net/ipv6_route")));
+    /// # Errors
+    /// It cannot be looked at now, for want of descriptors, say.
+    fn now() -> io::Result<Self> {
+        let read = |path| known(fs::read_to_string(path)).map(Option::unwrap_or_default);
+        let mut routes = defaults(&read("/proc/net/route")?);
+        routes.extend(defaults_v6(&read("/proc/net/ipv6_route")?));
         routes.sort();
         // Nothing is sent: connecting a datagram socket only asks for the route. The addresses are for documentation
         // (RFC 5737, RFC 3849) and lie behind the default route, as the mirrors do.
-        Self { routes, sources: [source("0.0.0.0:0", "192.0.2.1:9"), source("[::]:0", "[2001:db8::1]:9")] }
+        let sources = [source("0.0.0.0:0", "192.0.2.1:9")?, source("[::]:0", "[2001:db8::1]:9")?];
+        Ok(Self { routes, sources })
     }
 }
 
-fn source(from: &str, to: &str) -> Option<IpAddr> {
-    let socket = UdpSocket::bind(from).ok()?;
-    socket.connect(to).ok()?;
-    Some(socket.local_addr().ok()?.ip())
+fn source(from: &str, to: &str) -> io::Result<Option<IpAddr>> {
+    let address = || {
+        let socket = UdpSocket::bind(from)?;
+        socket.connect(to)?;
+        socket.local_addr()
+    };
+    Ok(known(address())?.map(|address| address.ip()))
+}
+
+/// `None` where there is none (a host without IPv6, without a route), as opposed to what nobody could tell.
+fn known<T>(looked: io::Result<T>) -> io::Result<Option<T>> {
+    use rustix::io::Errno;
+    match looked {
+        Ok(found) => Ok(Some(found)),
+        Err(error) => match Errno::from_io_error(&error) {
+            Some(Errno::MFILE | Errno::NFILE | Errno::NOMEM | Errno::NOBUFS) => Err(error),
+            Some(_) | None => Ok(None),
+        },
+    }
 }
 
 /// The default routes of `/proc/net/route`: `Iface Destination Gateway Flags RefCnt Use Metric Mask …`.

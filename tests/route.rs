@@ -6,6 +6,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use mirrorwatch::route::{Changed, watch};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::time::timeout;
 
 use namespace::is_inside;
@@ -49,4 +50,31 @@ async fn inside() {
     assert_eq!(timeout(within, changes.recv()).await, Ok(Some(Changed)), "another address");
     ip("link set world down");
     assert_eq!(timeout(within, changes.recv()).await, Ok(Some(Changed)), "the cable is out");
+}
+
+#[test]
+fn who_has_no_descriptors_left_to_look_with_sees_no_change() {
+    if !is_inside(&["--net"], "who_has_no_descriptors_left_to_look_with_sees_no_change") {
+        return;
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        ip("link set lo up");
+        ip("link add world type veth peer name gateway");
+        ip("link set gateway up");
+        ip("link set world up");
+        ip("addr add 10.9.0.2/24 dev world");
+        ip("route add default via 10.9.0.1");
+        let (watch, mut changes) = watch();
+        // What the pair does by itself when it comes up is over.
+        while timeout(Duration::from_secs(3), changes.recv()).await.is_ok() {}
+        let usual = getrlimit(Resource::Nofile);
+        for limit in [Rlimit { current: Some(0), ..usual }, usual] {
+            setrlimit(Resource::Nofile, limit).unwrap();
+            watch.glance();
+            assert!(timeout(Duration::from_secs(2), changes.recv()).await.is_err(), "{limit:?}");
+        }
+        ip("route replace default via 10.9.0.254");
+        assert_eq!(timeout(Duration::from_secs(5), changes.recv()).await, Ok(Some(Changed)));
+    });
 }
