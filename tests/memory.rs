@@ -13,7 +13,9 @@ mod namespace;
 #[expect(dead_code, reason = "the fakes are shared by several tests, and each uses a part")]
 mod support;
 
-use std::fs;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -24,6 +26,9 @@ use serde_json::{Map, Value, json};
 use host::{Host, Toml, mirror};
 use namespace::is_inside;
 use support::registry::{Options, Registry};
+
+/// User and group of nobody.
+const NOBODY: u32 = 65534;
 
 fn at_speed(speed: u64) -> Registry {
     Registry::start(Options { speed: Some(speed), ..Options::default() })
@@ -402,4 +407,29 @@ fn a_disk_that_fills_up_is_said_and_forgotten_when_there_is_room_again() {
     rewrite(&host, &mut |record| standings.push(record["standing"].clone()));
     standings.sort_by_key(ToString::to_string);
     assert_eq!(standings, [json!("live"), json!("rejected")]);
+}
+
+#[test]
+fn a_run_by_root_leaves_nothing_behind_that_keeps_the_service_s_own_user_from_starting() {
+    let a = at_speed(20_000_000);
+    let host = Host::new(&Toml::of(&[("A", &a)]));
+    fs::set_permissions(host.at(""), Permissions::from_mode(0o755)).unwrap();
+    let (state, lock) = (host.at("state"), host.at("state/run.lock"));
+    for directory in [&state, &host.at("run")] {
+        fs::create_dir(directory).unwrap();
+        chown(directory, Some(NOBODY), Some(NOBODY)).expect("this test gives files away: run it as root");
+    }
+    let mut service = host.serve();
+    host.wait_for(&[&a]);
+    assert_eq!(service.end(Signal::TERM), Some(0));
+    for file in fs::read_dir(&state).unwrap().map(|entry| entry.unwrap().path()) {
+        assert_eq!(fs::metadata(&file).unwrap().uid(), NOBODY, "{}", file.display());
+    }
+    // Nor does one that was brought back from a backup.
+    chown(&lock, Some(0), Some(0)).unwrap();
+    let mut service = host.command(&["run"]).uid(NOBODY).gid(NOBODY).current_dir("/").spawn().unwrap();
+    let pid = service.id();
+    host.wait_for_status("a service that runs", |status| status["service"]["pid"] == pid);
+    service.kill().unwrap();
+    service.wait().unwrap();
 }

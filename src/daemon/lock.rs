@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io;
+use std::os::unix::fs::{MetadataExt, fchown};
 use std::path::Path;
 use std::time::Duration;
 
@@ -44,13 +45,24 @@ fn takes_no_file(error: &io::Error) -> bool {
     matches!(error.kind(), ReadOnlyFilesystem | StorageFull | QuotaExceeded)
 }
 
+/// What root leaves behind in the directory of the service's own user is that user's.
+fn give(file: &File, directory: &Path) {
+    // Nobody else may give it away, and nobody else has to: whoever can read it can lock it.
+    if let Ok(owner) = std::fs::metadata(directory) {
+        let _ = fchown(file, Some(owner.uid()), Some(owner.gid()));
+    }
+}
+
 /// The lock goes with the process, however it ends.
 fn lock(directory: &Path) -> Result<File, StartError> {
     let path = directory.join(LOCK);
     let file = match std::fs::OpenOptions::new().create(true).append(true).open(&path) {
-        // One that is there can be locked all the same.
-        Err(error) if takes_no_file(&error) => File::open(&path).map_err(|_| error),
-        file => file,
+        // One that is there can be locked all the same, also another user's.
+        Err(error) => File::open(&path).map_err(|_| error),
+        Ok(file) => {
+            give(&file, directory);
+            Ok(file)
+        }
     };
     let file = file.map_err(|error| StartError::Directory(path.clone(), error))?;
     for _ in 0..LOOKS {
