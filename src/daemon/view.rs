@@ -109,7 +109,9 @@ impl Daemon {
         // While a list is being applied nobody has given way.
         let is_left = !self.state.in_place() && self.state.applying.is_none();
         let contested = self.state.contested(now) && is_left;
-        let problem = self.problem.clone().or_else(|| {
+        // A list that was rewritten while it was applied was not taken either; why is what matters.
+        let problem = self.problem.clone().filter(|last| !contested || last.kind != ProblemKind::NotTaken);
+        let problem = problem.or_else(|| {
             let file = configured.config_file.display();
             let detail = format!("{file}: another program rewrites the list again and again");
             contested.then_some(Problem { kind: ProblemKind::Contested, detail })

@@ -314,6 +314,25 @@ fn it_gives_way_to_a_program_that_keeps_rewriting_the_list() {
     assert_eq!(host.engine.mirrors(), [a.url()]);
 }
 
+#[test]
+fn it_gives_way_also_to_one_that_rewrites_the_list_while_it_is_applied() {
+    let (a, foreign) = (at_speed(20_000_000), healthy());
+    foreign.stop();
+    let host = Host::new(&Toml::of(&[("A", &a)]));
+    let _service = host.serve();
+    host.wait_for(&[&a]);
+    let theirs = format!("{{\"registry-mirrors\": [\"{}\"]}}", foreign.url());
+    for _ in 0..2 {
+        host.engine.be_given(&theirs);
+        host.wait_for(&[&a]);
+    }
+    host.engine.be_given(&theirs);
+    host.engine.be_stubborn();
+    let status = host.wait_for_status("the refusal", |status| status["engines"][0]["state"] == "refused");
+    assert_eq!(status["engines"][0]["problem_kind"], "contested");
+    assert_eq!(host.engine.text().unwrap(), theirs);
+}
+
 /// Removes a directory that the service goes on writing into: what it adds meanwhile goes too.
 fn clear_away(directory: &Path) {
     for _ in 0..1000 {
