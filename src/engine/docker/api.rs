@@ -124,7 +124,7 @@ struct ImageData {
     identity: Option<Identity>,
 }
 
-/// Where an image came from, as dockerd 29.3 and later know it.
+/// Where an image came from, as an engine knows it since API 1.54.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 struct Identity {

@@ -69,7 +69,7 @@ pub(super) fn of_hub(mut summaries: Vec<ImageSummary>, shelves: &Shelves) -> Vec
 /// Whether an image with a digest under this name came from there, and is not of this host's own making: its name would
 /// be nobody's business, and every mirror would have to refuse it.
 ///
-/// dockerd knows since 29.3 what was pulled from where. Before that, whoever pulls leaves behind the platforms of others
+/// Since API 1.54 dockerd says what was pulled from where. Before that, whoever pulls leaves behind the platforms of others
 /// and what is attested of an image, and whoever builds or imports has all there is. That misses images of one platform
 /// with nothing attested, which is better than to ask strangers for what is private.
 fn was_pulled(summary: &ImageSummary, image: &Image) -> bool {
