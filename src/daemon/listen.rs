@@ -211,7 +211,7 @@ fn source(facts: &Facts, pulls: Pulls) -> Source {
         LogSource::File(path) => Log::File(path.clone()),
         LogSource::Unreadable(why) => Log::Unreadable(why.clone()),
     };
-    // ENGINES: no keep-alive up to 29.3 with the classic store. Counting 29 as one that keeps connections costs a
+    // No version up to 29.3 keeps any alive with the classic store. Counting 29 as one that keeps connections costs a
     // silence of a second pull beside one that ends.
     let major: Option<u32> = facts.version.split('.').next().and_then(|major| major.parse().ok());
     let keeps_connections = facts.store == ImageStore::Containerd || major.is_none_or(|major| major >= 29);

@@ -13,7 +13,7 @@ use super::budget::{DAY, HOUR, MINUTE, Worst, kept, total, worst};
 use super::mood::{MB, Mood};
 use super::world::{World, healthy, mirror, settings, url};
 
-/// Every kind of mirror, as PRODUCT names them.
+/// Every kind of mirror that is met in the wild.
 fn every_kind() -> Vec<(&'static str, Mood)> {
     let serves = |speed: f64| Mood::Serves(speed * MB);
     vec![
