@@ -3,7 +3,7 @@
 //! Next to [`crate::file`], which edits other people's files and so keeps their mode, owner and attributes and
 //! looks out for edits between: here nobody else writes, and the last writer is right.
 
-use std::fs::Permissions;
+use std::fs::{File, Permissions};
 use std::io::{self, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, fchown};
 use std::path::Path;
@@ -43,20 +43,30 @@ pub fn publish_to(
     put(dir, name, bytes, durability, Some(group))
 }
 
+/// Gives a file to whom its directory belongs to. It must be one that was just made: in another user's directory any
+/// other may be a link to whatever that user would like to have.
+///
+/// # Errors
+/// What the system says, but for who may not: only root can give a file away, and anybody else has made one of his own,
+/// which is as readable.
+pub fn give(file: &File, dir: &Path) -> io::Result<()> {
+    let (owner, ours) = (std::fs::metadata(dir)?, file.metadata()?);
+    if (owner.uid(), owner.gid()) == (ours.uid(), ours.gid()) {
+        return Ok(());
+    }
+    match fchown(file, Some(owner.uid()), Some(owner.gid())) {
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(()),
+        result => result,
+    }
+}
+
 fn put(dir: &Path, name: &str, bytes: &[u8], durability: Durability, group: Option<u32>) -> io::Result<()> {
     let mut file = tempfile::Builder::new()
         .prefix(".mirrorwatch-")
         .permissions(Permissions::from_mode(0o600))
         .tempfile_in(dir)?;
     file.write_all(bytes)?;
-    let (owner, ours) = (std::fs::metadata(dir)?, file.as_file().metadata()?);
-    if (owner.uid(), owner.gid()) != (ours.uid(), ours.gid()) {
-        // Only root can give a file away; anybody else wrote a file of his own, which is as readable.
-        match fchown(file.as_file(), Some(owner.uid()), Some(owner.gid())) {
-            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {}
-            result => result?,
-        }
-    }
+    give(file.as_file(), dir)?;
     if group.is_some() {
         fchown(file.as_file(), None, group)?;
     }

@@ -425,6 +425,17 @@ fn a_run_by_root_leaves_nothing_behind_that_keeps_the_service_s_own_user_from_st
     for file in fs::read_dir(&state).unwrap().map(|entry| entry.unwrap().path()) {
         assert_eq!(fs::metadata(&file).unwrap().uid(), NOBODY, "{}", file.display());
     }
+    // Root is led to nothing else to give away.
+    let roots = host.at("root-s");
+    fs::write(&roots, "").unwrap();
+    fs::remove_file(&lock).unwrap();
+    std::os::unix::fs::symlink(&roots, &lock).unwrap();
+    let mut service = host.serve();
+    host.wait_for_status("a service that runs", |status| status["service"]["state"] == "running");
+    assert_eq!(service.end(Signal::TERM), Some(0));
+    assert_eq!(fs::metadata(&roots).unwrap().uid(), 0);
+    fs::remove_file(&lock).unwrap();
+    fs::write(&lock, "").unwrap();
     // Nor does one that was brought back from a backup.
     chown(&lock, Some(0), Some(0)).unwrap();
     let mut service = host.command(&["run"]).uid(NOBODY).gid(NOBODY).current_dir("/").spawn().unwrap();

@@ -1,14 +1,14 @@
 //! One service for one state directory.
 
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::unix::fs::{MetadataExt, fchown};
 use std::path::Path;
 use std::time::Duration;
 
 use rustix::fs::{FlockOperation, flock};
 
 use super::{Places, StartError};
+use crate::publish;
 
 /// [`is_running`] holds the lock while it looks, for microseconds; another service holds it for good.
 const LOOKS: u32 = 5;
@@ -45,24 +45,22 @@ fn takes_no_file(error: &io::Error) -> bool {
     matches!(error.kind(), ReadOnlyFilesystem | StorageFull | QuotaExceeded)
 }
 
-/// What root leaves behind in the directory of the service's own user is that user's.
-fn give(file: &File, directory: &Path) {
-    // Nobody else may give it away, and nobody else has to: whoever can read it can lock it.
-    if let Ok(owner) = std::fs::metadata(directory) {
-        let _ = fchown(file, Some(owner.uid()), Some(owner.gid()));
-    }
-}
-
 /// The lock goes with the process, however it ends.
 fn lock(directory: &Path) -> Result<File, StartError> {
     let path = directory.join(LOCK);
-    let file = match std::fs::OpenOptions::new().create(true).append(true).open(&path) {
-        // One that is there can be locked all the same, also another user's.
-        Err(error) => File::open(&path).map_err(|_| error),
+    let open = |new: bool| OpenOptions::new().append(true).create_new(new).open(&path);
+    let file = match open(true) {
         Ok(file) => {
-            give(&file, directory);
+            // What root leaves behind in the directory of the service's own user is that user's. Where it cannot be given
+            // away, whoever can read it can lock it.
+            let _ = publish::give(&file, directory);
             Ok(file)
         }
+        // One that is there can be locked all the same, also another user's.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            open(false).or_else(|_| File::open(&path))
+        }
+        Err(error) => Err(error),
     };
     let file = file.map_err(|error| StartError::Directory(path.clone(), error))?;
     for _ in 0..LOOKS {
