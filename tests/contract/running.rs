@@ -288,14 +288,21 @@ fn a_mirror_of_another_registry_never_stands_in_dockers_list() {
     assert_eq!(host.engine.mirrors(), [a.url()]);
 }
 
+/// A mirror that is dead, and a daemon.json with it.
+fn list_of_another_program() -> (Registry, String) {
+    let foreign = healthy();
+    foreign.stop();
+    let text = format!("{{\"registry-mirrors\": [\"{}\"]}}", foreign.url());
+    (foreign, text)
+}
+
 #[test]
 fn it_gives_way_to_a_program_that_keeps_rewriting_the_list() {
-    let (a, foreign) = (at_speed(20_000_000), healthy());
-    foreign.stop();
+    let a = at_speed(20_000_000);
     let host = Host::new(&Toml::of(&[("A", &a)]));
     let _service = host.serve();
     host.wait_for(&[&a]);
-    let theirs = format!("{{\"registry-mirrors\": [\"{}\"]}}", foreign.url());
+    let (_foreign, theirs) = list_of_another_program();
     let mut given_way = false;
     for _ in 0..12 {
         host.engine.be_given(&theirs);
@@ -316,12 +323,11 @@ fn it_gives_way_to_a_program_that_keeps_rewriting_the_list() {
 
 #[test]
 fn it_gives_way_also_to_one_that_rewrites_the_list_while_it_is_applied() {
-    let (a, foreign) = (at_speed(20_000_000), healthy());
-    foreign.stop();
+    let a = at_speed(20_000_000);
     let host = Host::new(&Toml::of(&[("A", &a)]));
     let _service = host.serve();
     host.wait_for(&[&a]);
-    let theirs = format!("{{\"registry-mirrors\": [\"{}\"]}}", foreign.url());
+    let (_foreign, theirs) = list_of_another_program();
     for _ in 0..2 {
         host.engine.be_given(&theirs);
         host.wait_for(&[&a]);
