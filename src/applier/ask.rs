@@ -36,6 +36,10 @@ const LOOK: Duration = Duration::from_secs(20);
 const WAIT: Duration = Duration::from_secs(2);
 const WAIT_CAP: Duration = Duration::from_secs(60);
 
+/// One that refuses its list may do so for months, and nearly all that ends it shows by itself: another file, another
+/// process. What does not, as a disk that is mounted writable again, may take so long.
+const REFUSED_CAP: Duration = Duration::from_secs(600);
+
 /// One that does not run may be stopped for months, and comes with a process, which is seen; but that systemd has just
 /// given it up is not. So it is looked at while that may be near, and then as often as the applier's timer does.
 const REST_CAP: Duration = Duration::from_secs(3600);
@@ -210,32 +214,36 @@ fn longest_pause(report: &Report) -> Option<Duration> {
             && report.problem.as_ref().is_some_and(|problem| problem.kind == ProblemKind::NotRunning);
         return Some(if stopped { REST_CAP } else { WAIT_CAP });
     };
+    // Somebody's own reload, which ends this one, shows nowhere else.
     let pending = facts.warnings.iter().any(|warning| warning.kind == WarningKind::PendingEdits);
-    (facts.refusal.is_some() || pending).then_some(WAIT_CAP)
+    match (pending, &facts.refusal) {
+        (true, _) => Some(WAIT_CAP),
+        (false, Some(_)) => Some(REFUSED_CAP),
+        (false, None) => None,
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::applier::report::tests::of_a_docker;
+    use crate::engine::Warning;
 
-    fn report(problem: ProblemKind) -> Report {
-        Report {
-            format: FORMAT,
-            at: 0,
-            facts: None,
-            problem: Some(Problem::new(problem, String::new())),
-            running: Vec::new(),
-            file_changed: None,
-            pulled: None,
-            adopted: Vec::new(),
-            reloads_left: 0,
-            answered: None,
-            outcome: None,
-        }
+    fn away(problem: ProblemKind) -> Report {
+        let problem = Some(Problem::new(problem, String::new()));
+        Report { facts: None, problem, running: Vec::new(), ..of_a_docker() }
     }
 
-    /// In how many seconds of an hour it looks, when every look finds the same.
-    fn looks(problem: ProblemKind) -> Vec<u64> {
+    fn refusing(warning: Option<WarningKind>) -> Report {
+        let mut report = of_a_docker();
+        let facts = report.facts.as_mut().unwrap();
+        facts.refusal = Some(Problem::new(ProblemKind::FlagConflict, String::new()));
+        facts.warnings = warning.into_iter().map(|kind| Warning { kind, detail: String::new() }).collect();
+        report
+    }
+
+    /// In which seconds of two hours it looks, when every look finds the same.
+    fn looks(report: &Report) -> Vec<u64> {
         let nowhere = tempfile::tempdir().unwrap();
         let at = |name| nowhere.path().join(name);
         let places = Places {
@@ -244,10 +252,10 @@ mod tests {
             reports: at("reports"),
             state: at("state"),
         };
-        let (applier, report) = (Applier::new(places, Timestamp::default), report(problem));
+        let applier = Applier::new(places, Timestamp::default);
         let (mut looks, mut last) = (Vec::new(), 0);
         for second in (0..7200).step_by(2) {
-            if applier.is_due(&report, Duration::from_secs(second - last)) {
+            if applier.is_due(report, Duration::from_secs(second - last)) {
                 looks.push(second);
                 last = second;
             }
@@ -257,8 +265,19 @@ mod tests {
 
     #[test]
     fn a_docker_that_stops_is_looked_at_closely_at_first_and_in_the_end_once_an_hour() {
-        assert_eq!(looks(ProblemKind::NotRunning), [2, 6, 14, 30, 62, 126, 254, 510, 1022, 2046, 4094]);
-        let given_up = looks(ProblemKind::GivenUp);
+        assert_eq!(
+            looks(&away(ProblemKind::NotRunning)),
+            [2, 6, 14, 30, 62, 126, 254, 510, 1022, 2046, 4094]
+        );
+        let given_up = looks(&away(ProblemKind::GivenUp));
         assert_eq!((&given_up[..5], given_up.len()), (&[2, 6, 14, 30, 62][..], 123));
+    }
+
+    #[test]
+    fn a_docker_that_refuses_is_looked_at_six_times_an_hour_unless_its_administrator_may_end_that_unseen() {
+        let refusing = |warning| looks(&refusing(warning));
+        let flag = refusing(None);
+        assert_eq!((&flag[..9], flag.len()), (&[2, 6, 14, 30, 62, 126, 254, 510, 1022][..], 19));
+        assert_eq!(refusing(Some(WarningKind::PendingEdits)).len(), 123);
     }
 }

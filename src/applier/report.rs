@@ -98,19 +98,13 @@ fn hide_passwords(facts: &mut Facts) {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::engine::Outbound;
     use crate::observation::ImageStore;
 
-    #[test]
-    fn what_everyone_may_read_has_no_password_in_it() {
-        let proxies = Outbound {
-            http: Some("http://user:secret@p.example:3128".to_owned()),
-            // dockerd takes one without a scheme, too.
-            https: Some("user:secret@p.example:3128".to_owned()),
-            no_proxy: None,
-        };
+    /// What is published of a Docker with which nothing is wrong.
+    pub(in crate::applier) fn of_a_docker() -> Report {
         let facts = Facts {
             version: "20.10.24".to_owned(),
             store: ImageStore::Classic,
@@ -118,7 +112,7 @@ mod tests {
             file: "/etc/docker/daemon.json".into(),
             listed: None,
             given: None,
-            proxies,
+            proxies: Outbound::default(),
             pid: Some(7),
             log: crate::engine::LogSource::Unreadable(String::new()),
             images: Vec::new(),
@@ -126,7 +120,7 @@ mod tests {
             app: None,
             refusal: None,
         };
-        let report = Report {
+        Report {
             format: FORMAT,
             at: 1,
             facts: Some(facts),
@@ -138,6 +132,17 @@ mod tests {
             reloads_left: 1,
             answered: Some(3),
             outcome: Some(Err(Problem::new(crate::reason::ProblemKind::Applier, "x"))),
+        }
+    }
+
+    #[test]
+    fn what_everyone_may_read_has_no_password_in_it() {
+        let mut report = of_a_docker();
+        report.facts.as_mut().unwrap().proxies = Outbound {
+            http: Some("http://user:secret@p.example:3128".to_owned()),
+            // dockerd takes one without a scheme, too.
+            https: Some("user:secret@p.example:3128".to_owned()),
+            no_proxy: None,
         };
         let place = tempfile::tempdir().unwrap();
         assert!(Report::read(place.path()).is_err());
