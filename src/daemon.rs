@@ -25,7 +25,7 @@ use crate::process;
 use crate::route;
 use crate::store::{Consequence, Store, Switch};
 use crate::timestamp::Timestamp;
-use crate::watch::{Changed, Watcher};
+use crate::watch::{Changed, Look, Watcher};
 
 use alarm::Alarm;
 use hand::Hand;
@@ -124,8 +124,12 @@ struct Daemon {
     config_error: Option<String>,
     store: Store,
     prober: Rc<Prober>,
-    /// What `prober` was made of.
-    asks_as: probe::Settings,
+    /// What `prober` was made of; `None`: of authorities that have been renewed.
+    asks_as: Option<probe::Settings>,
+    /// The file of `ca_file` when `prober` was made.
+    authorities: Look,
+    /// Where `ca_file` leads by the last mirrors.toml that could be read, whether or not that is in force.
+    ca_file: Option<PathBuf>,
     /// The connections that probes make: these are no pulls.
     ours: Ours,
     applier: Option<Rc<Applier>>,
@@ -202,6 +206,7 @@ impl Daemon {
             warn!("{setback}");
         }
         let asks_as = assembly::probe_settings(&config, None);
+        let (authorities, ca_file) = (files::authorities(&config), config.probe.ca_file.clone());
         let ours = Ours::default();
         let prober = Prober::new(asks_as.clone()).map_err(StartError::Prober)?.noted_in(ours.clone());
         let applier = Hand::applier(&places);
@@ -217,7 +222,9 @@ impl Daemon {
             config_error: None,
             store,
             prober: Rc::new(prober),
-            asks_as,
+            asks_as: Some(asks_as),
+            authorities,
+            ca_file,
             ours,
             applier,
             docker,

@@ -20,7 +20,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
 
 use aim::Aim;
-use look::Look;
+pub use look::Look;
 
 /// An editor is done when it was silent for so long; one save is up to six events within milliseconds.
 const QUIET: Duration = Duration::from_millis(300);

@@ -22,6 +22,7 @@ use rustix::process::Signal;
 use serde_json::Value;
 
 use host::{Host, Service, Toml, kinds};
+use support::certificate::{Certificate, authority_pem};
 use support::registry::{Options, Registry};
 
 /// So soon an edit takes effect.
@@ -262,13 +263,42 @@ fn authorities_that_are_not_there_are_an_invalid_edit_until_they_are() {
 }
 
 #[test]
+fn authorities_that_are_renewed_in_their_place_are_trusted_at_once_and_those_before_as_long_as_they_are_of_no_use()
+ {
+    let (a, b) = (Registry::start(secured()), at_speed(4_000_000));
+    // In an hour of it nothing is due but what this edit makes due.
+    let schedule = "connect = \"5h\"\nsample = \"5h\"\nrehearse = \"5h\"\n";
+    let toml = Toml { schedule, ..Toml::of(&[("A", &a), ("B", &b)]) };
+    let host = Host::new(&toml);
+    let file = host.at("ca.pem");
+    let other = rcgen::generate_simple_self_signed(["ca.example".to_owned()]).unwrap();
+    fs::write(&file, other.cert.pem()).unwrap();
+    host.configure(&Toml { probe: format!("ca_file = \"{}\"\n{}", file.display(), toml.probe), ..toml });
+    let _service = host.serve();
+    host.wait_for(&[&b]);
+    let untrusted = |status: &Value| at(status, &a).is_some_and(|a| kinds(a) == ["tls_untrusted"]);
+    host.wait_for_status("nobody trusts A", untrusted);
+    fs::write(&file, authority_pem()).unwrap();
+    host.wait_for_status("A is trusted", |status| is_live(status, &a));
+    fs::write(&file, "no certificate").unwrap();
+    let status = soon(&host, "a file of no use", |status| !is_valid(status));
+    assert!(status["service"]["config"]["error"].as_str().unwrap().contains("(PEM)"), "{status}");
+    fs::write(&file, authority_pem()).unwrap();
+    soon(&host, "a file of use", is_valid);
+    assert!(is_live(&host.status(), &a));
+}
+
+fn secured() -> Options {
+    Options { tls: Some(Certificate::Good(Vec::new())), speed: Some(20_000_000), ..Options::default() }
+}
+
+#[test]
 fn a_mistake_that_stays_for_months_costs_the_engine_no_look_and_the_log_no_line() {
     let a = at_speed(20_000_000);
     let toml = Toml::of(&[("A", &a)]);
     let host = Host::new(&toml);
     let _service = host.serve();
     host.wait_for(&[&a]);
-    // Nothing tells of the day when it is there, so it is looked for again and again.
     let file = host.at("ca.pem");
     host.configure(&Toml { probe: format!("ca_file = \"{}\"\n{}", file.display(), toml.probe), ..toml });
     soon(&host, "no such file", |status| !is_valid(status));

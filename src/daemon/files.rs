@@ -8,17 +8,17 @@ use tracing::{error, info, warn};
 
 use super::Daemon;
 use super::hand::Hand;
-use super::step::Event;
+use super::step::{Event, Shift};
 use super::terms::{TERMS_FACT, Terms};
 use crate::assembly::{self, DOCKER, SELECTION_FACT, TREATMENT_FACT};
 use crate::config::{self, Config, Diagnostic, Invalid, Problem};
 use crate::mirror::MirrorUrl;
 use crate::pause::Pause;
-use crate::probe::Prober;
+use crate::probe::{self, Prober};
 use crate::timestamp::Timestamp;
-use crate::watch::watch;
+use crate::watch::{Look, watch};
 
-/// A file that could not be read, for want of descriptors, say, says nothing when it can be read again.
+/// A file that could not be read, for want of descriptors, say, does not tell when it can be read again.
 const READ_AGAIN: Duration = Duration::from_secs(2);
 
 impl Daemon {
@@ -30,7 +30,8 @@ impl Daemon {
                 if self.config_error.take().is_some() {
                     info!("{}: valid again", self.places.config.display());
                 }
-                if config.means_the_same(&self.config) {
+                let renewed = authorities(&config) != self.authorities;
+                if config.means_the_same(&self.config) && !renewed {
                     self.config.digest = config.digest;
                     self.publish_soon();
                     return;
@@ -43,6 +44,9 @@ impl Daemon {
                     self.look_at = Instant::now();
                 }
                 self.config = config;
+                if renewed {
+                    self.asks_as = None;
+                }
                 info!(mirrors = self.config.mirrors.len(), "{}: read", self.places.config.display());
                 self.watch();
                 self.configured();
@@ -54,9 +58,9 @@ impl Daemon {
                     self.publish_soon();
                 }
                 self.config_error = Some(line);
+                self.watch();
                 // What it leads to is not watched.
-                let may_pass =
-                    |one: &Diagnostic| matches!(one.problem, Problem::Unreadable(_) | Problem::CaFile { .. });
+                let may_pass = |one: &Diagnostic| matches!(one.problem, Problem::Unreadable(_));
                 if invalid.diagnostics.iter().any(may_pass) {
                     self.read_again_at = Some(Instant::now() + READ_AGAIN);
                 }
@@ -64,11 +68,13 @@ impl Daemon {
         }
     }
 
-    /// mirrors.toml as it stands. Another `ca_file` than the one in force, and of no use, is a mistake like any other: the
-    /// next start would fail at it.
-    fn load(&self) -> Result<Config, Invalid> {
+    /// mirrors.toml as it stands. A `ca_file` that is not as it was when it was read, and of no use, is a mistake like any
+    /// other: the next start would fail at it.
+    fn load(&mut self) -> Result<Config, Invalid> {
         let config = config::load(&self.places.config)?;
-        let bad = match config.probe.ca_file == self.config.probe.ca_file {
+        self.ca_file.clone_from(&config.probe.ca_file);
+        let known = config.probe.ca_file == self.config.probe.ca_file;
+        let bad = match known && authorities(&config) == self.authorities {
             true => None,
             false => assembly::bad_authorities(&config),
         };
@@ -82,11 +88,15 @@ impl Daemon {
     pub(super) fn configured(&mut self) {
         let settings = assembly::settings(&self.config, self.facts.as_ref());
         let wanted = assembly::probe_settings(&self.config, self.facts.as_ref());
-        if self.asks_as != wanted {
+        let mut manner = false;
+        if self.asks_as.as_ref() != Some(&wanted) {
+            let authorities = authorities(&self.config);
             match Prober::new(wanted.clone()) {
                 Ok(prober) => {
                     self.prober = Rc::new(prober.noted_in(self.ours.clone()));
-                    self.asks_as = wanted;
+                    manner = self.asks_as.as_ref().is_none_or(|known| changes_what_is_seen(known, &wanted));
+                    self.asks_as = Some(wanted);
+                    self.authorities = authorities;
                 }
                 Err(error) => error!("{error}; probes go on as before"),
             }
@@ -103,6 +113,10 @@ impl Daemon {
         };
         let candidates = candidates.into_iter().map(with_records).collect();
         self.step(Event::Configured { settings: Box::new(settings), candidates });
+        if manner {
+            info!("asked through another proxy or trusting other authorities: everybody is looked at afresh");
+            self.step(Event::Shifted(Shift::Manner));
+        }
     }
 
     pub(super) fn files_changed(&mut self) {
@@ -165,6 +179,7 @@ impl Daemon {
             config::mirrors_d(&self.places.config),
             self.places.root_state().join(crate::pause::FILE_NAME),
         ];
+        paths.extend(self.ca_file.clone());
         paths.extend(self.applier.as_ref().map(|applier| applier.report_file()));
         // An application's file is on another host.
         let facts = self.facts.as_ref().filter(|facts| facts.app.is_none());
@@ -179,4 +194,16 @@ impl Daemon {
         self.read_again_at = Some(Instant::now());
         self.look_at = Instant::now();
     }
+}
+
+/// Whether mirrors that were asked one way may be judged otherwise when they are asked the other.
+fn changes_what_is_seen(known: &probe::Settings, wanted: &probe::Settings) -> bool {
+    // At the start the engine's proxy is not known yet, and the record is of when it was.
+    let learned = known.engine_version.is_none();
+    known.ca_file != wanted.ca_file || (known.proxies != wanted.proxies && !learned)
+}
+
+/// The file of `ca_file`, as it is now.
+pub(super) fn authorities(config: &Config) -> Look {
+    Look::at(config.probe.ca_file.as_slice())
 }

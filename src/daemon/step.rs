@@ -193,6 +193,8 @@ pub enum Shift {
     Route,
     /// This host slept.
     Woke,
+    /// Everybody is asked through another proxy from now on, or other authorities are trusted.
+    Manner,
 }
 
 /// How sure it is that the engine has a list.

@@ -6,12 +6,12 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-/// Everything that is watched, at one moment.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Look(Vec<Sight>);
+/// Some files and directories, at one moment.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Look(Vec<Sight>);
 
 /// One path.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 enum Sight {
     /// Nothing there, or nothing that we may see.
     Nothing,
@@ -26,7 +26,7 @@ enum Sight {
 }
 
 /// Changes whenever a file's content, mode or owner does, and not when it is read.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 struct Stamp {
     device: u64,
     inode: u64,
@@ -36,7 +36,8 @@ struct Stamp {
 }
 
 impl Look {
-    pub(super) fn at(paths: &[PathBuf]) -> Self {
+    /// Looks at each of them, through links.
+    pub fn at(paths: &[PathBuf]) -> Self {
         Self(paths.iter().map(|path| sight(path)).collect())
     }
 }

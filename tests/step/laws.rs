@@ -44,7 +44,7 @@ fn turn() -> impl Strategy<Value = Turn> {
     prop_oneof![
         6 => (0..=NAMES.len(), mood()).prop_map(|(who, mood)| Turn::Mood(who, mood)),
         6 => (1..180_u64).prop_map(Turn::Minutes),
-        1 => prop_oneof![Just(Shift::Route), Just(Shift::Woke)].prop_map(Turn::Shifted),
+        1 => prop_oneof![Just(Shift::Route), Just(Shift::Woke), Just(Shift::Manner)].prop_map(Turn::Shifted),
         1 => Just(Turn::Restarted),
         1 => (1..90_u64).prop_map(Turn::Paused),
     ]

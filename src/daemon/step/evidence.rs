@@ -309,6 +309,8 @@ impl State {
             // Who answered through another network has proved nothing about this one.
             (track.last_packets, track.last_genuine) = (None, None);
             let depth = match shift {
+                // Whoever edits is waiting for what comes of it.
+                Shift::Manner => Some(Depth::Rehearse),
                 Shift::Route | Shift::Woke if !lately => Some(Depth::Rehearse),
                 Shift::Route | Shift::Woke => list.contains(&track.mirror.url).then_some(Depth::Sample),
             };

@@ -15,6 +15,7 @@ impl Run {
         let words: Vec<&str> = event.split_whitespace().collect();
         match words[..] {
             ["route"] => self.world.tell(Event::Shifted(Shift::Route)),
+            ["manner"] => self.world.tell(Event::Shifted(Shift::Manner)),
             ["woke"] => self.world.tell(Event::Shifted(Shift::Woke)),
             ["restart"] => self.world.restart(),
             ["pause", until] => {
