@@ -182,7 +182,7 @@ fn wishes(track: &Track, around: &Circumstances<'_>) -> Vec<Wish> {
         wishes.push(wish(after(Depth::Sample, sample), Depth::Sample, Purpose::Watch));
     }
     // Purposes are the budget's: who would stand in the list, if it could, is watched as one who does.
-    if let Some(depth) = record.lookout().filter(|_| !around.selected && track.left_lately(now)) {
+    if let Some(depth) = record.lookout().filter(|_| !around.selected && track.left_lately(now).is_some()) {
         wishes.push(wish(after(depth, interval(depth, pace.sample)), depth, Purpose::Watch));
     }
     let usual = settings.allowance.stretched(pace.rehearse, around.together);
@@ -274,10 +274,8 @@ fn request<'a>(
         spent: track.record.spent(around.now),
         stands: if around.selected {
             Stands::Selected
-        } else if track.left_lately(around.now) {
-            Stands::Lately
         } else {
-            Stands::Outside
+            track.left_lately(around.now).map_or(Stands::Outside, Stands::Lately)
         },
         depth,
         purpose,

@@ -428,6 +428,11 @@ impl Record {
         self.hours.spent(now)
     }
 
+    /// What went of its budget in the hours after that of `from`.
+    pub fn spent_since(&self, from: Timestamp, now: Timestamp) -> SpentToday {
+        self.hours.spent_since(from, now)
+    }
+
     /// What the samples of the last 24 hours have cost, refusals of 48.
     pub fn sampled(&self, now: Timestamp) -> Spent {
         let SpentToday { requests_today, refusals_2_days, bytes_today } = self.samples.spent(now);

@@ -134,6 +134,28 @@ fn a_mirror_that_is_never_chosen_is_asked_a_third_of_what_a_chosen_one_is() {
 }
 
 #[test]
+fn who_has_left_the_list_is_watched_and_asked_no_more_than_who_never_stood_there() {
+    let mut world = busy_host(&healthy());
+    world.run(DAY);
+    assert_eq!(world.list()[0], "a");
+    // Only a request shows whether it still stalls, so one is sent as often as to a member; then it contends.
+    world.set("a", Mood::Stalls);
+    world.until("a has left", |world| !world.list().contains(&"a"));
+    let left = world.now;
+    world.run(18 * HOUR);
+    world.set("a", Mood::Wavers(1.0 * MB, 8.0 * MB));
+    world.run(8 * HOUR);
+    kept(&world);
+    // The hour in which it left is still a member's.
+    let since: Vec<_> =
+        world.asked[&url("a")].iter().copied().filter(|one| one.from.since(left) >= HOUR).collect();
+    let soon = since.windows(2).filter(|pair| pair[1].from.since(pair[0].from) <= 10 * MINUTE).count();
+    assert!(soon >= 60, "it is watched: {soon}");
+    let day = worst(&since, DAY);
+    assert!(day.requests <= 120 && day.bytes <= 13 << 20, "{day:?}");
+}
+
+#[test]
 fn who_contends_without_end_is_asked_no_more_than_others_that_are_not_chosen() {
     // At every other rehearsal it is twice as fast as the last of the list, and never thrice in a row.
     let mut world =

@@ -49,8 +49,8 @@ pub(super) enum Purpose {
 pub(super) enum Stands {
     /// It does.
     Selected,
-    /// It did within the last day, and what that cost is still counted.
-    Lately,
+    /// It did within the last day, until then, and what that cost is still counted.
+    Lately(Timestamp),
     /// It does not.
     Outside,
 }
@@ -150,16 +150,20 @@ impl Allowance {
             (Purpose::Needed, _) => (requests, bytes),
             // Without the re-checks' part a leader could begin to fail and nobody be allowed to prove it.
             (Purpose::Watch, _) => watch,
-            (Purpose::Usual, Stands::Selected | Stands::Lately) => {
+            (Purpose::Usual, Stands::Selected | Stands::Lately(_)) => {
                 (rest.0.min(watch.0).max(REHEARSAL.requests), rest.1.min(watch.1).max(REHEARSAL.bytes))
             }
-            (Purpose::Deciding, Stands::Selected | Stands::Lately) => (rest.0 / 10 * 9, rest.1 / 10 * 9),
-            // Of 400 requests and 24 MiB, 120 and 13: as much as a rehearsal every two hours takes. And one at least. Who
-            // contends without end for a place that it does not win costs no more than that either.
-            (Purpose::Usual | Purpose::Deciding, Stands::Outside) => {
-                ((requests / 10 * 3).max(REHEARSAL.requests), (bytes / 24 * 13).max(REHEARSAL.bytes))
-            }
+            (Purpose::Deciding, Stands::Selected | Stands::Lately(_)) => (rest.0 / 10 * 9, rest.1 / 10 * 9),
+            (Purpose::Usual | Purpose::Deciding, Stands::Outside) => self.outside(),
         }
+    }
+
+    /// What a day costs a mirror that does not stand in the list: (requests, bytes). Of 400 requests and 24 MiB, 120 and
+    /// 13: as much as a rehearsal every two hours takes. And one at least. Who contends without end for a place that it
+    /// does not win costs no more than that either.
+    fn outside(&self) -> (u32, u64) {
+        let (requests, bytes) = (self.requests_per_day, self.bytes_per_day);
+        ((requests / 10 * 3).max(REHEARSAL.requests), (bytes / 24 * 13).max(REHEARSAL.bytes))
     }
 }
 
@@ -233,6 +237,17 @@ impl Request<'_> {
             && spent.bytes_today.saturating_add(cost.bytes) <= bytes
             && has_refusals_left(self.allowance, spent, cost.refusals)
             && self.together.bytes.saturating_add(cost.bytes) <= self.allowance.total_bytes_per_day
+            && self.fits_outside(now)
+    }
+
+    /// Whether one that has left the list costs no more from then on than one that never stood there.
+    fn fits_outside(&self, now: Timestamp) -> bool {
+        let Stands::Lately(left) = self.stands else { return true };
+        let (cost, spent) = (self.cost(), self.record.spent_since(left, now));
+        let (requests, bytes) = self.allowance.outside();
+        self.purpose == Purpose::Needed
+            || (spent.requests_today.saturating_add(cost.requests) <= requests
+                && spent.bytes_today.saturating_add(cost.bytes) <= bytes)
     }
 
     /// Whether the budget has no room for it now.

@@ -95,9 +95,9 @@ impl Track {
         }
     }
 
-    /// Whether it stood in the list not long ago: it would again, if it could.
-    pub fn left_lately(&self, now: Timestamp) -> bool {
-        self.left.is_some_and(|left| now.since(left) < LATELY)
+    /// When it left the list, if that was not long ago: it would stand there again, if it could.
+    pub fn left_lately(&self, now: Timestamp) -> Option<Timestamp> {
+        self.left.filter(|left| now.since(*left) < LATELY)
     }
 
     /// Where the engine's connections to it may lead: to any address of its name, and not only to the one that answered

@@ -128,9 +128,20 @@ impl Hours {
     /// A bucket that began within the time counts in full: too much is counted for up to an hour, never
     /// too little.
     pub(super) fn spent(&self, now: Timestamp) -> SpentToday {
+        Self::sum(&self.0, now)
+    }
+
+    /// The same of the hours after that of `from`.
+    pub(super) fn spent_since(&self, from: Timestamp, now: Timestamp) -> SpentToday {
+        let from = hour_of(from);
+        let first = self.0.partition_point(|bucket| bucket.hour <= from);
+        Self::sum(&self.0[first..], now)
+    }
+
+    fn sum(buckets: &[Hour], now: Timestamp) -> SpentToday {
         let now = hour_of(now);
         let mut sum = SpentToday::default();
-        for bucket in &self.0 {
+        for bucket in buckets {
             let age = bucket.hour.abs_diff(now);
             if age <= DAY {
                 sum.requests_today = sum.requests_today.saturating_add(bucket.requests);
@@ -180,6 +191,17 @@ mod tests {
             assert_eq!((got.requests_today, got.refusals_2_days), (requests, refusals), "after {after} h");
             assert_eq!(got.bytes_today, u64::from(requests) / 6 * 1000, "after {after} h");
         }
+    }
+
+    #[test]
+    fn what_was_spent_since_begins_with_the_next_hour() {
+        let mut spent = Hours::default();
+        for hour in 0..4 {
+            spent.spend(START + hours(hour), Spent { requests: 1 << hour, refusals: 0, bytes: 0 });
+        }
+        let since = |from| spent.spent_since(from, START + hours(3)).requests_today;
+        assert_eq!([since(START), since(START + hours(2)), since(START + hours(3))], [14, 8, 0]);
+        assert_eq!(since(START - hours(1)), 15);
     }
 
     #[test]
