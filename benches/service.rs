@@ -3,8 +3,8 @@
 //! The real binary, 20 fakes that speak TLS, and the demo's stand-in for dockerd; the mirrors and the stand-in are
 //! in this process, so that the service's own process is what is measured.
 //!
-//! `cargo bench --bench service`, or with fewer or more minutes of the default schedule: `cargo bench --bench service --
-//! minutes=60`
+//! `cargo bench --bench service`, which takes an hour and a half, or with fewer or more minutes of the default schedule,
+//! and of waiting before they begin: `cargo bench --bench service -- after=3 minutes=10`
 
 #![expect(clippy::print_stdout, reason = "a bench prints its figures")]
 #![expect(clippy::unwrap_used, reason = "a bench that cannot go on has failed")]
@@ -43,12 +43,25 @@ const SHORT: &str = "[schedule]\nconnect = \"1s\"\nsample = \"2s\"\nrehearse = \
     [budget]\nrequests_per_minute = 100000\nrequests_per_day = 1000000\nbytes_per_day = \"1024GiB\"\n\
     total_bytes_per_day = \"1024GiB\"\n";
 
-/// By then the default schedule's first round is over, and what follows it.
-const FIRST: Duration = Duration::from_secs(180);
+/// Minutes until the default schedule's first round is over, and what follows it: in the first hour the members of a new
+/// list are rehearsed each `decide`, which is no part of an ordinary day.
+const AFTER: u64 = 65;
+
+/// Minutes that are measured then.
+const MINUTES: u64 = 20;
 
 const DAY: f64 = 86_400.0;
 
+/// The members of a list of the default length.
+const MEMBERS: usize = 3;
+
 fn main() {
+    let arguments: Vec<String> = std::env::args().collect();
+    if let [_, word, ca_file, minutes, addresses @ ..] = &arguments[..]
+        && word == BARE
+    {
+        return bare(ca_file, minutes.parse().unwrap(), addresses);
+    }
     let fakes: Vec<Registry> = (0..MIRRORS).map(fake).collect();
     let chain = chain_of_the_third(&fakes);
     let home = Home::new();
@@ -82,8 +95,11 @@ fn main() {
     service.wait().unwrap();
 
     cpu_of_a_day(&fakes);
-    let minutes = std::env::args().find_map(|argument| argument.strip_prefix("minutes=")?.parse().ok());
-    as_it_is(&fakes, Duration::from_secs(60 * minutes.unwrap_or(20)));
+    let minutes = |name: &str, usual: u64| {
+        let said = |argument: &String| argument.strip_prefix(name)?.strip_prefix('=')?.parse().ok();
+        Duration::from_secs(60 * arguments.iter().find_map(said).unwrap_or(usual))
+    };
+    as_it_is(&fakes, minutes("after", AFTER), minutes("minutes", MINUTES));
 }
 
 /// Each a little slower to answer than the one before; the third takes 30 ms an answer.
@@ -219,13 +235,13 @@ fn cpu_of_a_name(runtime: &tokio::runtime::Runtime) -> Duration {
     (thread_cpu() - before) / TIMES
 }
 
-/// The whole service with the default schedule, listening and writing included: what a day of that costs. In the first
-/// hour the members of a new list are still rehearsed each `decide`, so twenty minutes of it say more than a day does.
-fn as_it_is(fakes: &[Registry], span: Duration) {
+/// The whole service with the default schedule, listening and writing included: what a day of that costs.
+fn as_it_is(fakes: &[Registry], first: Duration, span: Duration) {
     let home = Home::new();
     let stand_in = StandIn::start(home.path()).unwrap();
     let mut service = start(&home, &stand_in, fakes, "");
-    sleep(FIRST);
+    let floor = start_bare(&home, fakes, first + span);
+    sleep(first);
     let before = spent(service.id());
     sleep(span);
     let after = spent(service.id());
@@ -238,8 +254,56 @@ fn as_it_is(fakes: &[Registry], span: Duration) {
         println!("  {name:<11} {spent:>7.2} s");
     }
     println!("  together    {all:>7.2} s");
+    let said = floor.wait_with_output().unwrap().stdout;
+    let floor: f64 = String::from_utf8(said).unwrap().trim().parse().unwrap();
+    let floor = floor * DAY / (first + span).as_secs_f64();
+    println!("  beside it, a program that does nothing but its {MEMBERS} connects a minute: {floor:.2} s");
     service.kill().unwrap();
     service.wait().unwrap();
+}
+
+/// What makes this program the bare loop.
+const BARE: &str = "bare";
+
+fn start_bare(home: &Home, fakes: &[Registry], span: Duration) -> Child {
+    let addresses = fakes[..MEMBERS].iter().map(|fake| fake.url().trim_start_matches("https://").to_owned());
+    Command::new(std::env::current_exe().unwrap())
+        .arg(BARE)
+        .arg(home.path().join("ca.pem"))
+        .arg((span.as_secs() / 60).to_string())
+        .args(addresses)
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap()
+}
+
+/// TCP and TLS to each address once a minute, together, by the same libraries, and nothing else: what no daemon with this
+/// schedule can stay below on this machine. Prints the processor time of all its minutes but for the start.
+fn bare(ca_file: &str, minutes: u64, addresses: &[String]) {
+    use rustls::pki_types::pem::PemObject;
+    let mut roots = rustls::RootCertStore::empty();
+    let ca_file = rustls::pki_types::CertificateDer::pem_file_iter(ca_file).unwrap();
+    roots.add_parsable_certificates(ca_file.map(Result::unwrap));
+    let config = rustls::ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
+    let connector = tokio_rustls::TlsConnector::from(std::sync::Arc::new(config));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let before = thread_cpu();
+    for _ in 0..minutes {
+        runtime.block_on(async {
+            tokio::time::sleep(Duration::from_secs(60)).await;
+            let connects = addresses.iter().map(|address| {
+                let (connector, address) = (connector.clone(), address.clone());
+                tokio::spawn(async move {
+                    let tcp = tokio::net::TcpStream::connect(&address).await.unwrap();
+                    connector.connect("127.0.0.1".try_into().unwrap(), tcp).await.unwrap();
+                })
+            });
+            for connect in connects.collect::<Vec<_>>() {
+                connect.await.unwrap();
+            }
+        });
+    }
+    println!("{}", (thread_cpu() - before).as_secs_f64());
 }
 
 /// The processor time of a process's threads, by their names.
