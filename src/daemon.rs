@@ -105,6 +105,9 @@ impl std::error::Error for StartError {}
 
 /// How often is looked, by whoever is awake anyway, at what changes without a word.
 const GLANCE: Duration = Duration::from_secs(30);
+/// How often at the way to the world, whose changes the kernel tells: that look is the dearest part of a minute at rest but
+/// for the connects.
+const GLANCE_AT_ROUTE: Duration = Duration::from_secs(300);
 /// How often old observations are thinned.
 const TIDY: Duration = Duration::from_secs(12 * 3600);
 /// How soon after the start, for hosts that are on for some hours a day; and how often a disk is tried again that
@@ -283,14 +286,17 @@ impl Daemon {
         let mut alarm = Alarm::new();
         let mut watchdog = Watchdog::new();
         let (route, mut rerouted) = route::watch();
-        let mut glanced_at = Instant::now();
+        let (mut glanced_at, mut routed_at) = (Instant::now(), Instant::now());
         loop {
             let now = Instant::now();
             watchdog.calm(now);
             if glanced_at + GLANCE <= now {
                 glanced_at = now;
-                route.glance();
                 self.watcher.iter().for_each(|(watcher, _)| watcher.glance());
+            }
+            if routed_at + GLANCE_AT_ROUTE <= now {
+                routed_at = now;
+                route.glance();
             }
             let mut next = wake.min(self.look_at).min(self.tidy_at);
             let others = self.publish_at.into_iter().chain(self.read_again_at).chain(watchdog.barks_at());

@@ -19,16 +19,18 @@ use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
 
-/// Links, IPv4 addresses and routes, IPv6 addresses and routes: `RTMGRP_*` of linux/rtnetlink.h.
-const GROUPS: u32 = 0x1 | 0x10 | 0x40 | 0x100 | 0x400;
+/// Links, IPv4 addresses, routes and rules, IPv6 addresses, routes and rules: `RTMGRP_*` of linux/rtnetlink.h, and the bit
+/// of `RTNLGRP_IPV6_RULE`, which has no such name.
+const GROUPS: u32 = 0x1 | 0x10 | 0x40 | 0x80 | 0x100 | 0x400 | 0x4_0000;
 
 /// A change of network is a burst of messages; it is over when none came for so long ...
 const QUIET: Duration = Duration::from_millis(500);
 /// ... and looked at all the same after this.
 const IMPATIENCE: Duration = Duration::from_secs(2);
-/// How often is looked without being told. So seldom, for each time wakes the process; whoever is awake anyway may ask for
-/// it more often ([`Watch::glance`]).
-const GLANCE: Duration = Duration::from_secs(90);
+/// How often is looked where the kernel tells nothing: so seldom, for each time wakes the process.
+const BLIND: Duration = Duration::from_secs(90);
+/// And where it does, to be sure; whoever is awake anyway may ask for it more often ([`Watch::glance`]).
+const SURE: Duration = Duration::from_secs(600);
 
 /// This host's way to the world is another than before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,11 +82,12 @@ async fn run(
     tell: mpsc::Sender<Changed>,
 ) {
     loop {
+        let pause = if socket.is_some() { SURE } else { BLIND };
         let told = tokio::select! {
             () = tell.closed() => return,
             told = message(&mut socket) => told,
             () = glance.notified() => false,
-            () = sleep(GLANCE) => false,
+            () = sleep(pause) => false,
         };
         if told {
             let end = Instant::now() + IMPATIENCE;

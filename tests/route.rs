@@ -48,6 +48,10 @@ async fn inside() {
     ip("addr add 10.9.0.3/32 dev world");
     ip("route replace default via 10.9.0.254 src 10.9.0.3");
     assert_eq!(timeout(within, changes.recv()).await, Ok(Some(Changed)), "another address");
+    ip("route add default via 10.9.0.1 src 10.9.0.2 table 100");
+    assert!(timeout(Duration::from_secs(3), changes.recv()).await.is_err(), "a table that nothing leads to");
+    ip("rule add to 192.0.2.0/24 table 100");
+    assert_eq!(timeout(within, changes.recv()).await, Ok(Some(Changed)), "a rule that leads there");
     ip("link set world down");
     assert_eq!(timeout(within, changes.recv()).await, Ok(Some(Changed)), "the cable is out");
 }
