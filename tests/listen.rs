@@ -177,7 +177,7 @@ fn a_server_that_falls_silent_is_noticed_after_ten_seconds_and_one_that_ends_is_
 fn connections_of_others_are_no_pulls() {
     let (mirror, _server, client) = connected("127.0.0.1:0");
     let ours = Ours::default();
-    ours.add(&client);
+    ours.begin(&client).succeeded();
     // A process that has no socket: what is open here is not its own. And nobody known: then ours do not count.
     let mut child = Command::new("sleep").arg("60").spawn().unwrap();
     for pid in [i32::try_from(child.id()).ok(), None] {

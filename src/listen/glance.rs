@@ -52,7 +52,7 @@ impl Default for Glance {
 
 impl Glance {
     /// Whether the kernel is to be asked for the engine's connections `now` (since any fixed moment): `begun` are the
-    /// connections that this host has ever begun; that and what the engine does as of before that walk.
+    /// connections that this host has ever begun but for our own; that and what the engine does as of before that walk.
     pub(super) fn needs_walk(
         &mut self,
         now: Duration,

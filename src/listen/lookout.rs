@@ -110,7 +110,8 @@ impl Thread {
     }
 
     fn sees(&mut self, now: Duration, remotes: &[SocketAddr]) -> bool {
-        if !self.glance.needs_walk(now, self.signs.activity(), || self.signs.begun()) {
+        let begun = || self.ours.others(|| self.signs.begun());
+        if !self.glance.needs_walk(now, self.signs.activity(), begun) {
             return false;
         }
         let before = cpu();
@@ -159,7 +160,7 @@ mod tests {
         let _one = connect();
         assert!(sees());
         let two = connect();
-        ours.add(&two);
+        ours.begin(&two).succeeded();
         assert!(!sees(), "one is known, and the other is ours");
         let _three = connect();
         assert!(sees());

@@ -57,8 +57,10 @@ pub(super) async fn dial(checked: &Checked, until: Instant, ours: &Ours) -> Try<
 
 async fn connect(address: SocketAddr, ours: &Ours) -> io::Result<TcpStream> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
-    ours.add(&socket);
-    socket.connect(address).await
+    let attempt = ours.begin(&socket);
+    let stream = socket.connect(address).await?;
+    attempt.succeeded();
+    Ok(stream)
 }
 
 /// IPv6 and IPv4 by turns, IPv6 first.
