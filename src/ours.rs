@@ -28,21 +28,17 @@ impl Ours {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// This socket, which is about to be connected, is ours.
+    /// This socket, which is about to be connected, is ours. A kernel without cookies (before 4.12) cannot tell it from
+    /// others afterwards.
     pub fn begin(&self, socket: impl AsFd) -> Attempt {
-        self.add(socket);
-        self.known().making += 1;
-        Attempt(self.clone())
-    }
-
-    /// This socket, which may not be connected yet, is ours. Does nothing on a kernel without cookies (before 4.12).
-    fn add(&self, socket: impl AsFd) {
-        let Ok(cookie) = socket_cookie(socket) else { return };
+        let cookie = socket_cookie(socket).ok();
         let mut known = self.known();
+        known.making += 1;
         if known.cookies.len() == MOST {
             known.cookies.pop_front();
         }
-        known.cookies.push_back(cookie);
+        known.cookies.extend(cookie);
+        Attempt(self.clone())
     }
 
     /// Whether the socket that the kernel gave this cookie is ours.
@@ -88,12 +84,12 @@ mod tests {
         let ours = Ours::default();
         let sockets: Vec<_> = (0..3).map(|_| std::net::UdpSocket::bind("127.0.0.1:0").unwrap()).collect();
         let known = ours.clone();
-        known.add(&sockets[0]);
-        known.add(&sockets[1]);
+        known.begin(&sockets[0]);
+        known.begin(&sockets[1]);
         let cookie = |at: usize| socket_cookie(&sockets[at]).unwrap();
         assert!(ours.has(cookie(0)) && ours.has(cookie(1)) && !ours.has(cookie(2)));
         for _ in 0..MOST - 1 {
-            ours.add(&sockets[2]);
+            ours.begin(&sockets[2]);
         }
         assert!(!ours.has(cookie(0)) && ours.has(cookie(1)) && ours.has(cookie(2)));
     }

@@ -73,8 +73,7 @@ impl Daemon {
     fn load(&mut self) -> Result<Config, Invalid> {
         let config = config::load(&self.places.config)?;
         self.ca_file.clone_from(&config.probe.ca_file);
-        let known = config.probe.ca_file == self.config.probe.ca_file;
-        let bad = match known && authorities(&config) == self.authorities {
+        let bad = match authorities(&config) == self.authorities {
             true => None,
             false => assembly::bad_authorities(&config),
         };
