@@ -19,6 +19,8 @@ pub(crate) struct Asked {
     pub(crate) bytes: u64,
     /// Minutes that it stood in the list.
     selected: u32,
+    /// It stood in it, be it for less than a minute.
+    listed: bool,
 }
 
 /// What the time beyond the oracle's was lost to, in seconds.
@@ -84,6 +86,14 @@ impl Account {
         }
         for host in list {
             self.on(*host, at).selected += 1;
+        }
+        self.listed(list, at);
+    }
+
+    /// The list is this one from now on.
+    pub(crate) fn listed(&mut self, list: &[usize], at: f64) {
+        for host in list {
+            self.on(*host, at).listed = true;
         }
     }
 
@@ -185,10 +195,10 @@ impl Summary {
         let bytes = |asked: &Asked| asked.bytes as f64;
         let selected = |figure: &dyn Fn(&Asked) -> f64| Range {
             mean: Range::of(each().filter(|asked| asked.selected >= 720).map(figure)).mean,
-            most: Range::of(each().filter(|asked| asked.selected > 0).map(figure)).most,
+            most: Range::of(each().filter(|asked| asked.listed).map(figure)).most,
         };
         let other = |figure: &dyn Fn(&Asked) -> f64| {
-            Range::of(each().filter(|asked| asked.selected == 0).map(figure))
+            Range::of(each().filter(|asked| !asked.listed).map(figure))
         };
         let two_days = accounts.iter().flat_map(|account| account.asked.windows(2)).flat_map(|days| {
             (0..MIRRORS).map(|host| f64::from(days[0][host].refusals + days[1][host].refusals))

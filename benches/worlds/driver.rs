@@ -153,6 +153,7 @@ impl Driver<'_> {
                         self.account.change();
                     }
                     self.tell(Event::Applied { list, outcome: Ok(Proof::Listed) });
+                    self.account.listed(&self.list(), self.seconds());
                 }
                 Next::Heard(sign) => self.tell(Event::Heard(sign)),
                 Next::Pull => {

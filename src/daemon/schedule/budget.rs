@@ -147,14 +147,14 @@ impl Allowance {
         let lacking = (needed.0.saturating_sub(sampled.requests), needed.1.saturating_sub(sampled.bytes));
         let rest = (requests - lacking.0, bytes - lacking.1);
         match (purpose, stands) {
-            (Purpose::Needed, _) => (requests, bytes),
+            (Purpose::Needed, Stands::Selected | Stands::Lately(_)) => (requests, bytes),
             // Without the re-checks' part a leader could begin to fail and nobody be allowed to prove it.
             (Purpose::Watch, _) => watch,
             (Purpose::Usual, Stands::Selected | Stands::Lately(_)) => {
                 (rest.0.min(watch.0).max(REHEARSAL.requests), rest.1.min(watch.1).max(REHEARSAL.bytes))
             }
             (Purpose::Deciding, Stands::Selected | Stands::Lately(_)) => (rest.0 / 10 * 9, rest.1 / 10 * 9),
-            (Purpose::Usual | Purpose::Deciding, Stands::Outside) => self.outside(),
+            (Purpose::Needed | Purpose::Usual | Purpose::Deciding, Stands::Outside) => self.outside(),
         }
     }
 
@@ -245,9 +245,8 @@ impl Request<'_> {
         let Stands::Lately(left) = self.stands else { return true };
         let (cost, spent) = (self.cost(), self.record.spent_since(left, now));
         let (requests, bytes) = self.allowance.outside();
-        self.purpose == Purpose::Needed
-            || (spent.requests_today.saturating_add(cost.requests) <= requests
-                && spent.bytes_today.saturating_add(cost.bytes) <= bytes)
+        spent.requests_today.saturating_add(cost.requests) <= requests
+            && spent.bytes_today.saturating_add(cost.bytes) <= bytes
     }
 
     /// Whether the budget has no room for it now.
