@@ -204,7 +204,7 @@ impl Store {
         if self.batch.get() != Batch::None {
             return act(self);
         }
-        self.write(|connection| connection.execute_batch("BEGIN IMMEDIATE"));
+        self.write(|connection| execute(connection, "BEGIN IMMEDIATE"));
         self.batch.set(if self.trouble.borrow().is_some() { Batch::Failed } else { Batch::Open });
         let mut transaction = Transaction { store: self, whole: false };
         let value = act(self);
@@ -217,7 +217,7 @@ impl Store {
         self.batch.set(Batch::None);
         let open = !self.connection.borrow().is_autocommit();
         if commit && open {
-            self.settle(|connection| connection.execute_batch("COMMIT"));
+            self.settle(|connection| execute(connection, "COMMIT"));
         }
         // A failed commit leaves the transaction open, and then no later one could begin.
         let connection = self.connection.borrow();
@@ -298,10 +298,12 @@ impl Store {
     }
 
     fn skip_news(&self) {
-        let last = "SELECT coalesce(max(id), 0) FROM observations";
-        let last = self.connection.borrow().query_row(last, [], |row| row.get(0));
+        let last = |connection: &Connection| {
+            let mut last = connection.prepare_cached("SELECT coalesce(max(id), 0) FROM observations")?;
+            last.query_row([], |row| row.get(0))
+        };
         // Told again rather than missed, should this fail; whoever reads next sees why it does.
-        self.seen.set(last.unwrap_or_default());
+        self.seen.set(last(&self.connection.borrow()).unwrap_or_default());
     }
 
     /// Keeps a switch, for ever.
@@ -312,8 +314,9 @@ impl Store {
 
     /// The last switches, at most `limit`, the latest first.
     pub fn switches(&self, limit: usize) -> Vec<Switch> {
+        // Not bound: SQLite plans a statement anew whenever another limit may be.
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        self.read("SELECT * FROM switches ORDER BY id DESC LIMIT ?1", params![limit], row::switch)
+        self.read(&format!("SELECT * FROM switches ORDER BY id DESC LIMIT {limit}"), &[], row::switch)
     }
 
     /// What is kept under this name; `None` also where it has another shape than is asked for.
@@ -468,4 +471,9 @@ impl Store {
             self.skip_news();
         }
     }
+}
+
+/// A statement that is made again and again, and gives nothing.
+fn execute(connection: &Connection, sql: &str) -> rusqlite::Result<()> {
+    connection.prepare_cached(sql)?.execute([]).map(drop)
 }

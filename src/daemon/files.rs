@@ -1,5 +1,6 @@
 //! What people and other programs edit while the daemon runs: mirrors.toml, the pause file, the engine's file.
 
+use std::collections::HashMap;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use super::step::{Event, Shift};
 use super::terms::{TERMS_FACT, Terms};
 use crate::assembly::{self, DOCKER, SELECTION_FACT, TREATMENT_FACT};
 use crate::config::{self, Config, Diagnostic, Invalid, Problem};
-use crate::mirror::MirrorUrl;
+use crate::mirror::{Mirror, MirrorUrl};
 use crate::pause::Pause;
 use crate::probe::{self, Prober};
 use crate::timestamp::Timestamp;
@@ -104,9 +105,12 @@ impl Daemon {
         if self.store.fact::<Terms>(TERMS_FACT).as_ref() != Some(&terms) {
             self.store.set_fact(TERMS_FACT, &terms);
         }
-        let mut records = assembly::records(&self.store);
         let candidates = assembly::candidates(&self.config, &self.adopted);
-        let with_records = |mirror: crate::mirror::Mirror| {
+        // Who is being asked is known better than the store knows it, and this is said with every look at the engine.
+        let is_new = |mirror: &Mirror| !self.state.tracks.contains_key(&mirror.url);
+        let mut records =
+            if candidates.iter().any(is_new) { assembly::records(&self.store) } else { HashMap::new() };
+        let with_records = |mirror: Mirror| {
             let record = records.remove(&mirror.url).unwrap_or_default();
             (mirror, record)
         };
