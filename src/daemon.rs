@@ -150,6 +150,8 @@ struct Daemon {
     since: Timestamp,
     /// When this process began, for the status: it never changes.
     pid_started: Option<u64>,
+    /// When the next decision is due, as of the last one.
+    wake_at: Instant,
     tasks: JoinSet<Done>,
     watcher: Option<(Watcher, Vec<PathBuf>)>,
     changes: Option<Receiver<Changed>>,
@@ -157,6 +159,8 @@ struct Daemon {
     /// What people edit could not be read.
     read_again_at: Option<Instant>,
     look_at: Instant,
+    /// When it was looked last.
+    looked_at: Option<Instant>,
     looking: bool,
     turns: Turns,
     sleep: Sleep,
@@ -241,12 +245,14 @@ impl Daemon {
             state,
             since: now,
             pid_started: process::started(std::process::id()),
+            wake_at: Instant::now(),
             tasks: JoinSet::new(),
             watcher: None,
             changes: None,
             ears: listen::Ears::default(),
             read_again_at: None,
             look_at: Instant::now(),
+            looked_at: None,
             looking: false,
             turns: Turns::default(),
             sleep: Sleep::new(),
@@ -282,7 +288,6 @@ impl Daemon {
         interrupt: &mut Signal,
         hang_up: &mut Signal,
     ) -> Result<(), StartError> {
-        let mut wake = Instant::now();
         let mut alarm = Alarm::new();
         let mut watchdog = Watchdog::new();
         let (route, mut rerouted) = route::watch();
@@ -298,7 +303,7 @@ impl Daemon {
                 routed_at = now;
                 route.glance();
             }
-            let mut next = wake.min(self.look_at).min(self.tidy_at);
+            let mut next = self.wake_at.min(self.look_at).min(self.tidy_at);
             let others = self.publish_at.into_iter().chain(self.read_again_at).chain(watchdog.barks_at());
             next = others.fold(next, Instant::min);
             tokio::select! {
@@ -323,7 +328,6 @@ impl Daemon {
                 info!("woke up: everybody is looked at afresh");
                 self.step(Event::Shifted(Shift::Woke));
             }
-            wake = self.wake_at();
         }
     }
 
@@ -351,7 +355,7 @@ impl Daemon {
         if self.read_again_at.is_some_and(|at| at <= now) {
             self.read_again();
         }
-        if self.look_at <= now {
+        if self.look_at <= now || self.looked_at.is_some_and(|at| at + engine::LOOK_EARLY <= now) {
             self.look();
         }
         if self.tidy_at <= now {
@@ -366,7 +370,7 @@ impl Daemon {
         }
     }
 
-    fn wake_at(&self) -> Instant {
+    fn next_wake(&self) -> Instant {
         let now = assembly::now();
         // Nothing due at all: an hour is as good as never, and mends a clock that was set.
         let pause = self.state.next_wake().map_or(Duration::from_secs(3600), |at| at.since(now));
@@ -399,6 +403,7 @@ impl Daemon {
         routine &= was_down == self.state.network.is_down() && paused == self.state.is_paused();
         routine &= actions.iter().all(Action::is_routine);
         self.perform(actions, now);
+        self.wake_at = self.next_wake();
         if !routine || self.is_news {
             // What a probe may cost is to be known even if this process does not live to see its end.
             self.write_down();

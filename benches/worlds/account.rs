@@ -197,9 +197,8 @@ impl Summary {
             mean: Range::of(each().filter(|asked| asked.selected >= 720).map(figure)).mean,
             most: Range::of(each().filter(|asked| asked.listed).map(figure)).most,
         };
-        let other = |figure: &dyn Fn(&Asked) -> f64| {
-            Range::of(each().filter(|asked| !asked.listed).map(figure))
-        };
+        let other =
+            |figure: &dyn Fn(&Asked) -> f64| Range::of(each().filter(|asked| !asked.listed).map(figure));
         let two_days = accounts.iter().flat_map(|account| account.asked.windows(2)).flat_map(|days| {
             (0..MIRRORS).map(|host| f64::from(days[0][host].refusals + days[1][host].refusals))
         });

@@ -20,6 +20,8 @@ use crate::timestamp::Timestamp;
 /// How often an engine that is well is asked what it lists. An edit of its file is seen at once; this is for what shows
 /// nowhere else, as somebody else's reload. `status` says nothing older than that, for 288 looks a day.
 const LOOK_WELL: Duration = Duration::from_secs(300);
+/// After so long it is asked by whoever is awake anyway: to wake up costs more than to look.
+pub(super) const LOOK_EARLY: Duration = Duration::from_secs(270);
 /// How often one that refuses its list is looked at again: as often as a selected mirror is asked by default, for what is
 /// in the way is mostly mended by a person, who waits.
 const LOOK_REFUSING: Duration = Duration::from_secs(60);
@@ -53,7 +55,8 @@ impl Daemon {
 
     pub(super) fn look(&mut self) {
         self.overhear();
-        self.look_at = Instant::now() + LOOK_REFUSING;
+        let now = Instant::now();
+        (self.looked_at, self.look_at) = (Some(now), now + LOOK_REFUSING);
         let Some(hand) = self.docker.clone() else {
             // `auto` looks again: an engine may be installed later.
             self.docker = Hand::new(&self.config, &self.places, self.applier.as_ref());

@@ -65,8 +65,13 @@ impl Daemon {
         if let Some((current, _)) = &self.ears.listener
             && *current == source
         {
-            let rested = self.ears.begun.is_none_or(|at| now.duration_since(at) >= self.ears.pause());
-            if !self.ears.may_recover() || !rested {
+            if !self.ears.may_recover() {
+                return;
+            }
+            let rested = self.ears.begun.map_or(now, |at| at + self.ears.pause());
+            if rested > now {
+                // It was looked for another reason, and the next look may be minutes away.
+                self.look_at = self.look_at.min(rested);
                 return;
             }
         } else {

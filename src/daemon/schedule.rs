@@ -31,6 +31,18 @@ pub struct Pace {
     pub confirm: Duration,
 }
 
+impl Pace {
+    /// How much earlier than in its turn a mirror may be asked in another's company.
+    pub(super) fn company(&self, depth: Depth) -> Duration {
+        let most = self.connect.mul_f64(COMPANY);
+        match depth {
+            Depth::Connect => most,
+            Depth::Sample => most.min(self.sample.mul_f64(COMPANY_OF_REQUESTS)),
+            Depth::Rehearse => most.min(self.rehearse.min(self.decide).mul_f64(COMPANY_OF_REQUESTS)),
+        }
+    }
+}
+
 /// The next probe of one mirror.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Due {
@@ -56,12 +68,20 @@ pub(super) struct Circumstances<'a> {
     /// When this run began, if there was a list to begin with: then nobody is in a hurry.
     pub(super) resumed: Option<Timestamp>,
     pub(super) together: Together,
+    /// Somebody is asked now: what is due soon and asks no farther than this may come along.
+    pub(super) company: Option<Depth>,
     pub(super) now: Timestamp,
 }
 
 /// After three failed rehearsals in a row the pauses between them double, up to six hours.
 const PATIENCE: u32 = 3;
 const LONGEST_PAUSE: Duration = Duration::from_secs(6 * 3600);
+/// To wake up costs more than to connect, so probes keep each other company: whenever anybody is asked, all those are
+/// connected to as well whose turn would come within this part of `connect` ...
+const COMPANY: f64 = 0.5;
+/// ... and asked farther whose turn would come within this part of their own interval too, which is as much as jitter
+/// takes away on average.
+const COMPANY_OF_REQUESTS: f64 = 0.05;
 /// While nobody answers, everybody is knocked at this part of `connect`. It costs no request: 5 s of the default minute
 /// are soon enough for a person who has just mended a cable, and as long as a time-out may take.
 const KNOCK: u32 = 12;
@@ -85,7 +105,8 @@ pub(super) fn due(track: &Track, around: &Circumstances<'_>) -> Option<Due> {
     if let Some(depth) = track.control {
         return budgeted(track, around, now, depth, Purpose::Needed);
     }
-    let wish = earliest_deepest(&wishes(track, around), now, pace.confirm)?;
+    let early = |depth| around.company.filter(|most| depth <= *most).map(|_| pace.company(depth));
+    let wish = earliest_deepest(&wishes(track, around), now, pace.confirm, early)?;
     // Whatever comes together, nobody is asked twice within a re-check's pause.
     let asked = track.last_asked.filter(|_| !track.at_once);
     let at = asked.map_or(wish.at, |asked| wish.at.max(asked + pace.confirm));
@@ -223,10 +244,18 @@ fn last(record: &Record, least: Depth, now: Timestamp) -> Option<Timestamp> {
 /// Of all that is due, the deepest; else the earliest that will be.
 ///
 /// Where somebody is asked anyway, what would fall due within the pause that follows is asked for now: a sample must
-/// not come late for a connect's sake. Only a re-check keeps its distance from the failure before it.
-fn earliest_deepest(wishes: &[Wish], now: Timestamp, pause: Duration) -> Option<Wish> {
-    let soon = if wishes.iter().any(|wish| wish.at <= now) { now + pause } else { now };
-    let is_due = |wish: &&Wish| wish.at <= if wish.again { now } else { soon };
+/// not come late for a connect's sake. So is what may come `early`. Only a re-check keeps its distance from the failure
+/// before it.
+fn earliest_deepest(
+    wishes: &[Wish],
+    now: Timestamp,
+    pause: Duration,
+    early: impl Fn(Depth) -> Option<Duration>,
+) -> Option<Wish> {
+    let soon =
+        |wish: &Wish| now + if wish.again { Duration::ZERO } else { early(wish.depth).unwrap_or_default() };
+    let is_asked = wishes.iter().any(|wish| wish.at <= soon(wish));
+    let is_due = |wish: &&Wish| wish.at <= soon(wish) || is_asked && !wish.again && wish.at <= now + pause;
     let overdue = wishes.iter().filter(is_due).max_by_key(|wish| {
         // Of two reasons for the same depth the one that the budget denies least.
         (wish.depth, std::cmp::Reverse(wish.purpose))

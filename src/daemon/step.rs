@@ -21,7 +21,7 @@ use crate::reason::ProblemKind;
 use crate::timestamp::Timestamp;
 
 use super::network::Network;
-use super::schedule::{self, Allowance, Circumstances, Pace, Together};
+use super::schedule::{self, Allowance, Circumstances, Due, Pace, Together};
 
 mod configured;
 mod evidence;
@@ -231,10 +231,6 @@ pub enum Action {
     Save(MirrorUrl),
 }
 
-/// To wake up costs more than to connect, so connects keep each other company: whenever anybody is asked, all those are
-/// connected to as well whose turn would come within this part of `connect`.
-const COMPANY: f64 = 0.5;
-
 impl Action {
     /// Whether it follows from nothing but the time.
     pub fn is_routine(&self) -> bool {
@@ -286,6 +282,8 @@ impl State {
             self.clock_was_set_back();
         }
         self.taken_at = now;
+        // Of connects that are made together and all served the last one's decision is everybody's.
+        let connected = matches!(event, Event::Observed { .. }) && self.is_routine(&event);
         match event {
             Event::Configured { settings, candidates } => {
                 self.configure(*settings, candidates);
@@ -310,7 +308,9 @@ impl State {
             Event::Tick => {}
         }
         self.dismiss_late_controls(now, &mut actions);
-        self.decide(now, &mut actions);
+        if !(connected && self.is_asking()) {
+            self.decide(now, &mut actions);
+        }
         self.together = self.count_together(now);
         self.probe(now, &mut actions);
         actions
@@ -348,18 +348,22 @@ impl State {
     }
 
     fn probe(&mut self, now: Timestamp, actions: &mut Vec<Action>) {
-        let urls: Vec<MirrorUrl> = self.all_tracks().map(|track| track.mirror.url.clone()).collect();
-        let is_due = |url: &MirrorUrl| self.due(url, now).is_some_and(|due| due.at <= now);
-        if !urls.iter().any(is_due) {
+        let next = |track: &Track| Some((track.mirror.url.clone(), self.due(&track.mirror.url, now, None)?));
+        let mut next: Vec<(MirrorUrl, Due)> = self.all_tracks().filter_map(next).collect();
+        if next.iter().all(|(_, due)| due.at > now) {
             return;
         }
-        let company = now + self.settings.pace.connect.mul_f64(COMPANY);
-        for url in urls {
-            let until = if self.connects_as_usual(&url) { company } else { now };
-            let task = self
-                .due(&url, now)
-                .filter(|due| due.at <= if due.depth == Depth::Connect { until } else { now });
-            let Some(task) = task else { continue };
+        let soon = now + self.settings.pace.company(Depth::Connect);
+        next.retain(|(_, due)| due.at <= soon);
+        // Two rehearsals at a time would share the line on which they are measured.
+        let rehearses = |track: &Track| track.in_flight == Some(Depth::Rehearse);
+        let mut rehearsed = self.all_tracks().any(rehearses)
+            || next.iter().any(|(_, due)| due.at <= now && due.depth == Depth::Rehearse);
+        for (url, _) in next {
+            let most = if rehearsed { Depth::Sample } else { Depth::Rehearse };
+            let company = self.is_asked_as_usual(&url).then_some(most);
+            let Some(task) = self.due(&url, now, company).filter(|due| due.at <= now) else { continue };
+            rehearsed |= task.depth == Depth::Rehearse;
             let images = task.image.as_ref().map_or_else(Vec::new, |_| self.settings.policy.images.clone());
             let Some(track) = self.track_mut(&url) else { continue };
             if let Some(image) = &task.image {
@@ -383,7 +387,7 @@ impl State {
     }
 
     /// No re-check, nor a knock at everybody's door.
-    fn connects_as_usual(&self, url: &MirrorUrl) -> bool {
+    fn is_asked_as_usual(&self, url: &MirrorUrl) -> bool {
         let is_well = self.track(url).is_some_and(|track| track.record.failing().is_none());
         is_well && !self.network.suspects(url) && !self.network.is_down()
     }
@@ -393,7 +397,7 @@ impl State {
         let Event::Observed { url, observation } = event else { return matches!(event, Event::Tick) };
         let served = observation.depth == Depth::Connect && observation.failure().is_none();
         let known = self.track(url).is_some_and(|track| track.leads_to(&observation.addresses));
-        served && known && self.connects_as_usual(url)
+        served && known && self.is_asked_as_usual(url)
     }
 
     /// Whether somebody is being asked.
@@ -401,12 +405,12 @@ impl State {
         self.all_tracks().any(|track| track.in_flight.is_some())
     }
 
-    fn due(&self, url: &MirrorUrl, now: Timestamp) -> Option<schedule::Due> {
+    fn due(&self, url: &MirrorUrl, now: Timestamp, company: Option<Depth>) -> Option<Due> {
         if self.network.suspects(url) {
             // Its last failure awaits a verdict; asking again would change nothing.
             return None;
         }
-        schedule::due(self.track(url)?, &self.around(url, now))
+        schedule::due(self.track(url)?, &Circumstances { company, ..self.around(url, now) })
     }
 
     /// Whether a list that is only faster could be given to the engine, as far as is known.
@@ -426,6 +430,7 @@ impl State {
             may_write: self.may_write(now),
             resumed: self.resumed,
             together: self.together,
+            company: None,
             now,
         }
     }
@@ -445,7 +450,8 @@ impl State {
     /// When the next probe, retry or end of a pause is due: in the past when it fell due since the last event.
     pub fn next_wake(&self) -> Option<Timestamp> {
         let now = self.taken_at;
-        let probes = self.all_tracks().filter_map(|track| self.due(&track.mirror.url, now)).map(|due| due.at);
+        let probes =
+            self.all_tracks().filter_map(|track| self.due(&track.mirror.url, now, None)).map(|due| due.at);
         let retry = self.retry.map(|(at, _)| at).filter(|_| self.applying.is_none());
         let resume = self.paused.flatten();
         probes.chain(retry).chain(resume).filter(|at| *at > now).min()
@@ -458,7 +464,7 @@ impl State {
 
     /// When this mirror is asked next; `None` while it is being asked or never.
     pub fn next_probe(&self, url: &MirrorUrl, now: Timestamp) -> Option<Timestamp> {
-        self.due(url, now).map(|due| due.at)
+        self.due(url, now, None).map(|due| due.at)
     }
 
     fn all_tracks(&self) -> impl Iterator<Item = &Track> {
