@@ -9,6 +9,7 @@ pub use budget::{Allowance, Together};
 use budget::{Purpose, Request, Stands};
 
 use crate::image::Image;
+use crate::mirror::MirrorUrl;
 use crate::observation::{Depth, Spent};
 use crate::ranking::record::{Record, Standing};
 use crate::timestamp::Timestamp;
@@ -135,6 +136,11 @@ pub(super) fn is_over_budget(track: &Track, around: &Circumstances<'_>) -> bool 
 /// When it could be asked so far, to tell whose another's failure is; `None` when never.
 pub(super) fn control(track: &Track, around: &Circumstances<'_>, depth: Depth) -> Option<Timestamp> {
     budgeted(track, around, around.now, depth, Purpose::Needed).map(|due| due.at)
+}
+
+/// As of when the hours of a budget are counted.
+pub(super) fn counted(settings: &Settings, url: &MirrorUrl, now: Timestamp) -> Timestamp {
+    now - phase::of_hour(settings.seed, url.as_str())
 }
 
 /// The most that a probe can cost; `None` at depth connect, which costs nothing.
@@ -296,11 +302,13 @@ fn request<'a>(
     depth: Depth,
     purpose: Purpose,
 ) -> Request<'a> {
+    let counted = counted(around.settings, &track.mirror.url, around.now);
     Request {
         allowance: &around.settings.allowance,
         pace: &around.settings.pace,
         record: &track.record,
-        spent: track.record.spent(around.now),
+        counted,
+        spent: track.record.spent(counted),
         stands: if around.selected {
             Stands::Selected
         } else {

@@ -436,13 +436,14 @@ impl State {
     }
 
     fn count_together(&self, now: Timestamp) -> Together {
+        let counted = |url: &MirrorUrl| schedule::counted(&self.settings, url, now);
         let spent = self.all_tracks().map(|track| {
             let under_way = track.in_flight.and_then(|depth| schedule::most(track, depth));
-            let spent = track.record.spent(now).bytes_today;
+            let spent = track.record.spent(counted(&track.mirror.url)).bytes_today;
             spent.saturating_add(under_way.map_or(0, |most| most.bytes))
         });
-        let before = self.gone.values().chain(self.upstream_before.as_ref().map(|(_, record)| record));
-        let spent = spent.chain(before.map(|record| record.spent(now).bytes_today));
+        let before = self.gone.iter().chain(self.upstream_before.as_ref().map(|(url, record)| (url, record)));
+        let spent = spent.chain(before.map(|(url, record)| record.spent(counted(url)).bytes_today));
         let live = |track: &&Track| track.record.standing() == Standing::Live && track.mirror.takes_part();
         Together { bytes: spent.fold(0, u64::saturating_add), whole: self.all_tracks().filter(live).count() }
     }

@@ -84,6 +84,28 @@ fn hosts_that_are_switched_on_together_do_not_ask_together_at_any_depth() {
     }
 }
 
+/// The hours of a budget end at the full hour for nobody in particular.
+#[test]
+fn hosts_whose_budget_is_spent_do_not_ask_together_when_an_hour_of_it_is_forgotten() {
+    let mut image = World::new(&healthy());
+    // In the first hour they were rehearsed, and that is all that may be.
+    image.run(HOUR - MINUTE);
+    image.state.settings.allowance.requests_per_day = 40;
+    image.run(23 * HOUR);
+    image.probes.clear();
+    let mut minutes: BTreeMap<u64, u32> = BTreeMap::new();
+    for host in 0..100_u64 {
+        let mut world = image.clone();
+        world.state.settings.seed = host.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        world.run(2 * HOUR + 2 * MINUTE);
+        let (first, _) = world.probes[&url("d")].iter().find(|(_, depth)| *depth == Depth::Rehearse).unwrap();
+        *minutes.entry(first.since(image.now).as_secs() / 60).or_default() += 1;
+    }
+    println!("{minutes:?}");
+    // One or two in each minute of an hour, and by chance some more.
+    assert!(minutes.values().all(|count| *count <= 10), "{minutes:?}");
+}
+
 #[test]
 fn of_mirrors_that_are_nearly_as_good_not_every_host_takes_the_same_and_a_better_one_leads_everywhere() {
     let equal = ["e1", "e2", "e3", "e4", "e5", "e6"];
@@ -137,6 +159,11 @@ fn the_probes_of_one_host_keep_each_other_company() {
     // Apart, the connects of three alone would be 4320, and samples and rehearsals as many more as there are of them.
     let moments: BTreeSet<_> = all().map(|(_, (at, _))| at).collect();
     assert!(moments.len() <= 24 * 70, "{} moments", moments.len());
+    let rehearsals = || all().filter(|(_, (_, depth))| *depth == Depth::Rehearse).map(|(_, (at, _))| at);
+    assert!(rehearsals().count() >= 9 * world.probes.len());
+    // Two at a time would share the line that they measure; hardly ever do two become possible at one moment.
+    let lonely: BTreeSet<_> = rehearsals().collect();
+    assert!(lonely.len() + 2 >= rehearsals().count(), "{} of {}", lonely.len(), rehearsals().count());
 }
 
 /// What is routine waits to be written and shown.

@@ -172,7 +172,9 @@ pub(super) struct Request<'a> {
     pub(super) allowance: &'a Allowance,
     pub(super) pace: &'a Pace,
     pub(super) record: &'a Record,
-    /// What went of the record's budget, as of now.
+    /// As of when its hours are counted: a part of an hour ago.
+    pub(super) counted: Timestamp,
+    /// What went of the record's budget by then.
     pub(super) spent: SpentToday,
     pub(super) stands: Stands,
     pub(super) depth: Depth,
@@ -199,7 +201,7 @@ impl Request<'_> {
     /// The first time from `at` on at which the budget has room for it.
     pub(super) fn allowed(&self, at: Timestamp, now: Timestamp) -> Timestamp {
         let at = at.max(self.after_the_minute(at)).max(self.after_refusals(now).unwrap_or(at));
-        if self.fits_the_day(now) { at } else { at.max(now + HOUR) }
+        if self.fits_the_day() { at } else { at.max(now + HOUR) }
     }
 
     /// Once half of the refusals are spent, what is left is spread over the two days: a mirror that refuses everything
@@ -229,21 +231,21 @@ impl Request<'_> {
         at
     }
 
-    fn fits_the_day(&self, now: Timestamp) -> bool {
+    fn fits_the_day(&self) -> bool {
         let (cost, spent) = (self.cost(), self.spent);
-        let sampled = self.record.sampled(now);
+        let sampled = self.record.sampled(self.counted);
         let (requests, bytes) = self.allowance.ends(self.purpose, self.stands, self.pace, sampled);
         spent.requests_today.saturating_add(cost.requests) <= requests
             && spent.bytes_today.saturating_add(cost.bytes) <= bytes
             && has_refusals_left(self.allowance, spent, cost.refusals)
             && self.together.bytes.saturating_add(cost.bytes) <= self.allowance.total_bytes_per_day
-            && self.fits_outside(now)
+            && self.fits_outside()
     }
 
     /// Whether one that has left the list costs no more from then on than one that never stood there.
-    fn fits_outside(&self, now: Timestamp) -> bool {
+    fn fits_outside(&self) -> bool {
         let Stands::Lately(left) = self.stands else { return true };
-        let (cost, spent) = (self.cost(), self.record.spent_since(left, now));
+        let (cost, spent) = (self.cost(), self.record.spent_since(left, self.counted));
         let (requests, bytes) = self.allowance.outside();
         spent.requests_today.saturating_add(cost.requests) <= requests
             && spent.bytes_today.saturating_add(cost.bytes) <= bytes
@@ -251,7 +253,7 @@ impl Request<'_> {
 
     /// Whether the budget has no room for it now.
     pub(super) fn is_kept_back(&self, now: Timestamp) -> bool {
-        !self.fits_the_day(now) || self.after_refusals(now).is_some_and(|at| at > now)
+        !self.fits_the_day() || self.after_refusals(now).is_some_and(|at| at > now)
     }
 
     /// Whether this image may be asked for. One that may well be refused must leave room for the failures that matter.

@@ -23,6 +23,12 @@ pub(super) fn shortened(interval: Duration, seed: u64, url: &str, turn: Turn, fi
     interval.mul_f64(1.0 - most * part(seed, url, turn))
 }
 
+/// By how much later than at the full hour this host forgets what an hour of this mirror has cost: or all whose budgets
+/// are spent would ask in the minute after it.
+pub(super) fn of_hour(seed: u64, url: &str) -> Duration {
+    Duration::from_secs(3600).mul_f64(part(seed, url, (Depth::Rehearse, u64::MAX)))
+}
+
 /// From 0 to 1, differently for every host, mirror and turn.
 pub(super) fn part(seed: u64, url: &str, (depth, turn): Turn) -> f64 {
     // FNV-1a: any hash that spreads will do; its constants are Fowler, Noll and Vo's.
