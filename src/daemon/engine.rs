@@ -18,7 +18,7 @@ use crate::store::Switch;
 use crate::timestamp::Timestamp;
 
 /// How often an engine that is well is asked what it lists. An edit of its file is seen at once; this is for what shows
-/// nowhere else, as somebody else's reload. `status` says nothing older than that, for 288 looks a day.
+/// nowhere else, as somebody else's reload. `status` says nothing older than that, for some 300 looks a day.
 const LOOK_WELL: Duration = Duration::from_secs(300);
 /// After so long it is asked by whoever is awake anyway: to wake up costs more than to look.
 pub(super) const LOOK_EARLY: Duration = Duration::from_secs(270);

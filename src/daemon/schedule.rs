@@ -106,7 +106,10 @@ pub(super) fn due(track: &Track, around: &Circumstances<'_>) -> Option<Due> {
     if let Some(depth) = track.control {
         return budgeted(track, around, now, depth, Purpose::Needed);
     }
-    let early = |depth| around.company.filter(|most| depth <= *most).map(|_| pace.company(depth));
+    let early = |wish: &Wish| match around.company {
+        Some(most) if wish.depth <= most && !wish.again => pace.company(wish.depth),
+        Some(_) | None => Duration::ZERO,
+    };
     let wish = earliest_deepest(&wishes(track, around), now, pace.confirm, early)?;
     // Whatever comes together, nobody is asked twice within a re-check's pause.
     let asked = track.last_asked.filter(|_| !track.at_once);
@@ -256,12 +259,11 @@ fn earliest_deepest(
     wishes: &[Wish],
     now: Timestamp,
     pause: Duration,
-    early: impl Fn(Depth) -> Option<Duration>,
+    early: impl Fn(&Wish) -> Duration,
 ) -> Option<Wish> {
-    let soon =
-        |wish: &Wish| now + if wish.again { Duration::ZERO } else { early(wish.depth).unwrap_or_default() };
-    let is_asked = wishes.iter().any(|wish| wish.at <= soon(wish));
-    let is_due = |wish: &&Wish| wish.at <= soon(wish) || is_asked && !wish.again && wish.at <= now + pause;
+    let has_come = |wish: &Wish| wish.at <= now + early(wish);
+    let is_asked = wishes.iter().any(has_come);
+    let is_due = |wish: &&Wish| has_come(wish) || is_asked && !wish.again && wish.at <= now + pause;
     let overdue = wishes.iter().filter(is_due).max_by_key(|wish| {
         // Of two reasons for the same depth the one that the budget denies least.
         (wish.depth, std::cmp::Reverse(wish.purpose))

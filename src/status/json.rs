@@ -44,11 +44,11 @@ impl<F: Formatter> Formatter for Escaping<F> {
         writer: &mut W,
         fragment: &str,
     ) -> io::Result<()> {
-        let mut rest = fragment;
+        // Nearly all of a status, and no characters have to be told apart for it.
         if fragment.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
-            // Nearly all of a status, and no characters have to be told apart for it.
             return writer.write_all(fragment.as_bytes());
         }
+        let mut rest = fragment;
         while let Some(at) = rest.find(|c| !is_safe(c)) {
             let (plain, bad) = rest.split_at(at);
             writer.write_all(plain.as_bytes())?;

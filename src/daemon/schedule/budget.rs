@@ -82,7 +82,7 @@ const SPARINGLY: f64 = 4.0;
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 /// The budgets of a day are counted by the hour: an hour later the oldest has been forgotten.
-const HOUR: Duration = Duration::from_secs(3600);
+pub(super) const HOUR: Duration = Duration::from_secs(3600);
 
 impl Allowance {
     /// The part of one among `share` hosts behind one address.
@@ -160,7 +160,7 @@ impl Allowance {
 
     /// What a day costs a mirror that does not stand in the list: (requests, bytes). Of 400 requests and 24 MiB, 120 and
     /// 13: as much as a rehearsal every two hours takes. And one at least. Who contends without end for a place that it
-    /// does not win costs no more than that either.
+    /// does not win costs no more than that either, and neither does who is re-checked without end.
     fn outside(&self) -> (u32, u64) {
         let (requests, bytes) = (self.requests_per_day, self.bytes_per_day);
         ((requests / 10 * 3).max(REHEARSAL.requests), (bytes / 24 * 13).max(REHEARSAL.bytes))

@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use super::budget::HOUR;
 use crate::observation::Depth;
 
 /// Jitter takes up to this part of an interval away, a twentieth on average, which is what it costs the budget. What it
@@ -26,7 +27,7 @@ pub(super) fn shortened(interval: Duration, seed: u64, url: &str, turn: Turn, fi
 /// By how much later than at the full hour this host forgets what an hour of this mirror has cost: or all whose budgets
 /// are spent would ask in the minute after it.
 pub(super) fn of_hour(seed: u64, url: &str) -> Duration {
-    Duration::from_secs(3600).mul_f64(part(seed, url, (Depth::Rehearse, u64::MAX)))
+    HOUR.mul_f64(part(seed, url, (Depth::Rehearse, u64::MAX)))
 }
 
 /// From 0 to 1, differently for every host, mirror and turn.
