@@ -357,10 +357,7 @@ impl Store {
         if self.place.get() == Place::Memory {
             self.leave_memory();
         }
-        self.batch(|store| {
-            store.write(|connection| tidy::tidy(connection, now));
-            store.write(|connection| pulls::tidy(connection, now));
-        });
+        self.batch(|store| store.write(|connection| tidy::tidy(connection, now)));
     }
 
     /// Forgets who has been no candidate for 30 days: every record is read at each look at the engine.

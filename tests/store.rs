@@ -945,6 +945,26 @@ fn history_is_thinned_with_age() {
 }
 
 #[test]
+fn a_clock_that_is_a_year_ahead_costs_no_history() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    store.log(&key(1), &served(NOW - DAY * 29));
+    store.log(&key(1), &served(NOW));
+    store.save_record(&key(1), "{}", NOW - DAY * 2);
+    store.save_record(&key(2), "{}", NOW);
+    let tidied = |now: Timestamp| {
+        store.tidy(now);
+        store.forget_all_but(&[key(2)], now);
+        (store.observations(None, Timestamp::default()).len(), store.records().len())
+    };
+    assert_eq!(tidied(NOW + DAY * 365), (2, 2));
+    // Somebody was asked since, so the year has really passed.
+    store.log(&key(2), &served(NOW + DAY * 365));
+    store.save_record(&key(2), "{}", NOW + DAY * 365);
+    assert_eq!(tidied(NOW + DAY * 365), (1, 1));
+}
+
+#[test]
 fn a_mirror_that_changes_with_every_probe_fills_no_disk() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path());

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, params};
 
-use super::{Key, row};
+use super::{Key, pulls, row};
 use crate::timestamp::Timestamp;
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -29,12 +29,13 @@ const MOST: u32 = 100_000;
 /// minute.
 const FORMER: usize = 1_000;
 
-/// Removes observations older than 30 days, and thins those older than two.
+/// Removes what was seen more than 30 days ago, and thins observations older than two.
 ///
 /// Of each mirror and depth it keeps the first of every hour, after a week the first of every quarter of a day, and
 /// every one whose outcome differs from the one before it: when a mirror failed and when it was back is never
 /// thinned away. Doing it again changes nothing.
 pub(super) fn tidy(connection: &Connection, now: Timestamp) -> rusqlite::Result<()> {
+    let now = believed(connection, "SELECT max(at) FROM observations", now)?;
     connection.execute("DELETE FROM observations WHERE at < ?1", [row::time(now - KEPT)])?;
     thin(connection, now - WHOLE, "substr(at, 1, 13)")?;
     thin(connection, now - HOURLY, "substr(at, 1, 11) || substr(at, 12, 2) / 6")?;
@@ -42,7 +43,7 @@ pub(super) fn tidy(connection: &Connection, now: Timestamp) -> rusqlite::Result<
         "DELETE FROM observations WHERE at < (SELECT at FROM observations ORDER BY at DESC LIMIT 1 OFFSET ?1)",
         [MOST - 1],
     )?;
-    Ok(())
+    pulls::tidy(connection, now)
 }
 
 /// Removes the records of who is no candidate and was last asked 30 days ago; whoever comes back earlier goes on where it
@@ -59,7 +60,7 @@ pub(super) fn forget_all_but(
     let all = latest.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
     let all: Vec<(String, String, String)> = all.collect::<rusqlite::Result<_>>()?;
     let former = all.iter().filter(|(upstream, url, _)| !candidates.contains(&(&**upstream, &**url)));
-    let oldest = row::time(now - KEPT);
+    let oldest = row::time(believed(connection, "SELECT max(saved_at) FROM records", now)? - KEPT);
     let mut delete = connection.prepare("DELETE FROM records WHERE upstream = ?1 AND url = ?2")?;
     for (rank, (upstream, url, saved_at)) in former.enumerate() {
         if rank >= FORMER || *saved_at < oldest {
@@ -67,6 +68,14 @@ pub(super) fn forget_all_but(
         }
     }
     Ok(())
+}
+
+/// The time as far as what was written last bears it out: a clock that is months ahead when the host starts is set right
+/// soon, and until then must not cost a month of history. Who was really off for so long forgets at the next turn.
+fn believed(connection: &Connection, latest: &str, now: Timestamp) -> rusqlite::Result<Timestamp> {
+    let latest: Option<String> = connection.query_row(latest, [], |row| row.get(0))?;
+    let latest: Option<Timestamp> = latest.and_then(|latest| latest.parse().ok());
+    Ok(latest.map_or(now, |latest| now.min(latest + DAY)))
 }
 
 /// Of those before `then` keeps, for each mirror and depth, the first of every `span`, an expression in SQL.
