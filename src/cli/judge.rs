@@ -10,7 +10,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::args::{CONFIG, PROGRAM};
 use super::exit::{Error, Exit};
-use super::{Global, note};
+use super::{Global, note, recorded};
 use crate::assembly;
 use crate::config::{self, Config, Problem};
 use crate::daemon::step::upstream_mirror;
@@ -187,6 +187,7 @@ pub async fn judge(
     }
     let held = if network_down { Held::AgainstNobody } else { Held::AgainstEach(&policy) };
     write_down(&global.state_dir, store, held, &asked, &seen);
+    recorded::tell_of_loss(global, store);
     let none = Record::default();
     let candidates: Vec<Candidate<'_>> = question
         .mirrors

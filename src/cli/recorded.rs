@@ -37,6 +37,15 @@ pub(super) fn open(global: &Global) -> Store {
     store
 }
 
+/// Says that what was just done is remembered nowhere, and so counted in no budget. Who may not write knows that.
+pub(super) fn tell_of_loss(global: &Global, store: &Store) {
+    if let Some(setback) = store.setback().and_then(Setback::loss)
+        && setback.kind != SetbackKind::NotPermitted
+    {
+        note(global, &setback.render(global.lang));
+    }
+}
+
 /// Why the database cannot be read, and what becomes of it.
 pub(super) fn unreadable(global: &Global, setback: &Setback) -> Error {
     let lang = global.lang;

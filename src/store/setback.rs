@@ -118,6 +118,14 @@ impl Setback {
         Self { consequence, ..self }
     }
 
+    /// What it means to a process that is about to end: that what it wrote is lost. `None`: it was kept.
+    pub fn loss(self) -> Option<Self> {
+        match self.consequence {
+            Consequence::InMemory | Consequence::NotSaved => Some(self.with(Consequence::NotSaved)),
+            Consequence::SetAside(_) | Consequence::BegunAnew | Consequence::NotRead => None,
+        }
+    }
+
     /// The setback in the reader's language, with a hint where we know one.
     pub fn render(&self, lang: Lang) -> String {
         let detail = &*self.detail;
