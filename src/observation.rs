@@ -223,4 +223,18 @@ impl Observation {
             Outcome::Failed(failure) => Some(failure),
         }
     }
+
+    /// Bytes per second that a pull would have got, which are none where it failed, however fast it began; `None` where
+    /// nothing failed and nothing was measured.
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "`as` saturates, which is what is wanted"
+    )]
+    pub fn speed(&self) -> Option<u64> {
+        match self.outcome {
+            Outcome::Failed(_) => Some(0),
+            Outcome::Served => self.bytes_per_second.map(|speed| speed.round() as u64),
+        }
+    }
 }

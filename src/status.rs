@@ -257,8 +257,8 @@ pub struct Mirror {
     pub layer_host: Option<String>,
     /// What was asked of it.
     pub budget: Budget,
-    /// The last 24 hours, oldest first: bytes per second with failures counted as 0, null where nothing was measured
-    /// (addition). [`spark::last_day`] makes it.
+    /// The last 24 hours, oldest first: bytes per second, failures counted as 0, null where nothing was measured
+    /// (addition).
     #[serde(default)]
     pub spark: Vec<Option<u64>>,
 }

@@ -78,21 +78,6 @@ pub struct Switch {
     pub reason: Option<ReasonKind>,
 }
 
-/// What the observations of one mirror in one hour come to: a bar of a sparkline.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Hour {
-    /// Which mirror.
-    pub key: Key,
-    /// The full hour, UTC.
-    pub start: Timestamp,
-    /// How many observations found it serving.
-    pub served: u32,
-    /// How many did not.
-    pub failed: u32,
-    /// The mean of the speeds that were measured.
-    pub bytes_per_second: Option<f64>,
-}
-
 /// How far the transaction of a batch has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Batch {
@@ -271,17 +256,6 @@ impl Store {
     /// Everybody who was asked within the time that observations are kept, candidate or not.
     pub fn asked(&self) -> Vec<Key> {
         self.read("SELECT DISTINCT upstream, url FROM observations", &[], row::key)
-    }
-
-    /// The observations since then in sums of an hour, the oldest first; a fraction of their memory.
-    pub fn hours(&self, since: Timestamp) -> Vec<Hour> {
-        self.read(
-            "SELECT upstream, url, substr(at, 1, 13) AS hour, sum(outcome = 'served') AS served,
-                    sum(outcome <> 'served') AS failed, avg(bytes_per_second) AS speed
-             FROM observations WHERE at >= ?1 GROUP BY hour, upstream, url ORDER BY hour, upstream, url",
-            params![row::time(since)],
-            row::hour,
-        )
     }
 
     /// The observations that other processes, a probe by hand, have logged since the last call or since the

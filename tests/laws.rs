@@ -387,9 +387,7 @@ proptest! {
             prop_assert!(record.success().is_some_and(|success| success < 1.0));
         }
         let now = Timestamp::from_millis(now);
-        let spark = record.spark(now);
-        prop_assert_eq!(spark.len(), 24);
-        prop_assert!(spark.iter().flatten().all(|share| (0.0..=1.0).contains(share)));
+        prop_assert_eq!(record.day(now).len(), 24);
         record.spent(now);
         let json = serde_json::to_string(&record).expect("a record is JSON");
         prop_assert_eq!(&serde_json::from_str::<Record>(&json).expect("and back"), &record);

@@ -142,6 +142,18 @@ fn a_database_that_cannot_be_used_is_set_aside_and_said_and_the_service_goes_on(
 }
 
 #[test]
+fn the_picture_of_the_day_is_drawn_of_speeds() {
+    let (a, b) = (at_speed(20_000_000), at_speed(4_000_000));
+    let host = worked(&a, &b);
+    let status = host.status();
+    let drawn = |name| {
+        mirror(&status, name)["spark"].as_array().unwrap().iter().filter_map(Value::as_u64).next_back()
+    };
+    let (a, b) = (drawn("A").unwrap(), drawn("B").unwrap());
+    assert!(b > 1_000_000 && a > 2 * b, "{a} and {b} bytes per second");
+}
+
+#[test]
 fn good_connects_wait_to_be_written_and_at_the_end_they_are() {
     let (a, b) = (at_speed(20_000_000), at_speed(4_000_000));
     let often = Toml {

@@ -17,7 +17,7 @@ use mirrorwatch::image::Digest;
 use mirrorwatch::observation::{Depth, Failure, Observation, Outcome, Quirk, Spent, Stage, Stages};
 use mirrorwatch::pull::{Seen, Sign};
 use mirrorwatch::reason::{ChangeKind, FailureKind, ReasonKind};
-use mirrorwatch::store::{Consequence, Hour, Key, Setback, SetbackKind, Store, Switch};
+use mirrorwatch::store::{Consequence, Key, Setback, SetbackKind, Store, Switch};
 use mirrorwatch::timestamp::Timestamp;
 use proptest::prelude::*;
 use rusqlite::Connection;
@@ -190,24 +190,6 @@ fn the_last_switches_come_first() {
         store.add_switch(&switch(NOW + MINUTE * minute));
     }
     assert_eq!(store.switches(2), [switch(NOW + MINUTE * 4), switch(NOW + MINUTE * 3)]);
-}
-
-#[test]
-fn hours_are_sums_of_observations() {
-    let dir = tempfile::tempdir().unwrap();
-    let store = open(dir.path());
-    store.batch(|store| {
-        for minute in 0..3 {
-            store.log(&key(1), &served(NOW + MINUTE * minute));
-        }
-        store.log(&key(1), &failed(NOW + MINUTE * 4));
-        store.log(&key(2), &failed(NOW + HOUR));
-    });
-    let start: Timestamp = "2026-11-20T12:00:00Z".parse().unwrap();
-    let speed = served(NOW).bytes_per_second;
-    let first = Hour { key: key(1), start, served: 3, failed: 1, bytes_per_second: speed };
-    let second = Hour { key: key(2), start: start + HOUR, served: 0, failed: 1, bytes_per_second: None };
-    assert_eq!(store.hours(start), [first, second]);
 }
 
 #[test]
@@ -411,7 +393,6 @@ fn filled(dir: &Path, observations: usize) {
 fn reads_everything(store: &Store) {
     store.records();
     store.observations(None, Timestamp::default());
-    store.hours(Timestamp::default());
     store.switches(100);
     store.fact::<String>("paused_until");
     store.news();

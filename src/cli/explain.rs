@@ -13,7 +13,6 @@ use crate::daemon::terms::{TERMS_FACT, Terms};
 use crate::mirror::{DOCKER_HUB, Mirror};
 use crate::ranking::record::{Record, Standing};
 use crate::ranking::score::Lead;
-use crate::status::spark::last_day;
 use crate::status::{self, ServiceState, Switch};
 use crate::store::Key;
 use crate::timestamp::Timestamp;
@@ -121,7 +120,6 @@ fn account(recorded: &Recorded, mirror: Mirror, now: Timestamp) -> Account {
     let failed = |seen: &&Seen| seen.outcome != Outcome::Served;
     let of_mirror = Some((mirror.url.as_str(), &*mirror.name));
     let switched = store.map(|store| switches(store, of_mirror, Timestamp::default())).unwrap_or_default();
-    let day = store.map(|store| store.observations(Some(&key), now - DAY)).unwrap_or_default();
     // Nobody will ask it then.
     let runs = recorded.status.as_ref().is_some_and(|status| status.service.state != ServiceState::Stopped);
     let judged = judged.cloned().map(|mut judged| {
@@ -133,7 +131,7 @@ fn account(recorded: &Recorded, mirror: Mirror, now: Timestamp) -> Account {
         listed: listed.len(),
         before,
         day: (served, today().count() - served),
-        spark: last_day(day.iter().map(|(_, observation)| observation), now),
+        spark: record.day(now),
         known_since: seen.first().map(|seen| seen.at),
         failures: seen.iter().rev().filter(failed).take(LAST).cloned().collect(),
         switches: switched.into_iter().rev().take(LAST).collect(),

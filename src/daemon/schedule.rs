@@ -212,7 +212,7 @@ fn wishes(track: &Track, around: &Circumstances<'_>) -> Vec<Wish> {
         wishes.push(wish(after(Depth::Sample, sample), Depth::Sample, Purpose::Watch));
     }
     // Purposes are the budget's: who would stand in the list, if it could, is watched as one who does.
-    if let Some(depth) = record.lookout().filter(|_| !around.selected && track.left_lately(now).is_some()) {
+    if let Some(depth) = record.lookout().filter(|_| !around.selected && record.left_lately(now).is_some()) {
         wishes.push(wish(after(depth, interval(depth, pace.sample)), depth, Purpose::Watch));
     }
     let usual = settings.allowance.stretched(pace.rehearse, around.together);
@@ -314,7 +314,7 @@ fn request<'a>(
         stands: if around.selected {
             Stands::Selected
         } else {
-            track.left_lately(around.now).map_or(Stands::Outside, Stands::Lately)
+            track.record.left_lately(around.now).map_or(Stands::Outside, Stands::Lately)
         },
         depth,
         purpose,

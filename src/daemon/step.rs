@@ -295,14 +295,12 @@ impl State {
             Event::Heard(sign) => self.heard(&sign, &mut actions),
             Event::Shifted(shift) => self.ground_shifted(shift, now, &mut actions),
             Event::Engine(view) => self.engine_seen(view),
-            Event::Applied { list, outcome } => self.applied(list, outcome, now),
+            Event::Applied { list, outcome } => self.applied(list, outcome, now, &mut actions),
             Event::Listed(list) => {
                 // By hand always acts, and settles what was contested.
                 self.treatment.contests.clear();
                 self.engine = EngineView::Lists(self.wanted(&list));
-                self.given = Some(self.wanted(&list));
-                self.list = list;
-                self.owned = true;
+                self.engine_took(list, now, &mut actions);
             }
             Event::Paused(paused) => self.paused = paused,
             Event::Tick => {}

@@ -209,7 +209,7 @@ pub fn mirror(entry: &Entry, record: &Record, now: Timestamp) -> status::Mirror 
             refusals_2_days: spent.refusals_2_days,
             bytes_today: spent.bytes_today,
         },
-        spark: record.spark(now).into_iter().map(|speed| speed.map(whole)).collect(),
+        spark: record.day(now),
     }
 }
 
@@ -243,11 +243,11 @@ pub fn switch(switch: Switch) -> status::Switch {
 }
 
 /// Before anything was served there is nothing to predict with, and the good will that a record begins with is
-/// no figure to show.
+/// no figure to show. Nor is there of images that are too small to tell a speed by, and who serves those is no failure.
 fn success(entry: &Entry, record: &Record) -> Option<f64> {
     match entry.predicted_seconds {
         Some(_) => entry.success.map(rounded),
-        None => record.last(Depth::Rehearse).map(|_| 0.0),
+        None => record.last(Depth::Rehearse).filter(|_| record.standing() != Standing::Live).map(|_| 0.0),
     }
 }
 

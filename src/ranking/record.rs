@@ -74,6 +74,9 @@ pub struct SpentToday {
     pub bytes_today: u64,
 }
 
+/// For so long a mirror that left the list is looked out for.
+const LATELY: Duration = Duration::from_secs(24 * 3600);
+
 /// Why a mirror fell, kept until it is live again.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Fault {
@@ -236,6 +239,9 @@ pub struct Record {
     #[serde(skip_serializing_if = "pulls::Complaints::is_none")]
     complaints: pulls::Complaints,
     last: LastAsked,
+    /// When it last left the list.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    left: Option<Moment>,
     stages: Stages,
     address: Option<SocketAddr>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -315,6 +321,16 @@ impl Record {
     /// Whether the last look at a rejected mirror found it in order, as far as it went.
     pub fn is_back(&self) -> bool {
         self.back
+    }
+
+    /// It stands in the list no more.
+    pub fn leave(&mut self, now: Timestamp) {
+        self.left = Some(now.into());
+    }
+
+    /// When it left the list, if that was not long ago: it would stand there again, if it could.
+    pub fn left_lately(&self, now: Timestamp) -> Option<Timestamp> {
+        self.left.map(Moment::time).filter(|left| *left <= now && now.since(*left) < LATELY)
     }
 
     /// Until when the whole mirror is to be left alone (429); checks of the connection go on.
@@ -439,10 +455,10 @@ impl Record {
         Spent { requests: requests_today, refusals: refusals_2_days, bytes: bytes_today }
     }
 
-    /// The share of probes that were served, in each of the last 24 hours, the current one last; `None` for
-    /// an hour without a probe.
-    pub fn spark(&self, now: Timestamp) -> Vec<Option<f64>> {
-        self.hours.spark(now)
+    /// The mean of the bytes per second that its probes read in each of the last 24 hours, a failure being 0, the
+    /// current hour last; `None` for an hour in which nothing failed and nothing was read.
+    pub fn day(&self, now: Timestamp) -> Vec<Option<u64>> {
+        self.hours.day(now)
     }
 
     /// The quirks of which `store` cannot live with one; unknown is either store, so every quirk is.

@@ -7,7 +7,7 @@ use std::time::{Duration, UNIX_EPOCH};
 use rusqlite::{Connection, Row, params};
 use serde_json::Value;
 
-use super::{Hour, Key, Switch};
+use super::{Key, Switch};
 use crate::observation::Observation;
 use crate::reason::{ChangeKind, ReasonKind};
 use crate::timestamp::Timestamp;
@@ -127,17 +127,6 @@ pub(super) fn insert_switch(connection: &Connection, switch: &Switch) -> rusqlit
         list(&switch.to),
     ])?;
     Ok(())
-}
-
-pub(super) fn hour(row: &Row<'_>) -> Option<Hour> {
-    let start = format!("{}:00:00Z", get::<String>(row, "hour")?);
-    Some(Hour {
-        key: key(row)?,
-        start: start.parse().ok()?,
-        served: get(row, "served")?,
-        failed: get(row, "failed")?,
-        bytes_per_second: get(row, "speed")?,
-    })
 }
 
 #[cfg(test)]

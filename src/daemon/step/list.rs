@@ -51,11 +51,25 @@ impl State {
         }
     }
 
+    /// This is the engine's list now.
+    pub(super) fn engine_took(&mut self, list: Vec<MirrorUrl>, now: Timestamp, actions: &mut Vec<Action>) {
+        for gone in self.list.iter().filter(|url| !list.contains(url)) {
+            if let Some(track) = self.tracks.get_mut(gone) {
+                track.record.leave(now);
+                actions.push(Action::Save(gone.clone()));
+            }
+        }
+        self.given = Some(self.wanted(&list));
+        self.list = list;
+        self.owned = true;
+    }
+
     pub(super) fn applied(
         &mut self,
         list: Vec<MirrorUrl>,
         outcome: Result<Proof, ProblemKind>,
         now: Timestamp,
+        actions: &mut Vec<Action>,
     ) {
         let change = self.applying.take();
         self.count_reloads(&outcome, now);
@@ -72,14 +86,7 @@ impl State {
                     // The next look at the engine shows it; asking again before would only be noise.
                     Proof::Awaited => Some((now + RETRY_CAP, 0)),
                 };
-                for gone in self.list.iter().filter(|url| !list.contains(url)) {
-                    if let Some(track) = self.tracks.get_mut(gone) {
-                        track.left = Some(now);
-                    }
-                }
-                self.given = Some(self.wanted(&list));
-                self.list = list;
-                self.owned = true;
+                self.engine_took(list, now, actions);
             }
             Err(kind) => {
                 let failed = self.retry.map_or(1, |(_, failed)| failed.saturating_add(1));

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use crate::image::Image;
 use crate::mirror::Mirror;
@@ -47,17 +46,12 @@ pub struct Track {
     pub doubted: bool,
     /// When its last probe ended, recorded or not.
     pub last_asked: Option<Timestamp>,
-    /// When it last left the list.
-    pub left: Option<Timestamp>,
     /// Where the engine's connections to it may lead, the latest known first.
     addresses: Vec<SocketAddr>,
 }
 
 /// So many addresses of one mirror are remembered: names that lead to many hand out a few at a time.
 const ADDRESSES: usize = 16;
-
-/// For so long a mirror that left the list is looked out for.
-const LATELY: Duration = Duration::from_secs(24 * 3600);
 
 impl Track {
     /// A mirror with what is remembered of it.
@@ -81,7 +75,6 @@ impl Track {
             at_once: false,
             doubted: false,
             last_asked: None,
-            left: None,
             addresses: Vec::new(),
         }
     }
@@ -93,11 +86,6 @@ impl Track {
             Depth::Sample => self.samples,
             Depth::Rehearse => self.rehearsals,
         }
-    }
-
-    /// When it left the list, if that was not long ago: it would stand there again, if it could.
-    pub fn left_lately(&self, now: Timestamp) -> Option<Timestamp> {
-        self.left.filter(|left| now.since(*left) < LATELY)
     }
 
     /// Where the engine's connections to it may lead: to any address of its name, and not only to the one that answered

@@ -14,6 +14,9 @@ const DAY: u32 = 24;
 /// ... refusals over two: a mirror's operator counts them so, and bans for them.
 const TWO_DAYS: u32 = 48;
 
+/// So many hours are kept: two days, two of a clock that was ahead by less, and two of one that is behind now.
+const MOST: usize = 3 * 49;
+
 /// Hosts that share an address count their minute's requests over several minutes, but over no more than these.
 pub(crate) const LONGEST_WINDOW: Duration = Duration::from_secs(3600);
 /// So many probes of the last hour are kept apart: with the defaults one has to wait for each minute of them.
@@ -64,25 +67,29 @@ pub(super) struct Hours(Vec<Hour>);
 
 /// One hour since the epoch that had a probe in it. Written as an array: there may be 49 of them.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(from = "(u32, u32, u32, u64, u32, u32)", into = "(u32, u32, u32, u64, u32, u32)")]
+#[serde(from = "Row", into = "Row")]
 struct Hour {
     hour: u32,
     requests: u32,
     refusals: u32,
     bytes: u64,
-    served: u32,
-    failed: u32,
+    /// Probes that had a speed, a failure being 0 ...
+    measured: u32,
+    /// ... and the sum of these speeds.
+    speeds: u64,
 }
 
-impl From<(u32, u32, u32, u64, u32, u32)> for Hour {
-    fn from((hour, requests, refusals, bytes, served, failed): (u32, u32, u32, u64, u32, u32)) -> Self {
-        Self { hour, requests, refusals, bytes, served, failed }
+type Row = (u32, u32, u32, u64, u32, u64);
+
+impl From<Row> for Hour {
+    fn from((hour, requests, refusals, bytes, measured, speeds): Row) -> Self {
+        Self { hour, requests, refusals, bytes, measured, speeds }
     }
 }
 
-impl From<Hour> for (u32, u32, u32, u64, u32, u32) {
+impl From<Hour> for Row {
     fn from(hour: Hour) -> Self {
-        (hour.hour, hour.requests, hour.refusals, hour.bytes, hour.served, hour.failed)
+        (hour.hour, hour.requests, hour.refusals, hour.bytes, hour.measured, hour.speeds)
     }
 }
 
@@ -103,18 +110,19 @@ impl Hours {
         bucket.bytes = bucket.bytes.saturating_add(spent.bytes);
     }
 
-    /// Counts how a probe ended.
-    pub(super) fn count(&mut self, at: Timestamp, served: bool) {
+    /// Counts how fast a probe read, in bytes per second: 0 is one that failed.
+    pub(super) fn measured(&mut self, at: Timestamp, speed: u64) {
         let bucket = self.bucket(at);
-        let count = if served { &mut bucket.served } else { &mut bucket.failed };
-        *count = count.saturating_add(1);
+        bucket.measured = bucket.measured.saturating_add(1);
+        bucket.speeds = bucket.speeds.saturating_add(speed);
     }
 
     fn bucket(&mut self, at: Timestamp) -> &mut Hour {
         let now = hour_of(at);
-        // Buckets of the future are what a clock that was set back leaves behind: near ones still count,
-        // so that no budget is passed, and far ones would count for ever.
-        self.0.retain(|bucket| bucket.hour.abs_diff(now) <= TWO_DAYS);
+        // Buckets of the future are what a clock that was set back leaves behind, or what one that is behind until the
+        // network is up will come back to. Near ones count, so that no budget is passed, and far ones wait.
+        self.0.retain(|bucket| bucket.hour.saturating_add(TWO_DAYS) >= now);
+        self.0.truncate(MOST);
         let place = match self.0.binary_search_by_key(&now, |bucket| bucket.hour) {
             Ok(place) => place,
             Err(place) => {
@@ -154,15 +162,14 @@ impl Hours {
         sum
     }
 
-    /// The share of probes that were served in each of the last 24 hours, oldest first.
-    pub(super) fn spark(&self, now: Timestamp) -> Vec<Option<f64>> {
+    /// The mean speed in each of the last 24 hours, oldest first.
+    pub(super) fn day(&self, now: Timestamp) -> Vec<Option<u64>> {
         let now = hour_of(now);
-        let share = |hour: u32| {
+        let mean = |hour: u32| {
             let place = self.0.binary_search_by_key(&hour, |bucket| bucket.hour).ok()?;
-            let (served, failed) = (f64::from(self.0[place].served), f64::from(self.0[place].failed));
-            Some(served / (served + failed)).filter(|share| share.is_finite())
+            self.0[place].speeds.checked_div(u64::from(self.0[place].measured))
         };
-        (0..DAY).rev().map(|ago| now.checked_sub(ago).and_then(share)).collect()
+        (0..DAY).rev().map(|ago| now.checked_sub(ago).and_then(mean)).collect()
     }
 }
 
@@ -208,9 +215,25 @@ mod tests {
     fn what_is_kept_is_bounded() {
         let mut spent = Hours::default();
         for hour in 0..1000 {
-            spent.count(START + hours(hour), true);
+            spent.measured(START + hours(hour), 1);
         }
         assert_eq!(spent.0.len(), 49);
+        for hour in (0..1000).rev() {
+            spent.measured(START + hours(hour), 1);
+        }
+        assert!(spent.0.len() <= MOST + 1);
+    }
+
+    #[test]
+    fn a_clock_that_is_wrong_until_the_network_is_up_takes_no_budget_away() {
+        let mut spent = Hours::default();
+        spent.spend(START, Spent { requests: 300, refusals: 4, bytes: 0 });
+        let boot = Timestamp::from_millis(MILLIS);
+        spent.spend(boot, Spent { requests: 1, refusals: 0, bytes: 0 });
+        assert_eq!(spent.spent(boot).requests_today, 1);
+        let now = START + hours(1);
+        spent.spend(now, Spent { requests: 2, refusals: 0, bytes: 0 });
+        assert_eq!((spent.spent(now).requests_today, spent.spent(now).refusals_2_days), (302, 4));
     }
 
     #[test]
@@ -222,15 +245,18 @@ mod tests {
     }
 
     #[test]
-    fn the_spark_has_24_values_and_unknown_is_none() {
+    fn a_day_has_24_values_each_the_mean_of_its_hour_and_unknown_is_none() {
         let mut spent = Hours::default();
-        spent.count(START - hours(2), true);
-        spent.count(START - hours(2), false);
-        spent.count(START, true);
-        let spark = spent.spark(START);
-        assert_eq!(spark.len(), 24);
-        assert_eq!(spark[21..], [Some(0.5), None, Some(1.0)]);
-        assert!(spark[..21].iter().all(Option::is_none));
+        spent.measured(START - hours(2), 100);
+        spent.measured(START - hours(2), 0);
+        spent.measured(START, 100);
+        spent.spend(START - hours(1), Spent { requests: 1, refusals: 0, bytes: 0 });
+        // What lies ahead is what a clock that was set back has left behind.
+        spent.measured(START + hours(1), 0);
+        let day = spent.day(START);
+        assert_eq!(day.len(), 24);
+        assert_eq!(day[21..], [Some(50), None, Some(100)]);
+        assert!(day[..21].iter().all(Option::is_none));
     }
 
     #[test]

@@ -59,7 +59,9 @@ impl Record {
         let at = observation.at;
         let usual = self.reads_as_usual(observation);
         let failure = judged(observation, usual, policy);
-        self.hours.count(at, failure.is_none());
+        if let Some(speed) = observation.speed() {
+            self.hours.measured(at, speed);
+        }
         let last = match observation.depth {
             Depth::Connect => &mut self.last.connect,
             Depth::Sample => &mut self.last.sample,
