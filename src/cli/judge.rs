@@ -15,7 +15,7 @@ use crate::assembly;
 use crate::config::{self, Config, Problem};
 use crate::daemon::step::upstream_mirror;
 use crate::daemon::view;
-use crate::daemon::{self, network::proves};
+use crate::daemon::{self, network::Evidence};
 use crate::engine::Facts;
 use crate::image::Image;
 use crate::mirror::{Mirror, MirrorUrl, UrlError};
@@ -176,7 +176,7 @@ pub async fn judge(
     bar.finish_and_clear();
 
     let network_down =
-        !seen.is_empty() && !seen.iter().any(|(url, observation)| proves(url, observation).is_some());
+        !seen.is_empty() && !seen.iter().any(|(url, observation)| Evidence::of(url, observation).is_answer());
     let mut records: HashMap<MirrorUrl, Record> = HashMap::new();
     let mut spent: HashMap<MirrorUrl, Spent> = HashMap::new();
     for (url, observation) in &seen {

@@ -6,20 +6,100 @@
 use std::time::Duration;
 
 use crate::mirror::{MirrorUrl, Scheme};
-use crate::observation::{Depth, Observation, Outcome};
+use crate::observation::{Depth, Observation, Outcome, Stage};
 use crate::reason::{FailureKind, NetworkKind};
 use crate::timestamp::Timestamp;
 
 /// A failure after which this process did not get to run for so long is its own: time-outs are seconds.
 pub const STARVED: Duration = Duration::from_millis(500);
 
-/// What an answer proves.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+/// What a failure of everybody would be evidence against, and somebody's answer proves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Proof {
     /// Packets travel; a captive portal sends them too.
     Packets,
+    /// A name is resolved.
+    Name,
     /// The other side is who it should be: it has the certificate, or speaks as a registry.
     Genuine,
+    /// A certificate is within its dates, and so is our clock.
+    Dates,
+}
+
+impl Proof {
+    /// What is left to ask for where nobody but the suspect could prove this.
+    fn lesser(self) -> Option<Self> {
+        match self {
+            Self::Name => Some(Self::Packets),
+            Self::Dates => Some(Self::Genuine),
+            Self::Packets | Self::Genuine => None,
+        }
+    }
+}
+
+/// What one observation proves of our own network.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Evidence {
+    packets: bool,
+    name: bool,
+    genuine: bool,
+    dates: bool,
+}
+
+impl Evidence {
+    /// What this proves. A mirror that failed has still been found by its name.
+    pub fn of(url: &MirrorUrl, observation: &Observation) -> Self {
+        let named = url.address().is_none();
+        let Some(level) = answers(url, observation) else {
+            let resolved = observation.failure().is_some_and(|failure| failure.stage > Stage::Name);
+            return Self { name: named && resolved, ..Self::default() };
+        };
+        let genuine = level == Answer::Genuine;
+        Self { packets: true, name: named, genuine, dates: genuine && url.scheme() == Scheme::Https }
+    }
+
+    /// What a real pull proves that it served.
+    pub fn of_pull(url: &MirrorUrl) -> Self {
+        let (name, dates) = (url.address().is_none(), url.scheme() == Scheme::Https);
+        Self { packets: true, name, genuine: true, dates }
+    }
+
+    /// Whether somebody answered, rather than nobody.
+    pub fn is_answer(self) -> bool {
+        self.packets
+    }
+
+    fn has(self, proof: Proof) -> bool {
+        match proof {
+            Proof::Packets => self.packets,
+            Proof::Name => self.name,
+            Proof::Genuine => self.genuine,
+            Proof::Dates => self.dates,
+        }
+    }
+}
+
+/// When one mirror last proved what.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Proved([Option<Timestamp>; 4]);
+
+impl Proved {
+    const ALL: [Proof; 4] = [Proof::Packets, Proof::Name, Proof::Genuine, Proof::Dates];
+
+    /// Takes this down.
+    pub fn note(&mut self, evidence: Evidence, now: Timestamp) {
+        for (proof, last) in Self::ALL.into_iter().zip(&mut self.0) {
+            *last = if evidence.has(proof) { Some(now) } else { *last };
+        }
+    }
+
+    /// Whether it proved this then or later.
+    pub fn since(&self, wanted: Proof, earliest: Timestamp) -> bool {
+        Self::ALL
+            .into_iter()
+            .zip(self.0)
+            .any(|(proof, last)| proof == wanted && last.is_some_and(|at| at >= earliest))
+    }
 }
 
 /// Whether our own network works, as far as probes tell.
@@ -82,22 +162,29 @@ impl Network {
         self.suspicions.iter().any(|(suspect, _)| suspect == url)
     }
 
-    /// Somebody answered: an outage that this ends is over, and what was held against others and is refuted stands.
+    /// Somebody proved this: an outage that it ends is over, and what was held against others and is refuted stands.
     ///
     /// Failures seen during an outage are not handed out; they were ours.
-    pub fn cleared(&mut self, by: Proof) -> Vec<(MirrorUrl, Observation)> {
+    pub fn cleared(&mut self, by: Evidence) -> Vec<(MirrorUrl, Observation)> {
         if let Some(outage) = &self.down {
-            if outage.wants <= by {
+            if by.has(outage.wants) {
                 self.down = None;
                 self.suspicions.clear();
             }
             return Vec::new();
         }
-        let stands = |(_, seen): &(MirrorUrl, Observation)| refuted_by(seen) <= by;
+        let stands = |(_, seen): &(MirrorUrl, Observation)| by.has(refuted_by(seen));
         let held = std::mem::take(&mut self.suspicions);
         let (stand, wait) = held.into_iter().partition(stands);
         self.suspicions = wait;
         stand
+    }
+
+    /// The one mirror whose name alone is not resolved, or whose certificate alone is outside of its dates, and what
+    /// others must have proved beside it: where all the others are asked by their address, say, nobody could prove more.
+    pub fn alone(&self) -> Option<(&MirrorUrl, &Observation, Proof)> {
+        let [(url, seen)] = &self.suspicions[..] else { return None };
+        Some((url, seen, refuted_by(seen).lesser()?))
     }
 
     /// Nobody is left to be waited for: if all that is known is failures, the network is down. Returns what is
@@ -106,7 +193,7 @@ impl Network {
         if waiting || self.down.is_some() || self.suspicions.is_empty() {
             return Vec::new();
         }
-        let wants = self.suspicions.iter().map(|(_, seen)| refuted_by(seen)).max().unwrap_or(Proof::Packets);
+        let wants = wanted(self.suspicions.iter().map(|(_, seen)| refuted_by(seen)).collect());
         let kind = common(&self.suspicions);
         self.down = Some(Outage { since: now, kind, detail: detail(kind, &self.suspicions, now), wants });
         std::mem::take(&mut self.suspicions)
@@ -135,18 +222,27 @@ impl Network {
 /// How far a mirror must be asked for such a proof. Without TLS anybody can be at the other end of a connection.
 pub fn asks(proof: Proof, url: &MirrorUrl) -> Depth {
     match (proof, url.scheme()) {
-        (Proof::Genuine, Scheme::Http) => Depth::Sample,
-        (Proof::Genuine, Scheme::Https) | (Proof::Packets, _) => Depth::Connect,
+        (Proof::Genuine | Proof::Dates, Scheme::Http) => Depth::Sample,
+        (Proof::Genuine | Proof::Dates, Scheme::Https) | (Proof::Packets | Proof::Name, _) => Depth::Connect,
     }
 }
 
-/// What an observation proves of our own network, if anything.
+/// Who answered.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Answer {
+    /// Anybody.
+    Packets,
+    /// The mirror itself.
+    Genuine,
+}
+
+/// Whether somebody answered.
 ///
-/// An answer about an image or an account is such a proof; a web page is not, for a captive portal sends one.
-pub fn proves(url: &MirrorUrl, observation: &Observation) -> Option<Proof> {
+/// An answer about an image or an account is one; a web page is not, for a captive portal sends it.
+fn answers(url: &MirrorUrl, observation: &Observation) -> Option<Answer> {
     let Outcome::Failed(failure) = &observation.outcome else {
         let bare = observation.depth == Depth::Connect && url.scheme() == Scheme::Http;
-        return Some(if bare { Proof::Packets } else { Proof::Genuine });
+        return Some(if bare { Answer::Packets } else { Answer::Genuine });
     };
     match failure.kind {
         FailureKind::LoginRequired
@@ -157,7 +253,7 @@ pub fn proves(url: &MirrorUrl, observation: &Observation) -> Option<Proof> {
         | FailureKind::TooSlow
         | FailureKind::Stale
         | FailureKind::Corrupt
-        | FailureKind::AnswerTooLarge => Some(Proof::Genuine),
+        | FailureKind::AnswerTooLarge => Some(Answer::Genuine),
         FailureKind::NameNotResolved
         | FailureKind::SuspiciousAddress
         | FailureKind::ConnectionRefused
@@ -179,10 +275,11 @@ pub fn proves(url: &MirrorUrl, observation: &Observation) -> Option<Proof> {
 /// What another mirror must prove for this failure to be the mirror's own.
 pub fn refuted_by(observation: &Observation) -> Proof {
     match observation.failure().map(|failure| failure.kind) {
-        // What a captive portal does to every name, and a wrong clock to every certificate.
+        // What a wrong clock does to every certificate ...
+        Some(FailureKind::TlsExpired) => Proof::Dates,
+        // ... a captive portal to every name ...
         Some(
-            FailureKind::TlsExpired
-            | FailureKind::TlsUntrusted
+            FailureKind::TlsUntrusted
             | FailureKind::TlsWrongHost
             | FailureKind::TlsError
             | FailureKind::NotARegistry
@@ -190,7 +287,18 @@ pub fn refuted_by(observation: &Observation) -> Proof {
             | FailureKind::ProtocolError
             | FailureKind::SuspiciousAddress,
         ) => Proof::Genuine,
+        // ... and a dead name server. Who is asked by an address knows nothing of it.
+        Some(FailureKind::NameNotResolved) => Proof::Name,
         Some(_) | None => Proof::Packets,
+    }
+}
+
+/// What ends an outage in which each of these was wanted.
+fn wanted(all: Vec<Proof>) -> Proof {
+    match all[..] {
+        [first, ref others @ ..] if others.iter().all(|other| *other == first) => first,
+        _ if all.iter().any(|proof| matches!(proof, Proof::Genuine | Proof::Dates)) => Proof::Genuine,
+        _ => Proof::Packets,
     }
 }
 

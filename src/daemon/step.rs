@@ -20,7 +20,7 @@ use crate::ranking::select::{Change, Selection};
 use crate::reason::ProblemKind;
 use crate::timestamp::Timestamp;
 
-use super::network::Network;
+use super::network::{Network, Proved};
 use super::schedule::{self, Allowance, Circumstances, Due, Pace, Together};
 
 mod configured;
@@ -319,7 +319,7 @@ impl State {
         (self.retry, self.resumed, self.shifted) = (None, None, None);
         self.treatment.contests.clear();
         for track in self.tracks.values_mut().chain(&mut self.upstream) {
-            (track.last_asked, track.last_packets, track.last_genuine) = (None, None, None);
+            (track.last_asked, track.proved) = (None, Proved::default());
         }
     }
 

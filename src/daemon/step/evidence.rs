@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{Action, Shift, State, Track};
-use crate::daemon::network::{self, Proof, STARVED};
+use crate::daemon::network::{self, Evidence, Proof, Proved, STARVED};
 use crate::daemon::schedule;
 use crate::mirror::MirrorUrl;
 use crate::observation::{Depth, Observation};
@@ -44,7 +44,6 @@ impl State {
         if !void {
             // What was under way may say less than was asked for.
             track.control = track.control.filter(|wanted| observation.depth < *wanted);
-            track.fresh = track.fresh.filter(|wanted| observation.depth < *wanted);
             track.at_once = false;
         }
         if observation.depth == Depth::Rehearse && observation.failure().is_none() {
@@ -68,7 +67,7 @@ impl State {
         actions: &mut Vec<Action>,
     ) {
         self.account(url, observation, observation.at);
-        if network::proves(url, observation).is_some() {
+        if Evidence::of(url, observation).is_answer() {
             // That somebody answered then ends no outage that began since.
             self.record(url, observation, actions);
         } else {
@@ -87,8 +86,11 @@ impl State {
     ) {
         let starved = observation.starved >= STARVED;
         let slow = observation.failure().is_some_and(|failure| failure.kind == FailureKind::TooSlow);
-        if let Some(proof) = network::proves(url, observation).filter(|_| !(starved && slow)) {
-            self.answered(url, proof, now, actions);
+        let evidence = Evidence::of(url, observation);
+        if !(starved && slow) {
+            self.proved(url, evidence, now, actions);
+        }
+        if evidence.is_answer() && !(starved && slow) {
             // Where nothing else is known a bad figure is better than none: a busy host is to have a list, too.
             let known = self.track(url).is_some_and(|track| track.record.bytes_per_second().is_some());
             if starved && known {
@@ -111,6 +113,14 @@ impl State {
 
     pub(super) fn conclude(&mut self, now: Timestamp, actions: &mut Vec<Action>) {
         let waiting = self.all_tracks().any(|track| track.control.is_some() && track.mirror.takes_part());
+        if !waiting
+            && let Some((url, seen, proof)) = self.network.alone()
+            && self.somebody_else_proved(url, proof, seen.at)
+        {
+            for (url, seen) in self.network.forget() {
+                self.record(&url, &seen, actions);
+            }
+        }
         for (url, _) in self.network.conclude(waiting, now) {
             self.forgive(&url, actions);
         }
@@ -149,14 +159,13 @@ impl State {
         at.filter(|at| *at <= now + PATIENCE)
     }
 
-    /// Somebody answered: what was held against others stands, and an outage is over.
-    fn answered(&mut self, url: &MirrorUrl, proof: Proof, now: Timestamp, actions: &mut Vec<Action>) {
+    /// What this refutes stands against others, and what it ends is over.
+    fn proved(&mut self, url: &MirrorUrl, evidence: Evidence, now: Timestamp, actions: &mut Vec<Action>) {
         if let Some(track) = self.track_mut(url) {
-            track.last_packets = Some(now);
-            track.last_genuine = if proof >= Proof::Genuine { Some(now) } else { track.last_genuine };
+            track.proved.note(evidence, now);
         }
         let was_down = self.network.is_down();
-        for (suspect, observation) in self.network.cleared(proof) {
+        for (suspect, observation) in self.network.cleared(evidence) {
             self.record(&suspect, &observation, actions);
         }
         if was_down && !self.network.is_down() {
@@ -174,6 +183,9 @@ impl State {
                 let seen = Seen::Left { url: url.clone(), failure: failure.clone() };
                 track.record.heard(&Sign { at: observation.at, seen }, &policy);
             }
+            // Who was to be looked at afresh is, once something was seen that says something of it: the first answers after
+            // a change of networks are often those of one that does not work yet.
+            track.fresh = track.fresh.filter(|wanted| observation.depth < *wanted);
             track.record.observe(observation, &policy);
             actions.push(Action::Save(url.clone()));
         }
@@ -218,22 +230,19 @@ impl State {
         }
         track.at_once |= track.record.heard(sign, &policy);
         if matches!(sign.seen, Seen::Served { .. }) {
-            track.last_packets = Some(sign.at);
-            track.last_genuine = Some(sign.at);
+            track.proved.note(Evidence::of_pull(url), sign.at);
         }
         actions.push(Action::Save(url.clone()));
     }
 
     /// Whether another mirror proved, since shortly before this probe, that the failure is the mirror's own.
     fn somebody_else_answers(&self, url: &MirrorUrl, observation: &Observation) -> bool {
-        let earliest = observation.at - self.settings.pace.confirm;
-        let wanted = network::refuted_by(observation);
-        let proved = |track: &Track| match wanted {
-            Proof::Packets => track.last_packets,
-            Proof::Genuine => track.last_genuine,
-        };
-        self.all_tracks()
-            .any(|other| other.mirror.url != *url && proved(other).is_some_and(|at| at >= earliest))
+        self.somebody_else_proved(url, network::refuted_by(observation), observation.at)
+    }
+
+    fn somebody_else_proved(&self, url: &MirrorUrl, proof: Proof, at: Timestamp) -> bool {
+        let earliest = at - self.settings.pace.confirm;
+        self.all_tracks().any(|other| other.mirror.url != *url && other.proved.since(proof, earliest))
     }
 
     /// Asks a few others at once: the selected, the upstream, then the live, then anybody. Where nobody can be asked at
@@ -288,7 +297,7 @@ impl State {
     fn look_again(&mut self, depth: Depth) {
         for url in self.list.clone() {
             if let Some(track) = self.tracks.get_mut(&url) {
-                track.fresh = Some(depth);
+                track.fresh = track.fresh.max(Some(depth));
             }
         }
     }
@@ -307,7 +316,7 @@ impl State {
             track.control = None;
             track.void = track.in_flight.is_some();
             // Who answered through another network has proved nothing about this one.
-            (track.last_packets, track.last_genuine) = (None, None);
+            track.proved = Proved::default();
             let depth = match shift {
                 // Whoever edits is waiting for what comes of it.
                 Shift::Manner => Some(Depth::Rehearse),

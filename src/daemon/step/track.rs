@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
+use crate::daemon::network::Proved;
 use crate::image::Image;
 use crate::mirror::Mirror;
 use crate::observation::Depth;
@@ -24,10 +25,8 @@ pub struct Track {
     pub samples: u64,
     /// Counts rehearsals.
     pub rehearsals: u64,
-    /// When it last proved that packets travel ...
-    pub last_packets: Option<Timestamp>,
-    /// ... and that they reach whom they are meant for.
-    pub last_genuine: Option<Timestamp>,
+    /// What it last proved of our own network.
+    pub proved: Proved,
     /// Asked at once and so far, to tell another's failure from ours.
     pub control: Option<Depth>,
     /// Worth a rehearsal soon: its next one may change the list.
@@ -64,8 +63,7 @@ impl Track {
             turn: 0,
             samples: 0,
             rehearsals: 0,
-            last_packets: None,
-            last_genuine: None,
+            proved: Proved::default(),
             control: None,
             deciding: false,
             ask_for: None,
