@@ -437,7 +437,11 @@ impl Daemon {
             Done::Probed(url, observation) => {
                 if let Some(track) = self.state.track(&url) {
                     tell(&track.mirror.name, &observation);
-                    self.unwritten.seen(assembly::key(&track.mirror), &observation);
+                    // While nobody answers, everybody is knocked at every few seconds. A weekend of that would push a
+                    // month out of the history, and says nothing that the first of them did not say.
+                    if !(self.state.network.is_down() && observation.is_lost_connect()) {
+                        self.unwritten.seen(assembly::key(&track.mirror), &observation);
+                    }
                 }
                 self.step(Event::Observed { url, observation });
                 if self.publish_at.is_some() && !self.is_news && !self.state.is_asking() {

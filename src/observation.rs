@@ -224,6 +224,11 @@ impl Observation {
         }
     }
 
+    /// Whether it only tried to connect, and could not.
+    pub fn is_lost_connect(&self) -> bool {
+        self.depth == Depth::Connect && self.failure().is_some()
+    }
+
     /// Bytes per second that a pull would have got, which are none where it failed, however fast it began; `None` where
     /// nothing failed and nothing was measured.
     #[expect(

@@ -1,5 +1,6 @@
 //! What of our own network and clock does not fit into a scenario.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use mirrorwatch::daemon::step::Event;
@@ -11,6 +12,20 @@ use super::world::{World, healthy, url};
 
 const HOUR: Duration = Duration::from_secs(3600);
 const NAMES: [&str; 4] = ["a", "b", "c", "d"];
+
+#[test]
+fn a_night_without_a_network_is_not_written_down_all_night_long() {
+    let mut world = World::new(&healthy());
+    world.run(25 * HOUR);
+    for name in NAMES {
+        world.set(name, Mood::Dead);
+    }
+    world.until("the outage", |world| world.state.network.is_down());
+    (world.saves, world.probes) = (0, BTreeMap::new());
+    world.run(10 * HOUR);
+    let knocks = world.probes.values().map(Vec::len).sum::<usize>();
+    assert!(knocks > 20_000 && world.saves == 0, "{knocks} knocks, {} saves", world.saves);
+}
 
 /// Mirrors in the clear behind a portal that answers every connection, and every request with its page, for so long.
 #[track_caller]

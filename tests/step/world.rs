@@ -58,6 +58,8 @@ pub(super) struct World {
     pub(super) engine: Result<Proof, ProblemKind>,
     pub(super) applying: Duration,
     pub(super) applies: Vec<Apply>,
+    /// How often something was to be written down.
+    pub(super) saves: usize,
     pub(super) probes: BTreeMap<MirrorUrl, Vec<(Timestamp, Depth)>>,
     /// What the mirrors saw, counted by them and not by us.
     pub(super) asked: BTreeMap<MirrorUrl, Vec<Asked>>,
@@ -139,6 +141,7 @@ impl World {
             engine: Ok(Proof::Listed),
             applying: Duration::from_millis(40),
             applies: Vec::new(),
+            saves: 0,
             probes: BTreeMap::new(),
             asked: BTreeMap::new(),
             paused: None,
@@ -186,7 +189,7 @@ impl World {
                     self.applies.push(Apply { at: self.now, list: names, change });
                     self.plan(self.now + self.applying, Next::Applied(list));
                 }
-                Action::Save(_) => {}
+                Action::Save(_) => self.saves += 1,
             }
         }
         // One tick is planned at a time, as the loop sleeps once.

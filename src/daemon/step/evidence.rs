@@ -51,7 +51,7 @@ impl State {
         }
         self.account(url, observation, now);
         if void {
-            self.forgive(url, actions);
+            self.forgive(url, observation, actions);
         } else {
             self.weigh(url, observation, now, actions);
         }
@@ -100,9 +100,9 @@ impl State {
             }
         } else if starved {
             self.network.starved(observation.starved, now);
-            self.forgive(url, actions);
+            self.forgive(url, observation, actions);
         } else if self.network.is_down() {
-            self.forgive(url, actions);
+            self.forgive(url, observation, actions);
         } else if self.somebody_else_answers(url, observation) {
             self.record(url, observation, actions);
         } else {
@@ -121,8 +121,8 @@ impl State {
                 self.record(&url, &seen, actions);
             }
         }
-        for (url, _) in self.network.conclude(waiting, now) {
-            self.forgive(&url, actions);
+        for (url, seen) in self.network.conclude(waiting, now) {
+            self.forgive(&url, &seen, actions);
         }
     }
 
@@ -191,9 +191,10 @@ impl State {
         }
     }
 
-    /// Holds a probe neither for nor against the mirror; what it cost is kept all the same.
-    fn forgive(&mut self, url: &MirrorUrl, actions: &mut Vec<Action>) {
-        if self.track(url).is_some() {
+    /// Holds a probe neither for nor against the mirror; what it cost is kept all the same. One that cost nothing leaves
+    /// nothing to keep, and there are many while nobody answers.
+    fn forgive(&mut self, url: &MirrorUrl, observation: &Observation, actions: &mut Vec<Action>) {
+        if self.track(url).is_some() && observation.depth != Depth::Connect {
             actions.push(Action::Save(url.clone()));
         }
     }
@@ -304,8 +305,8 @@ impl State {
 
     /// What is under way and what was held says nothing any more; everybody is looked at afresh, once.
     pub(super) fn ground_shifted(&mut self, shift: Shift, now: Timestamp, actions: &mut Vec<Action>) {
-        for (url, _) in self.network.forget() {
-            self.forgive(&url, actions);
+        for (url, seen) in self.network.forget() {
+            self.forgive(&url, &seen, actions);
         }
         // A cable that is loose shifts the ground many times; whoever was rehearsed within `decide` need not be again.
         let decide = self.settings.pace.decide;
