@@ -37,7 +37,7 @@ put() { # put SOURCE DESTINATION MODE: as a whole or not at all, and only if it 
 
 unit_names() {
   for unit in "$here"/systemd/mirrorwatch*.service "$here"/systemd/mirrorwatch*.path \
-    "$here"/systemd/mirrorwatch*.socket "$here"/systemd/mirrorwatch*.timer; do
+    "$here"/systemd/mirrorwatch*.timer; do
     if [ -e "$unit" ]; then basename "$unit"; fi
   done
 }

@@ -226,13 +226,6 @@ pub struct Applied {
     pub acknowledged: Option<Duration>,
 }
 
-impl Applied {
-    /// What the engine's line in the status says.
-    pub const fn state(&self) -> State {
-        if self.verified { State::InPlace } else { State::Pending }
-    }
-}
-
 /// Something that can be restored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Generation {

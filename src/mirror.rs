@@ -233,26 +233,6 @@ impl From<MirrorUrl> for String {
     }
 }
 
-impl UrlError {
-    /// The stable word for this error, for tables of messages.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Empty => "empty",
-            Self::Blank => "blank",
-            Self::Placeholder => "placeholder",
-            Self::NoScheme => "no_scheme",
-            Self::OtherScheme => "other_scheme",
-            Self::NoHost => "no_host",
-            Self::Host => "host",
-            Self::Port => "port",
-            Self::UserInfo => "user_info",
-            Self::Path => "path",
-            Self::Query => "query",
-            Self::Fragment => "fragment",
-        }
-    }
-}
-
 impl fmt::Display for UrlError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

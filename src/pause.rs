@@ -107,12 +107,6 @@ impl Pause {
     pub fn of_engine(&self, engine: &str, now: Timestamp) -> Option<Until> {
         self.engines.get(engine).copied().filter(|pause| pause.holds(now))
     }
-
-    /// When the next pause ends by itself: the moment to look again.
-    pub fn next_end(&self, now: Timestamp) -> Option<Timestamp> {
-        let all = self.service.iter().chain(self.engines.values());
-        all.filter_map(|pause| pause.until).filter(|until| now < *until).min()
-    }
 }
 
 impl Before {
@@ -223,10 +217,8 @@ mod tests {
     fn a_pause_ends_at_its_end_and_one_without_an_end_does_not() {
         let ended = Pause { service: Some(Until { until: Some(NOW) }), ..Pause::default() };
         assert_eq!(ended.of_service(NOW), None);
-        assert_eq!(ended.next_end(NOW), None);
         let before = NOW - Duration::from_secs(1);
         assert!(ended.of_service(before).is_some());
-        assert_eq!(ended.next_end(before), Some(NOW));
         let endless =
             Pause { engines: BTreeMap::from([("docker".into(), Until { until: None })]), ..Pause::default() };
         assert!(endless.of_engine("docker", NOW + Duration::from_secs(1_000_000_000)).is_some());

@@ -84,11 +84,6 @@ impl Applier {
         self.places.reports.join(FILE)
     }
 
-    /// Where root keeps what the service must not change: the pause.
-    pub fn root_state(&self) -> PathBuf {
-        self.places.state.clone()
-    }
-
     /// What stood in the engine's file, by what was last published.
     pub fn adopted(&self) -> Vec<MirrorUrl> {
         self.adopted.borrow().clone()

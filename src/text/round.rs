@@ -34,7 +34,6 @@ messages! {
         "是不是想写 {name}？所有名称见 {path} 和同目录的 mirrors.d",
     }
     known_host(what: &str, hint: &str) { "warning: {what}\n  hint: {hint}", "警告：{what}\n  提示：{hint}" }
-    url_form() { "a mirror is scheme://host[:port], such as https://docker.m.daocloud.io", "镜像源的写法是 scheme://host[:port]，例如 https://docker.m.daocloud.io" }
     is_there(name: &str, at: &str) { "{name} is there already: {at}", "{name} 已经存在：{at}" }
     name_is_taken(name: &str, at: &str) { "the name {name} is taken: {at}", "名称 {name} 已被使用：{at}" }
     added_all_the_same(name: &str) {
