@@ -3,8 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-#[path = "contract/engine.rs"]
-#[expect(dead_code, reason = "the stand-in is shared by several tests, and each uses a part")]
+#[path = "host/engine.rs"]
 mod engine;
 #[expect(dead_code, reason = "the fakes are shared by several tests, and each uses a part")]
 mod support;

@@ -5,8 +5,7 @@
 
 #[expect(dead_code, reason = "dockerd is shared by several tests, and each uses a part")]
 mod dockerd;
-#[path = "contract/engine.rs"]
-#[expect(dead_code, reason = "the stand-in is shared by several tests, and each uses a part")]
+#[path = "host/engine.rs"]
 mod engine;
 #[expect(dead_code, reason = "the fakes are shared by several tests, and each uses a part")]
 mod support;

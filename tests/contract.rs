@@ -3,11 +3,6 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 #![expect(clippy::disallowed_methods, reason = "a test plays the editors that truncate and write")]
 
-#[path = "contract/engine.rs"]
-#[expect(dead_code, reason = "the stand-in is shared by several tests, and each uses a part")]
-mod engine;
-#[path = "contract/host.rs"]
-#[expect(dead_code, reason = "the host is shared by several tests, and each uses a part")]
 mod host;
 #[expect(dead_code, reason = "the fakes are shared by several tests, and each uses a part")]
 mod support;

@@ -3,11 +3,6 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-#[path = "contract/engine.rs"]
-#[expect(dead_code, reason = "the stand-in is shared by several tests, and each uses a part")]
-mod engine;
-#[path = "contract/host.rs"]
-#[expect(dead_code, reason = "the host is shared by several tests, and each uses a part")]
 mod host;
 #[expect(dead_code, reason = "the fakes are shared by several tests, and each uses a part")]
 mod support;
@@ -20,7 +15,7 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 
 use host::{Host, Toml, mirror};
-use support::registry::{Options, Registry};
+use support::registry::at_speed;
 
 fn limit_descriptors(pid: u32, most: usize) {
     let limit = format!("--nofile={most}:1024");
@@ -30,7 +25,6 @@ fn limit_descriptors(pid: u32, most: usize) {
 
 #[test]
 fn without_descriptors_nobody_is_blamed_and_nothing_is_changed() {
-    let at_speed = |speed| Registry::start(Options { speed: Some(speed), ..Options::default() });
     let (a, b) = (at_speed(20_000_000), at_speed(4_000_000));
     let host = Host::new(&Toml::of(&[("A", &a), ("B", &b)]));
     let mut service = host.serve();

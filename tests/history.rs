@@ -1,18 +1,12 @@
 //! `history` and `explain`: how they look, line by line, in both languages, and what they do whatever runs.
 //! `MIRRORWATCH_BLESS=1` rewrites the expected texts.
-#![expect(clippy::disallowed_methods, reason = "the expected texts are rewritten on demand")]
 #![expect(clippy::unwrap_used, reason = "what surrounds a test may fail as loudly as the test itself")]
 
-#[path = "contract/engine.rs"]
-#[expect(dead_code, reason = "the stand-in is shared by several tests, and each uses a part")]
-mod engine;
-#[path = "contract/host.rs"]
-#[expect(dead_code, reason = "the host is shared by several tests, and each uses a part")]
+mod expected;
 mod host;
 #[expect(dead_code, reason = "the fakes are shared by several tests, and each uses a part")]
 mod support;
 
-use std::path::Path;
 use std::time::Duration;
 
 use mirrorwatch::cli::explain::{Account, text as explain};
@@ -33,6 +27,7 @@ use rustix::process::Signal;
 use serde_json::Value;
 use unicode_width::UnicodeWidthStr;
 
+use expected::check;
 use host::{Host, Toml};
 use support::fault::{Act, Fault, Place};
 use support::registry::{Options, Registry};
@@ -40,20 +35,6 @@ use support::registry::{Options, Registry};
 const NOW: Timestamp = Timestamp::from_millis(1_795_176_000_000);
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
-
-#[track_caller]
-fn check(name: &str, lang: Lang, text: &str) {
-    let tag = match lang {
-        Lang::En => "en",
-        Lang::Zh => "zh",
-    };
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/history/{name}.{tag}.txt"));
-    if std::env::var_os("MIRRORWATCH_BLESS").is_some() {
-        std::fs::write(&path, text).unwrap();
-    }
-    let expected = std::fs::read_to_string(&path).unwrap_or_default();
-    assert_eq!(text, expected, "{}: MIRRORWATCH_BLESS=1 rewrites it", path.display());
-}
 
 fn mirror(name: &str, url: &str) -> Mirror {
     Mirror {
@@ -236,7 +217,7 @@ fn an_account_says_everything_in_both_languages() {
             let colored = explain::render(&account, lang, true, NOW);
             assert_ne!(colored, text);
             assert_eq!(anstream::adapter::strip_str(&colored).to_string(), text, "{name}");
-            check(name, lang, &text);
+            check(&format!("history/{name}"), lang, &text);
         }
     }
 }
@@ -276,8 +257,8 @@ fn shown(history: &History, lang: Lang, width: Option<usize>, gather: Gather) ->
 #[test]
 fn a_history_gathers_what_was_alike_and_its_columns_line_up() {
     for lang in [Lang::En, Lang::Zh] {
-        check("all", lang, &shown(&two_hours(), lang, None, Gather::All));
-        check("one", lang, &shown(&two_hours(), lang, None, Gather::Connects));
+        check("history/all", lang, &shown(&two_hours(), lang, None, Gather::All));
+        check("history/one", lang, &shown(&two_hours(), lang, None, Gather::Connects));
         for width in [60, 80, 100] {
             let text = shown(&two_hours(), lang, Some(width), Gather::All);
             assert!(text.lines().all(|line| line.width() <= width), "{width}:\n{text}");

@@ -2,11 +2,6 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-#[path = "contract/engine.rs"]
-#[expect(dead_code, reason = "the stand-in is shared by several tests, and each uses a part")]
-mod engine;
-#[path = "contract/host.rs"]
-#[expect(dead_code, reason = "the host is shared by several tests, and each uses a part")]
 mod host;
 #[expect(dead_code, reason = "the fakes are shared by several tests, and each uses a part")]
 mod support;
@@ -29,7 +24,7 @@ use serde_json::Value;
 
 use host::{Host, Toml};
 use support::fault::{Act, Fault, Place};
-use support::registry::{Options, Registry};
+use support::registry::{Options, Registry, at_speed};
 
 /// So many hosts at a time, and so many kills of each.
 const LANES: u64 = 2;
@@ -140,10 +135,9 @@ fn engine_file_is_whole(host: &Host, urls: &[String], when: &str) {
 }
 
 fn lane(number: u64) {
-    let healthy = |speed| Registry::start(Options { speed: Some(speed), ..Options::default() });
     let refusing =
         |place, act| Registry::start(Options { faults: vec![Fault::at(place, act)], ..Options::default() });
-    let (comes_and_goes, steady) = (healthy(200_000_000), healthy(50_000_000));
+    let (comes_and_goes, steady) = (at_speed(200_000_000), at_speed(50_000_000));
     let closed = refusing(Place::Manifest, Act::not_found());
     let banned = refusing(Place::Token, Act::rate_limited());
     let mirrors = [("goes", &comes_and_goes), ("steady", &steady), ("closed", &closed), ("banned", &banned)];

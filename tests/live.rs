@@ -3,11 +3,6 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 #![expect(clippy::disallowed_methods, reason = "a test plays the editors that truncate and write")]
 
-#[path = "contract/engine.rs"]
-#[expect(dead_code, reason = "the stand-in is shared by several tests, and each uses a part")]
-mod engine;
-#[path = "contract/host.rs"]
-#[expect(dead_code, reason = "the host is shared by several tests, and each uses a part")]
 mod host;
 #[expect(dead_code, reason = "the fakes are shared by several tests, and each uses a part")]
 mod support;
@@ -23,14 +18,10 @@ use serde_json::Value;
 
 use host::{Host, Service, Toml, kinds};
 use support::certificate::{Certificate, authority_pem};
-use support::registry::{Options, Registry};
+use support::registry::{Options, Registry, at_speed};
 
 /// So soon an edit takes effect.
 const SOON: Duration = Duration::from_secs(2);
-
-fn at_speed(speed: u64) -> Registry {
-    Registry::start(Options { speed: Some(speed), ..Options::default() })
-}
 
 /// Until the published status is so; from now on, which is when the editor is done.
 #[track_caller]

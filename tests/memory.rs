@@ -3,11 +3,6 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 #![expect(clippy::disallowed_methods, reason = "a test damages files")]
 
-#[path = "contract/engine.rs"]
-#[expect(dead_code, reason = "the stand-in is shared by several tests, and each uses a part")]
-mod engine;
-#[path = "contract/host.rs"]
-#[expect(dead_code, reason = "the host is shared by several tests, and each uses a part")]
 mod host;
 mod namespace;
 #[expect(dead_code, reason = "the fakes are shared by several tests, and each uses a part")]
@@ -25,14 +20,10 @@ use serde_json::{Map, Value, json};
 
 use host::{Host, Toml, mirror};
 use namespace::is_inside;
-use support::registry::{Options, Registry};
+use support::registry::{Registry, at_speed};
 
 /// User and group of nobody.
 const NOBODY: u32 = 65534;
-
-fn at_speed(speed: u64) -> Registry {
-    Registry::start(Options { speed: Some(speed), ..Options::default() })
-}
 
 fn database(host: &Host) -> PathBuf {
     host.at("state/state.db")

@@ -20,7 +20,7 @@ use support::fault::{Act, Fault, Place};
 use support::hole::BlackHole;
 use support::names::{NameServer, Said};
 use support::proxy::{Kind as ProxyKind, Proxy};
-use support::registry::{Options, Registry};
+use support::registry::{Options, Registry, at_speed};
 use tokio::task::JoinSet;
 
 const KIB: u64 = 1024;
@@ -277,7 +277,7 @@ async fn what_a_mirror_waits_before_its_answers_is_in_every_stage() {
 
 #[tokio::test]
 async fn the_speed_of_a_layer_is_measured() {
-    let registry = Registry::start(Options { speed: Some(500 * KIB), ..Options::default() });
+    let registry = at_speed(500 * KIB);
     let settings = Settings { stall: Duration::from_secs(2), ..patient() };
     let prober = Prober::new(settings).unwrap();
     let speed = probe(&prober, &registry.url(), Depth::Rehearse, 1).await.bytes_per_second.unwrap();
@@ -331,11 +331,7 @@ fn odd_but_healthy(cdn: &Registry, realm: &Registry) -> Vec<(&'static str, Regis
             &[],
         ),
         ("a sleep before the first byte", one(Place::Layer, Act::Late(Duration::from_millis(300))), &[]),
-        (
-            "slow, but fast enough",
-            Registry::start(Options { speed: Some(600 * KIB), ..Options::default() }),
-            &[],
-        ),
+        ("slow, but fast enough", at_speed(600 * KIB), &[]),
         ("an old tag, which one mirror alone cannot tell", one(Place::Manifest, Act::OldTag), &[]),
         (
             "one large layer",

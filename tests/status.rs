@@ -1,8 +1,7 @@
 //! What a status looks like, line by line, in both languages. `MIRRORWATCH_BLESS=1` rewrites the expected texts.
-#![expect(clippy::disallowed_methods, reason = "the expected texts are rewritten on demand")]
 #![expect(clippy::unwrap_used, reason = "what surrounds a test may fail as loudly as the test itself")]
 
-use std::path::Path;
+mod expected;
 
 use mirrorwatch::reason::{ChangeKind, NetworkKind, ProblemKind, ReasonKind};
 use mirrorwatch::status::json::{Layout, to_string};
@@ -15,6 +14,8 @@ use mirrorwatch::timestamp::Timestamp;
 use serde_json::Value;
 use unicode_width::UnicodeWidthStr;
 
+use expected::check;
+
 const NOW: Timestamp = Timestamp::from_millis(1_795_176_000_000);
 
 fn full() -> Status {
@@ -25,20 +26,6 @@ fn view(lang: Lang, width: Option<usize>) -> View {
     View { lang, width, color: false, all: false, legend: false, now: NOW, span: Span::Days, network: None }
 }
 
-#[track_caller]
-fn check(name: &str, lang: Lang, text: &str) {
-    let tag = match lang {
-        Lang::En => "en",
-        Lang::Zh => "zh",
-    };
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/status/{name}.{tag}.txt"));
-    if std::env::var_os("MIRRORWATCH_BLESS").is_some() {
-        std::fs::write(&path, text).unwrap();
-    }
-    let expected = std::fs::read_to_string(&path).unwrap_or_default();
-    assert_eq!(text, expected, "{}: MIRRORWATCH_BLESS=1 rewrites it", path.display());
-}
-
 #[test]
 fn a_healthy_host_at_every_width_in_both_languages() {
     for lang in [Lang::En, Lang::Zh] {
@@ -47,11 +34,11 @@ fn a_healthy_host_at_every_width_in_both_languages() {
             let (_, table) = text.split_once("\n\n").unwrap();
             let (table, _) = table.split_once("\n\n").unwrap();
             assert!(table.lines().all(|line| line.width() <= width), "{width}:\n{table}");
-            check(&format!("healthy.{width}"), lang, &text);
+            check(&format!("status/healthy.{width}"), lang, &text);
         }
-        check("healthy.piped", lang, &render(&full(), &view(lang, None)));
+        check("status/healthy.piped", lang, &render(&full(), &view(lang, None)));
         let all = View { all: true, legend: true, ..view(lang, Some(120)) };
-        check("healthy.all", lang, &render(&full(), &all));
+        check("status/healthy.all", lang, &render(&full(), &all));
     }
 }
 
@@ -184,7 +171,7 @@ fn the_first_lines_say_what_is_wrong_and_what_to_do() {
             let (first, _) = shown.split_once("\n\n").unwrap();
             text.push_str(&format!("# {name}\n{first}\n\n"));
         }
-        check("first-lines", lang, &text);
+        check("status/first-lines", lang, &text);
     }
 }
 
@@ -206,7 +193,7 @@ fn every_reason_has_its_mark_and_its_words() {
             });
         }
         let shown = render(&status, &View { all: true, ..view(lang, Some(90)) });
-        check("reasons", lang, &shown);
+        check("status/reasons", lang, &shown);
     }
 }
 
@@ -222,7 +209,7 @@ fn every_switch_has_its_sentence() {
             text.push_str(shown.lines().find(|line| line.contains(" → ")).unwrap());
             text.push('\n');
         }
-        check("switches", lang, &text);
+        check("status/switches", lang, &text);
     }
 }
 

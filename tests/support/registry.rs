@@ -87,6 +87,11 @@ pub(super) struct Served {
     pub(super) before: ImageSpec,
 }
 
+/// A healthy one that sends so many bytes a second.
+pub fn at_speed(speed: u64) -> Registry {
+    Registry::start(Options { speed: Some(speed), ..Options::default() })
+}
+
 impl Registry {
     pub fn start(options: Options) -> Self {
         let holder = bound(0);

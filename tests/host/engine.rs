@@ -1,6 +1,7 @@
 //! A stand-in for dockerd that a test can change while it runs: its store, its images, whether it listens.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![expect(dead_code, reason = "it is shared by several tests, and each uses a part")]
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};

@@ -1,6 +1,9 @@
 //! A host of one test's own: an engine, a mirrors.toml, the three directories, and the program to run there.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![expect(dead_code, reason = "it is shared by several tests, and each uses a part")]
+
+pub(crate) mod engine;
 
 use std::fs;
 use std::os::unix::process::CommandExt;
@@ -14,8 +17,8 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::engine::Engine;
 use crate::support::registry::Registry;
+use engine::Engine;
 
 /// Far more than anything here takes, so that a slow machine fails no test.
 const PATIENCE: Duration = Duration::from_secs(60);
