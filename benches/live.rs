@@ -1,6 +1,6 @@
 //! The service over an hour: whether its memory and its descriptors stay where they are while mirrors come and go.
 //!
-//! The real binary, 20 fakes that speak TLS and of which one breaks or heals every few seconds, the demo's stand-in
+//! The real binary, 20 fakes that speak TLS and of which one breaks or heals every few seconds, the tests' stand-in
 //! for dockerd, and a schedule so quick that the hour holds the probes of weeks. Fakes and stand-in are in this
 //! process, so that the service's own process is what is measured.
 //!
@@ -9,8 +9,8 @@
 #![expect(clippy::print_stdout, reason = "a bench prints its figures")]
 #![expect(clippy::unwrap_used, reason = "a bench that cannot go on has failed")]
 
-#[path = "../examples/demo/dockerd.rs"]
-mod dockerd;
+#[path = "../tests/host/engine.rs"]
+mod engine;
 #[path = "../tests/support/mod.rs"]
 #[expect(dead_code, reason = "the fakes are shared by several tests, and each uses a part")]
 mod support;
@@ -20,7 +20,7 @@ use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use dockerd::StandIn;
+use engine::Engine;
 use mirrorwatch::file;
 use support::certificate::{Certificate, authority_pem};
 use support::content::ImageSpec;
@@ -46,7 +46,7 @@ fn main() {
     let life = said.unwrap_or(HOUR);
     let fakes: Vec<Registry> = (0..MIRRORS).map(fake).collect();
     let home = tempfile::tempdir().unwrap();
-    let stand_in = StandIn::start(home.path()).unwrap();
+    let stand_in = Engine::start(home.path(), Some("{}\n"));
     let mut service = start(&home, &stand_in, &fakes);
     println!(
         "{} with {MIRRORS} TLS mirrors, one of which breaks or heals every {TURN:?}",
@@ -125,10 +125,9 @@ fn change(fakes: &[Registry], turn: u64) {
     }
 }
 
-fn start(home: &TempDir, stand_in: &StandIn, fakes: &[Registry]) -> Child {
+fn start(home: &TempDir, stand_in: &Engine, fakes: &[Registry]) -> Child {
     let ca_file = home.path().join("ca.pem");
     file::replace(&ca_file, authority_pem().as_bytes(), None).unwrap();
-    file::replace(&stand_in.file(), b"{}\n", None).unwrap();
     let mut text = format!(
         "[probe]\nlearn_images = false\nproxy = \"none\"\nconnect_timeout = \"1s\"\ntimeout = \"1s\"\nstall = \"1s\"\nca_file = \"{}\"\n\
          [schedule]\nconnect = \"1s\"\nsample = \"2s\"\nrehearse = \"5s\"\ndecide = \"2s\"\nconfirm = \"200ms\"\nhold = \"10s\"\n\
@@ -204,7 +203,7 @@ impl Sample {
         }
     }
 
-    fn print(&self, stand_in: &StandIn) {
+    fn print(&self, stand_in: &Engine) {
         let list = fs::read_to_string(stand_in.file()).unwrap_or_default();
         let Self { after, resident, anonymous, descriptors, threads, cpu, connections, database } = self;
         let (minutes, listed) = (after.as_secs_f64() / 60.0, list.matches("https://").count());

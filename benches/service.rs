@@ -1,6 +1,6 @@
 //! The service as it lives: cold start to the first list, steady memory with 20 TLS mirrors, CPU a day.
 //!
-//! The real binary, 20 fakes that speak TLS, and the demo's stand-in for dockerd; the mirrors and the stand-in are
+//! The real binary, 20 fakes that speak TLS, and the tests' stand-in for dockerd; the mirrors and the stand-in are
 //! in this process, so that the service's own process is what is measured.
 //!
 //! `cargo bench --bench service`, which takes an hour and a half, or with fewer or more minutes of the default schedule,
@@ -9,8 +9,8 @@
 #![expect(clippy::print_stdout, reason = "a bench prints its figures")]
 #![expect(clippy::unwrap_used, reason = "a bench that cannot go on has failed")]
 
-#[path = "../examples/demo/dockerd.rs"]
-mod dockerd;
+#[path = "../tests/host/engine.rs"]
+mod engine;
 #[path = "../tests/support/mod.rs"]
 #[expect(dead_code, reason = "the fakes are shared by several tests, and each uses a part")]
 mod support;
@@ -23,7 +23,7 @@ use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use dockerd::StandIn;
+use engine::Engine;
 use mirrorwatch::file;
 use mirrorwatch::observation::Depth;
 use mirrorwatch::probe::{Prober, Settings, Task};
@@ -65,7 +65,7 @@ fn main() {
     let fakes: Vec<Registry> = (0..MIRRORS).map(fake).collect();
     let chain = chain_of_the_third(&fakes);
     let home = Home::new();
-    let stand_in = StandIn::start(home.path()).unwrap();
+    let stand_in = Engine::start(home.path(), Some("{}\n"));
     let mut service = start(&home, &stand_in, &fakes, SHORT);
 
     let started = Instant::now();
@@ -152,10 +152,9 @@ impl Home {
     }
 }
 
-fn start(home: &Home, stand_in: &StandIn, fakes: &[Registry], more: &str) -> Child {
+fn start(home: &Home, stand_in: &Engine, fakes: &[Registry], more: &str) -> Child {
     let ca_file = home.path().join("ca.pem");
     file::replace(&ca_file, authority_pem().as_bytes(), None).unwrap();
-    file::replace(&stand_in.file(), b"{}\n", None).unwrap();
     let mut text = format!(
         "[probe]\nlearn_images = false\nproxy = \"none\"\nca_file = \"{}\"\n\
          [select]\ncompare_upstream = false\n\
@@ -238,7 +237,7 @@ fn cpu_of_a_name(runtime: &tokio::runtime::Runtime) -> Duration {
 /// The whole service with the default schedule, listening and writing included: what a day of that costs.
 fn as_it_is(fakes: &[Registry], first: Duration, span: Duration) {
     let home = Home::new();
-    let stand_in = StandIn::start(home.path()).unwrap();
+    let stand_in = Engine::start(home.path(), Some("{}\n"));
     let mut service = start(&home, &stand_in, fakes, "");
     let floor = start_bare(&home, fakes, first + span);
     sleep(first);

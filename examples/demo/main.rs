@@ -7,11 +7,11 @@
 
 #![expect(clippy::print_stdout, reason = "the demo's purpose is what it prints")]
 
+#[path = "../../tests/host/engine.rs"]
+mod engine;
 #[path = "../../tests/support/mod.rs"]
 #[expect(dead_code, reason = "the fakes are shared by several tests, and each uses a part")]
 mod support;
-
-mod dockerd;
 
 use std::error::Error;
 use std::path::Path;
@@ -25,7 +25,7 @@ use mirrorwatch::status::text::{Span, View, mirrors};
 use mirrorwatch::status::{EngineState, Mirror, Status, Switch};
 use mirrorwatch::text::Lang;
 
-use dockerd::StandIn;
+use engine::Engine;
 use support::content::ImageSpec;
 use support::fault::{Act, Fault, Place};
 use support::registry::{Options, Registry};
@@ -71,8 +71,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 fn main() -> Anyhow<()> {
     let place = tempfile::Builder::new().prefix("mirrorwatch-demo-").tempdir()?;
     let cast = Cast::new();
-    let engine = StandIn::start(place.path())?;
-    file::replace(&engine.file(), BEFORE.as_bytes(), None)?;
+    let engine = Engine::start(place.path(), Some(BEFORE));
     let config = place.path().join("mirrors.toml");
     file::replace(&config, cast.config(&engine).as_bytes(), None)?;
     let places = Places {
@@ -167,7 +166,7 @@ impl Cast {
         &found.expect("the cast is known").1
     }
 
-    fn config(&self, engine: &StandIn) -> String {
+    fn config(&self, engine: &Engine) -> String {
         let mirrors = self
             .0
             .iter()
