@@ -8,6 +8,7 @@ mod host;
 mod support;
 
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -63,9 +64,12 @@ enum Way {
     Backup,
     /// Gone for a moment, longer than any editor is silent within one save.
     Gone,
+    /// A link to elsewhere, as of a checkout; once it is there, the file that it leads to is edited in its place.
+    Link,
 }
 
-const WAYS: [Way; 5] = [Way::InPlace, Way::Rename, Way::Twice, Way::Backup, Way::Gone];
+/// A link stays, so it is the last.
+const WAYS: [Way; 6] = [Way::InPlace, Way::Rename, Way::Twice, Way::Backup, Way::Gone, Way::Link];
 
 fn write(host: &Host, way: Way, text: &str) {
     let file = host.config();
@@ -88,6 +92,14 @@ fn write(host: &Host, way: Way, text: &str) {
             soon(host, "the file that is gone", |status| !is_valid(status));
             assert_eq!(host.engine.mirrors(), before, "nothing is changed for that");
             fs::write(&file, text).unwrap();
+        }
+        Way::Link => {
+            let (target, link) = (host.at("elsewhere.toml"), host.at("etc/new"));
+            fs::write(&target, text).unwrap();
+            if !file.is_symlink() {
+                symlink(&target, &link).unwrap();
+                fs::rename(&link, &file).unwrap();
+            }
         }
     }
 }
@@ -190,7 +202,7 @@ fn an_invalid_edit_changes_nothing_and_its_line_and_column_are_shown_until_it_is
         write(&host, Way::InPlace, &text);
         let status = soon(&host, what, |status| !is_valid(status));
         let error = status["service"]["config"]["error"].as_str().unwrap();
-        assert!(error.contains(&place), "{what}: {error}, and not {place}");
+        assert!(error.contains(&place) && !error.contains('\n'), "{what}: {error}, and not {place}");
         let shown = host.run(&["status"]).ended(1).out;
         assert!(shown.contains(&place), "{what}: {shown}");
         // It goes on as before: on the old schedule, with the old list.
@@ -201,6 +213,7 @@ fn an_invalid_edit_changes_nothing_and_its_line_and_column_are_shown_until_it_is
         assert_eq!((host.engine.mirrors(), host.engine.reloads()), (vec![a.url()], reloads), "{what}");
         write(&host, Way::InPlace, &valid);
         soon(&host, "mended", |status| is_valid(status) && status["service"]["config"]["error"].is_null());
+        host.run(&["status"]).ended(0);
     }
 }
 

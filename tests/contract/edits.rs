@@ -1,7 +1,6 @@
 //! mirrors.toml and the engine's file while the service runs.
 
 use std::fs;
-use std::os::unix::fs::symlink;
 
 use rustix::process::Signal;
 use serde_json::{Value, json};
@@ -11,55 +10,6 @@ use crate::host::{Host, Toml, has_reason, mirror, said};
 use crate::support::content::ImageSpec;
 use crate::support::fault::{Act, Place};
 use crate::support::registry::{Options, Registry};
-
-#[test]
-fn edits_take_effect_however_the_editor_writes() {
-    let (a, b) = (at_speed(20_000_000), at_speed(4_000_000));
-    let (one, both) = (Toml::of(&[("A", &a)]), Toml::of(&[("A", &a), ("B", &b)]));
-    let host = Host::new(&one);
-    let _service = host.serve();
-    host.wait_for(&[&a]);
-    // An editor that truncates and writes: what is empty in between is invalid and changes nothing.
-    fs::write(host.config(), "").unwrap();
-    host.wait_for_status("the mistake", |status| status["service"]["config"]["valid"] == false);
-    assert_eq!(host.engine.mirrors(), [a.url()]);
-    fs::write(host.config(), host.text_of(&both)).unwrap();
-    host.wait_for(&[&a, &b]);
-    host.wait_for_status("valid", |status| status["service"]["config"]["valid"] == true);
-    // One that moves the old file away first.
-    fs::rename(host.config(), host.at("etc/mirrors.toml~")).unwrap();
-    fs::write(host.config(), host.text_of(&one)).unwrap();
-    host.wait_for(&[&a]);
-    // One that renames, and a link to elsewhere.
-    fs::create_dir(host.at("elsewhere")).unwrap();
-    fs::write(host.at("elsewhere/m.toml"), host.text_of(&both)).unwrap();
-    symlink(host.at("elsewhere/m.toml"), host.at("etc/new")).unwrap();
-    fs::rename(host.at("etc/new"), host.config()).unwrap();
-    host.wait_for(&[&a, &b]);
-    // The target of the link is edited in its place.
-    fs::write(host.at("elsewhere/m.toml"), host.text_of(&one)).unwrap();
-    host.wait_for(&[&a]);
-}
-
-#[test]
-fn an_invalid_edit_changes_nothing_and_the_status_has_the_place_until_it_is_mended() {
-    let a = healthy();
-    let toml = Toml::of(&[("A", &a)]);
-    let host = Host::new(&toml);
-    let _service = host.serve();
-    host.wait_for(&[&a]);
-    host.write(INVALID);
-    let status = host.wait_for_status("the mistake", |status| status["service"]["config"]["valid"] == false);
-    let error = status["service"]["config"]["error"].as_str().unwrap();
-    assert!(error.contains("mirrors.toml:2:1: ") && !error.contains('\n'), "{error}");
-    host.wait_for_rehearsals("A", 1);
-    assert_eq!(host.engine.mirrors(), [a.url()]);
-    let said = host.run(&["status"]).ended(1);
-    assert!(said.out.contains("mirrors.toml:2:1"), "{said:?}");
-    host.configure(&toml);
-    host.wait_for_status("valid", |status| status["service"]["config"]["error"] == Value::Null);
-    host.run(&["status"]).ended(0);
-}
 
 #[test]
 fn drop_ins_add_and_override_while_the_service_runs() {
@@ -85,13 +35,21 @@ fn drop_ins_add_and_override_while_the_service_runs() {
 }
 
 #[test]
-fn add_and_remove_reach_the_running_service() {
+fn add_and_remove_reach_the_running_service_and_what_is_removed_does_not_come_back() {
     let (a, b) = (at_speed(20_000_000), at_speed(4_000_000));
     let host = Host::new(&Toml::of(&[("A", &a)]));
     let _service = host.serve();
     host.wait_for(&[&a]);
-    host.run(&["add", &b.url(), "--name", "B"]).ended(0);
-    host.wait_for(&[&a, &b]);
+    let add = || {
+        host.run(&["add", &b.url(), "--name", "B"]).ended(0);
+        host.wait_for(&[&a, &b]);
+    };
+    add();
+    host.run(&["remove", "B"]).ended(0);
+    host.wait("B to leave", || host.engine.mirrors() == [a.url()]);
+    host.wait_for_rehearsals("A", 4);
+    assert_eq!(host.engine.mirrors(), [a.url()]);
+    add();
     host.run(&["remove", "A"]).ended(0);
     host.wait_for(&[&b]);
 }
@@ -213,20 +171,6 @@ fn what_is_taken_out_of_mirrors_toml_is_not_adopted_from_our_own_list() {
     assert_eq!(host.engine.mirrors(), [a.url(), b.url()]);
     host.configure(&Toml::of(&[("A", &a)]));
     host.run(&["apply"]).ended(0);
-    assert_eq!(host.engine.mirrors(), [a.url()]);
-}
-
-#[test]
-fn what_is_removed_by_name_does_not_come_back() {
-    let (a, b) = (at_speed(20_000_000), at_speed(4_000_000));
-    let host = Host::new(&Toml::of(&[("A", &a)]));
-    let _service = host.serve();
-    host.wait_for(&[&a]);
-    host.run(&["add", &b.url(), "--name", "B"]).ended(0);
-    host.wait_for(&[&a, &b]);
-    host.run(&["remove", "B"]).ended(0);
-    host.wait("B to leave", || host.engine.mirrors() == [a.url()]);
-    host.wait_for_rehearsals("A", 4);
     assert_eq!(host.engine.mirrors(), [a.url()]);
 }
 

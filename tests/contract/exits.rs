@@ -31,7 +31,7 @@ fn an_invalid_mirrors_toml_is_78_from_every_command_that_needs_it() {
 }
 
 #[test]
-fn a_mirrors_toml_that_is_not_there_or_empty_is_78_too() {
+fn a_mirrors_toml_that_is_not_there_or_empty_is_78_too_and_nothing_is_touched() {
     let host = Host::new(&Toml::default());
     for text in [None, Some(""), Some("# nothing\n"), Some("[select]\nmax = 3\n")] {
         match text {
@@ -42,6 +42,8 @@ fn a_mirrors_toml_that_is_not_there_or_empty_is_78_too() {
             host.run(&[command]).ended(78);
         }
     }
+    assert!(!exists(&host.at("run/status.json")));
+    assert_eq!(host.engine.text().unwrap(), "{}\n");
 }
 
 #[test]

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::given::{INVALID, at_speed, healthy};
 use super::shape::is_time;
-use crate::host::{Host, Toml, exists, kinds, mirror};
+use crate::host::{Host, Toml, kinds, mirror};
 use crate::support::content::ImageSpec;
 use crate::support::registry::{Options, Registry};
 
@@ -200,14 +200,6 @@ fn the_status_never_shows_half_a_decision() {
         }
         host.engine.mirrors() == [b.url()]
     });
-}
-
-#[test]
-fn invalid_at_the_start_is_78_and_nothing_is_touched() {
-    let host = Host::new(&Toml::default());
-    host.run(&["run"]).ended(78);
-    assert!(!exists(&host.at("run/status.json")));
-    assert_eq!(host.engine.text().unwrap(), "{}\n");
 }
 
 #[test]
