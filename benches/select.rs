@@ -9,7 +9,7 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use mirrorwatch::image::{Digest, Image};
-use mirrorwatch::mirror::{DOCKER_HUB, Mirror, MirrorUrl};
+use mirrorwatch::mirror::{Mirror, MirrorUrl};
 use mirrorwatch::observation::{Depth, Failure, Observation, Outcome, Stage};
 use mirrorwatch::ranking::Policy;
 use mirrorwatch::ranking::record::Record;
@@ -23,14 +23,8 @@ const REHEARSALS: u64 = 8;
 const LONG_ENOUGH: Duration = Duration::from_millis(400);
 
 fn mirror(number: usize) -> Mirror {
-    Mirror {
-        name: format!("mirror {number}"),
-        url: format!("https://m{number}.example").parse().expect("a URL"),
-        upstream: DOCKER_HUB.to_owned(),
-        group: None,
-        enabled: true,
-        note: None,
-    }
+    let url = format!("https://m{number}.example").parse().expect("a URL");
+    Mirror::of_docker_hub(format!("mirror {number}"), url)
 }
 
 /// Chance that is the same every time: the high bits of a multiplication by Knuth's constant.

@@ -235,15 +235,9 @@ pub fn candidates(config: &Config, adopted: &[MirrorUrl]) -> Vec<Mirror> {
     }
     for url in adopted {
         if !mirrors.iter().any(|mirror| mirror.url == *url) {
-            let name = adopted_name(url, |name| mirrors.iter().any(|mirror| mirror.name == name)).to_owned();
-            mirrors.push(Mirror {
-                name,
-                url: url.clone(),
-                upstream: DOCKER_HUB.to_owned(),
-                group: Some(ADOPTED.to_owned()),
-                enabled: true,
-                note: None,
-            });
+            let name = adopted_name(url, |name| mirrors.iter().any(|mirror| mirror.name == name));
+            let group = Some(ADOPTED.to_owned());
+            mirrors.push(Mirror { group, ..Mirror::of_docker_hub(name, url.clone()) });
         }
     }
     mirrors

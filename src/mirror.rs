@@ -272,6 +272,12 @@ pub struct Mirror {
 }
 
 impl Mirror {
+    /// A mirror of Docker Hub that takes part and of which nothing more is said.
+    pub fn of_docker_hub(name: impl Into<String>, url: MirrorUrl) -> Self {
+        let upstream = DOCKER_HUB.to_owned();
+        Self { name: name.into(), url, upstream, group: None, enabled: true, note: None }
+    }
+
     /// Whether it takes part: switched on, and a mirror of Docker Hub, the only registry that dockerd's
     /// `registry-mirrors` are for.
     pub fn takes_part(&self) -> bool {

@@ -13,7 +13,7 @@ use mirrorwatch::cli::explain::{Account, text as explain};
 use mirrorwatch::cli::history::text::{self as history, Gather};
 use mirrorwatch::cli::history::{History, Outcome as Word, SCHEMA, Seen};
 use mirrorwatch::daemon::terms::Terms;
-use mirrorwatch::mirror::{DOCKER_HUB, Mirror, MirrorUrl};
+use mirrorwatch::mirror::{Mirror, MirrorUrl};
 use mirrorwatch::observation::{Depth, Failure, Observation, Outcome, Spent, Stage};
 use mirrorwatch::ranking::Policy;
 use mirrorwatch::ranking::record::Record;
@@ -37,14 +37,7 @@ const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
 
 fn mirror(name: &str, url: &str) -> Mirror {
-    Mirror {
-        name: name.to_owned(),
-        url: url.parse().unwrap(),
-        upstream: DOCKER_HUB.to_owned(),
-        group: None,
-        enabled: true,
-        note: None,
-    }
+    Mirror::of_docker_hub(name, url.parse().unwrap())
 }
 
 fn dao() -> Mirror {

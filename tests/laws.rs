@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use mirrorwatch::image::{Digest, Image};
-use mirrorwatch::mirror::{DOCKER_HUB, Mirror, MirrorUrl};
+use mirrorwatch::mirror::{Mirror, MirrorUrl};
 use mirrorwatch::observation::{Depth, Failure, ImageStore, Observation, Outcome, Quirk, Spent, Stage};
 use mirrorwatch::ranking::Policy;
 use mirrorwatch::ranking::record::{Record, Standing};
@@ -165,14 +165,8 @@ fn policies(stores: Vec<Option<ImageStore>>) -> impl Strategy<Value = Policy> {
 
 fn mirror(number: usize, plain: bool, enabled: bool) -> Mirror {
     let scheme = if plain { "http" } else { "https" };
-    Mirror {
-        name: format!("m{number}"),
-        url: format!("{scheme}://m{number}.example").parse().expect("a URL"),
-        upstream: DOCKER_HUB.to_owned(),
-        group: None,
-        enabled,
-        note: None,
-    }
+    let url = format!("{scheme}://m{number}.example").parse().expect("a URL");
+    Mirror { enabled, ..Mirror::of_docker_hub(format!("m{number}"), url) }
 }
 
 fn worlds(kind: Kind) -> impl Strategy<Value = World> {

@@ -11,7 +11,7 @@ use crate::assembly;
 use crate::config::local::{EditError, Standing};
 use crate::config::{self, Config, Off, Position, local};
 use crate::file;
-use crate::mirror::{DOCKER_HUB, Mirror, MirrorUrl};
+use crate::mirror::{Mirror, MirrorUrl};
 use crate::observation::Depth;
 use crate::status;
 use crate::text::detail::detail;
@@ -104,16 +104,8 @@ async fn show_probed(
     };
     // From here on there is nothing to write but what is remembered, and the mirror.
     confine(global, &[&global.state_dir, &file::home(&local::file(&global.config))]);
-    let mirror = Mirror {
-        name: name.to_owned(),
-        url,
-        upstream: DOCKER_HUB.to_owned(),
-        group: None,
-        enabled: true,
-        note: None,
-    };
     let question = Question {
-        mirrors: vec![mirror],
+        mirrors: vec![Mirror::of_docker_hub(name, url)],
         depth: Depth::Rehearse,
         images: Vec::new(),
         facts: facts.as_ref(),

@@ -9,7 +9,7 @@ use super::{Global, confine, recorded, view};
 use crate::assembly;
 use crate::config::Config;
 use crate::image::Image;
-use crate::mirror::{DOCKER_HUB, Mirror, MirrorUrl};
+use crate::mirror::{Mirror, MirrorUrl};
 use crate::observation::Depth;
 use crate::ranking::verdict::Verdict;
 use crate::status::json::{Layout, to_string};
@@ -144,14 +144,7 @@ fn one(global: &Global, all: &[Mirror], name: &str) -> Result<Mirror, Error> {
         all.iter().find(|mirror| mirror.name == *name || url.as_ref().is_ok_and(|url| mirror.url == *url));
     let mut mirror = match (known, url) {
         (Some(known), _) => known.clone(),
-        (None, Ok(url)) => Mirror {
-            name: url.authority().to_owned(),
-            url,
-            upstream: DOCKER_HUB.to_owned(),
-            group: None,
-            enabled: true,
-            note: None,
-        },
+        (None, Ok(url)) => Mirror::of_docker_hub(url.authority().to_owned(), url),
         (None, Err(error)) if name.contains("://") => {
             return Err(judge::not_a_url(global, name, error, Exit::Usage));
         }

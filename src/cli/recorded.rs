@@ -115,12 +115,8 @@ impl Recorded {
         // One URL may mirror several registries; what is asked of it is asked for Docker Hub's sake.
         let mut mirrors: BTreeMap<(MirrorUrl, bool, String), Mirror> = BTreeMap::new();
         let known = status.iter().flat_map(|status| &status.mirrors).map(|mirror| Mirror {
-            name: mirror.name.clone(),
-            url: mirror.url.clone(),
             upstream: mirror.upstream.clone(),
-            group: None,
-            enabled: true,
-            note: None,
+            ..Mirror::of_docker_hub(&mirror.name, mirror.url.clone())
         });
         let config = config.ok();
         for mirror in config.iter().flat_map(|config| config.mirrors.clone()).chain(known) {

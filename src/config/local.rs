@@ -410,14 +410,7 @@ note = \"慢\"
 
     #[test]
     fn a_slip_in_a_name_and_a_host_for_a_name_are_understood() {
-        let mirror = |name: &str, at: &str| Mirror {
-            name: name.to_owned(),
-            url: url(at),
-            upstream: "docker.io".to_owned(),
-            group: None,
-            enabled: true,
-            note: None,
-        };
+        let mirror = |name: &str, at: &str| Mirror::of_docker_hub(name, url(at));
         let all =
             [mirror("DaoCloud", "https://docker.m.daocloud.io"), mirror("office", "http://10.0.0.1:5000")];
         for (said, name) in [

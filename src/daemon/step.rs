@@ -499,12 +499,5 @@ fn is_unjudged(track: &Track) -> bool {
 
 /// The upstream as a candidate that is measured and never chosen.
 pub fn upstream_mirror(url: MirrorUrl) -> Mirror {
-    Mirror {
-        name: url.host().to_owned(),
-        url,
-        upstream: crate::mirror::DOCKER_HUB.to_owned(),
-        group: None,
-        enabled: true,
-        note: None,
-    }
+    Mirror::of_docker_hub(url.host().to_owned(), url)
 }
