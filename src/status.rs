@@ -18,6 +18,10 @@ use crate::observation;
 use crate::reason::{ChangeKind, NetworkKind, ProblemKind, ReasonKind, WarningKind};
 use crate::timestamp::Timestamp;
 
+// What is decided of a mirror is printed as it is: the fields of these are public, too.
+pub use crate::ranking::record::{Coverage, SpentToday};
+pub use crate::ranking::verdict::{Reason, Verdict};
+
 pub mod health;
 pub mod json;
 pub mod read;
@@ -256,41 +260,11 @@ pub struct Mirror {
     /// Which host served the layer.
     pub layer_host: Option<String>,
     /// What was asked of it.
-    pub budget: Budget,
+    pub budget: SpentToday,
     /// The last 24 hours, oldest first: bytes per second, failures counted as 0, null where nothing was measured
     /// (addition).
     #[serde(default)]
     pub spark: Vec<Option<u64>>,
-}
-
-/// What may be selected.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Verdict {
-    /// It serves.
-    Live,
-    /// It does not, or must not be used.
-    Rejected,
-}
-
-/// Why a mirror stands where it stands.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Reason {
-    /// From the closed list.
-    pub kind: ReasonKind,
-    /// More, in English; may be empty.
-    pub detail: String,
-    /// Since when.
-    pub since: Option<Timestamp>,
-}
-
-/// How many of this host's images a mirror serves.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Coverage {
-    /// Served.
-    pub served: usize,
-    /// Asked for.
-    pub of: usize,
 }
 
 /// How long each step took, milliseconds; null was not measured.
@@ -325,17 +299,6 @@ impl From<observation::Stages> for StagesMs {
             layer: ms(stages.layer),
         }
     }
-}
-
-/// What was asked of a mirror.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Budget {
-    /// HTTP requests in the last 24 hours.
-    pub requests_today: u32,
-    /// Answers of 403, 404, 429 or 5xx in the last 48 hours.
-    pub refusals_2_days: u32,
-    /// Bytes in the last 24 hours.
-    pub bytes_today: u64,
 }
 
 /// One change of an engine's list.

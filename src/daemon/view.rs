@@ -7,11 +7,11 @@ use crate::mirror::DOCKER_HUB;
 use crate::observation::Depth;
 use crate::ranking::record::{Record, Standing};
 use crate::ranking::select::Entry;
-use crate::ranking::verdict::Verdict;
+use crate::ranking::verdict::{Reason, Verdict};
 use crate::reason::{ProblemKind, ReasonKind};
 use crate::status::{
-    self, Budget, Coverage, Engine, EnginePause, EngineState, Network, Notice, NoticeKind, Reason, SCHEMA,
-    Service, ServiceState, Status, Warning,
+    self, Engine, EnginePause, EngineState, Network, Notice, NoticeKind, SCHEMA, Service, ServiceState,
+    Status, Warning,
 };
 use crate::store::{Setback, Switch};
 use crate::timestamp::Timestamp;
@@ -179,36 +179,24 @@ impl Daemon {
 
 /// One mirror as it is printed: its place and verdict, and what is remembered of it.
 pub fn mirror(entry: &Entry, record: &Record, now: Timestamp) -> status::Mirror {
-    let spent = record.spent(now);
     status::Mirror {
         name: entry.name.clone(),
         url: entry.url.clone(),
         upstream: entry.upstream.clone(),
-        verdict: match entry.verdict {
-            Verdict::Live => status::Verdict::Live,
-            Verdict::Rejected => status::Verdict::Rejected,
-        },
+        verdict: entry.verdict,
         selected: entry.selected,
-        reasons: entry
-            .reasons
-            .iter()
-            .map(|reason| Reason { kind: reason.kind, detail: reason.detail.clone(), since: reason.since })
-            .collect(),
+        reasons: entry.reasons.clone(),
         predicted_seconds: entry.predicted_seconds.map(rounded),
         success: success(entry, record),
         bytes_per_second: record.bytes_per_second().map(whole),
         first_byte_ms: record.first_byte().and_then(|time| u64::try_from(time.as_millis()).ok()),
-        coverage: entry.coverage.map(|coverage| Coverage { served: coverage.served, of: coverage.of }),
+        coverage: entry.coverage,
         stages_ms: record.stages().into(),
         last_probe: record.last_probe(now),
         next_probe: None,
         address: record.address(),
         layer_host: record.layer_host().map(str::to_owned),
-        budget: Budget {
-            requests_today: spent.requests_today,
-            refusals_2_days: spent.refusals_2_days,
-            bytes_today: spent.bytes_today,
-        },
+        budget: record.spent(now),
         spark: record.day(now),
     }
 }
@@ -216,7 +204,7 @@ pub fn mirror(entry: &Entry, record: &Record, now: Timestamp) -> status::Mirror 
 /// One line for `systemctl status`.
 pub(super) fn one_line(status: &Status) -> String {
     let selected: Vec<&str> = status.selected().into_iter().map(|mirror| &*mirror.name).collect();
-    let live = status.mirrors.iter().filter(|mirror| mirror.verdict == status::Verdict::Live).count();
+    let live = status.mirrors.iter().filter(|mirror| mirror.verdict == Verdict::Live).count();
     let engine = status.engines.first().map_or("no engine", |engine| match engine.state {
         EngineState::InPlace => "in place",
         EngineState::Pending => "pending",
