@@ -1,8 +1,9 @@
 //! The pause file: how a person at the keyboard tells the service to keep its hands off.
 //!
-//! `<state-dir>/pause.json`: `{"service": {"until": "2026-11-20T14:00:00Z"}, "engines": {"docker": {"until": null}}}`.
+//! `pause.json`: `{"service": {"until": "2026-11-20T14:00:00Z"}, "engines": {"docker": {"until": null}}}`.
 //! `until: null` is a pause without an end; a missing file, `service: null` and no engines is none at all. It lies
-//! in the state directory, so that it outlives a restart of the service and of the host.
+//! where whoever writes the engine's file keeps what it relies on, so that it outlives a restart of the service and of
+//! the host: for root in `/var/lib/mirrorwatch-apply`, which the service cannot write, for others in the state directory.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -16,7 +17,7 @@ use crate::publish::{Durability, publish};
 use crate::room::{self, Room};
 use crate::timestamp::Timestamp;
 
-/// The file's name in the state directory.
+/// The file's name.
 pub const FILE_NAME: &str = "pause.json";
 
 /// Who is paused, and for how long.

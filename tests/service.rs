@@ -259,7 +259,7 @@ fn the_service_replaces_a_leader_that_dies_and_takes_it_back_when_it_has_proved_
     world.pull();
 
     // One connect interval, or one sample interval and three stalls, with two pauses between the checks; and a little
-    // for a machine that is busy with other tests. In virtual time the bound is exact (`step::standing`).
+    // for a machine that is busy with other tests. In virtual time the bound is exact (`step/goals.rs`).
     let busy = Duration::from_secs(3);
     assert!(refused < Duration::from_millis(1000 + 2 * 200) + busy, "{refused:?}");
     assert!(stalled < Duration::from_millis(2000 + 3 * 1000 + 2 * 200) + busy, "{stalled:?}");

@@ -1,7 +1,7 @@
 //! The main job in half a minute: no root, no Docker, no network.
 //!
-//! Eight mirrors on loopback, each with a fault of its own, a stand-in for dockerd with a scratch daemon.json,
-//! and the real daemon on a short schedule. The leader is killed on the way, and comes back.
+//! Eight mirrors on loopback of which six are broken, each in a way of its own, a stand-in for dockerd with a scratch
+//! daemon.json, and the real daemon on a short schedule. The leader is killed on the way, and comes back.
 //!
 //! `cargo run --release --example demo`
 

@@ -5,6 +5,8 @@
 
 mod settings;
 
+use std::path::Path;
+
 use clap::{Arg, Command as Clap};
 use clap_mangen::roff::{Inline, Roff, bold, italic, roman};
 use unicode_width::UnicodeWidthChar;
@@ -12,6 +14,7 @@ use unicode_width::UnicodeWidthChar;
 use super::args::{self, CONFIG, PROGRAM, RUNTIME_DIR, STATE_DIR};
 use super::exit::{Error, Exit};
 use super::out::Out;
+use crate::applier::root_state;
 use crate::text::{Lang, cli as say};
 
 /// Which page.
@@ -187,6 +190,7 @@ fn appendix(roff: &mut Roff, lang: Lang) {
     for (name, text) in settings_files(lang).into_iter().chain([
         (format!("{RUNTIME_DIR}/status.json"), say::file_status(lang)),
         (STATE_DIR.to_owned(), say::file_state(lang)),
+        (root_state(Path::new(STATE_DIR)).display().to_string(), say::file_root_state(lang)),
     ]) {
         item(roff, vec![italic(name)], &text);
     }

@@ -238,7 +238,11 @@ messages! {
     file_config() { "The candidates and every setting.", "候选镜像源与全部设置。" }
     file_local() { "What add and remove edit; further files there are read too, by name.", "add 和 remove 编辑的文件；同目录其他文件也会按名称顺序读取。" }
     file_status() { "The published status; status --json prints the same.", "发布的状态，与 status --json 的输出相同。" }
-    file_state() { "Records, switches, the pause, what the engines had before.", "记录、切换历史、暂停状态，以及引擎原先的内容。" }
+    file_state() { "Records and switches.", "记录和切换历史。" }
+    file_root_state() {
+        "The pause and what the engines had before, which only root can write. Run as another user, mirrorwatch keeps both with the records.",
+        "暂停状态和引擎原先的内容，只有 root 可以写入。以其他用户身份运行时，两者与记录放在一起。",
+    }
 }
 
 /// What a table of mirrors.toml is for; `None` for those of which nothing is to be said.

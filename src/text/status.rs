@@ -118,8 +118,8 @@ messages! {
     folded(count: usize) { "{count} more are switched off; --all shows them.", "另有 {count} 个已停用，用 --all 显示。" }
     no_mirrors() { "No mirror is known.", "没有任何镜像源。" }
     legend_marks() {
-        "* selected, first   + selected   - live, not needed   x answers wrongly   ? does not answer, or not asked yet   o switched off\n(+1 more): another reason; all of them: mirrorwatch explain NAME",
-        "* 首选   + 已选用   - 可用，暂不需要   x 响应不合格   ? 无响应或尚未探测   o 已停用\n（另 1 项）：还有其他原因，全部见 mirrorwatch explain 名称",
+        "* selected, first   + selected   - live, not needed   x must not be used   ? does not answer, or not asked yet   o switched off\n(+1 more): another reason; all of them: mirrorwatch explain NAME",
+        "* 首选   + 已选用   - 可用，暂不需要   x 不可使用   ? 无响应或尚未探测   o 已停用\n（另 1 项）：还有其他原因，全部见 mirrorwatch explain 名称",
     }
     legend_figures() {
         "PULL: 30 MiB in 4 layers, predicted.  FIRST: cold connection to first byte of a layer.",
