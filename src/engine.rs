@@ -89,12 +89,10 @@ impl Warning {
     }
 }
 
-/// How an engine stands to the selection; the word in status.json.
+/// How an engine that has a problem stands to the selection; the word in status.json.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum State {
-    /// The engine itself lists exactly the selection.
-    InPlace,
     /// It will be applied when the engine is there, when the other writer is done, or when somebody's edits are
     /// taken.
     Pending,
@@ -102,8 +100,6 @@ pub enum State {
     Refused,
     /// The engine could not be told, or did not take it, and the old file is in place.
     RolledBack,
-    /// The engine is not installed.
-    Absent,
 }
 
 /// How the engine goes out to the world.

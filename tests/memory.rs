@@ -145,6 +145,27 @@ fn the_picture_of_the_day_is_drawn_of_speeds() {
 }
 
 #[test]
+fn while_nobody_answers_the_history_holds_what_it_held() {
+    let (a, b) = (at_speed(20_000_000), at_speed(4_000_000));
+    let host = worked(&a, &b);
+    let service = host.serve();
+    at_work(&host, service.pid());
+    drop((a, b));
+    host.wait_for_status("the outage", |status| status["service"]["network"] == "down");
+    let database = database(&host);
+    let rows = || -> i64 {
+        let connection = Connection::open(&database).unwrap();
+        connection
+            .query_row("SELECT count(*) FROM observations WHERE depth = 'connect'", [], |row| row.get(0))
+            .unwrap()
+    };
+    let knocks = || host.log().lines().filter(|line| line.contains("connection_refused")).count();
+    let (before, knocked) = (rows(), knocks());
+    host.wait("a hundred knocks", || knocks() >= knocked + 100);
+    assert_eq!(rows(), before);
+}
+
+#[test]
 fn good_connects_wait_to_be_written_and_at_the_end_they_are() {
     let (a, b) = (at_speed(20_000_000), at_speed(4_000_000));
     let often = Toml {

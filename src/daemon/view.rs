@@ -150,11 +150,9 @@ impl Daemon {
             None if self.state.in_place() => EngineState::InPlace,
             None => EngineState::Pending,
             Some(problem) => match problem.state() {
-                State::InPlace => EngineState::InPlace,
                 State::Pending => EngineState::Pending,
                 State::Refused => EngineState::Refused,
                 State::RolledBack => EngineState::RolledBack,
-                State::Absent => EngineState::Absent,
             },
         }
     }
