@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use mirrorwatch::image::Image;
 use mirrorwatch::mirror::MirrorUrl;
-use mirrorwatch::observation::{Depth, ImageStore, Observation, Outcome, Quirk, Stage};
+use mirrorwatch::observation::{Depth, ImageStore, Observation, Outcome, Quirk, REHEARSAL, Stage};
 use mirrorwatch::probe::{Prober, Proxies, Settings, SetupError, Task};
 use mirrorwatch::reason::FailureKind;
 use mirrorwatch::timestamp::Timestamp;
@@ -1007,6 +1007,20 @@ async fn refusals_are_counted_and_a_denied_image_is_asked_for_once_the_next_time
     assert_served(&seen);
     assert_eq!(registry.requests().last().map(|request| request.method.as_str()), Some("GET"));
     assert_eq!(seen.spent.requests, 7, "HEAD is asked again as soon as it may tell something");
+}
+
+#[tokio::test]
+async fn a_host_that_is_banned_spends_no_more_refusals_than_its_budget_allows_a_rehearsal() {
+    let broken = Act::Answer { status: 503, media_type: "text/plain", body: String::new() };
+    for act in [Act::denied(), broken] {
+        let registry = registry_with([(Place::Ping, act.clone()), (Place::Manifest, act)]);
+        let prober = Prober::new(patient()).unwrap();
+        for _ in 0..2 {
+            let seen = probe(&prober, &registry.url(), Depth::Rehearse, 0).await;
+            assert!(seen.failure().is_some_and(|failure| failure.stage == Stage::Manifest), "{seen:?}");
+            assert_eq!((seen.spent.requests, seen.spent.refusals), (2, REHEARSAL.refusals));
+        }
+    }
 }
 
 #[tokio::test]

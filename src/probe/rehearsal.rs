@@ -35,8 +35,8 @@ enum Head {
     Leads(Option<Digest>),
     /// HEAD was refused with this status.
     Refused(StatusCode),
-    /// It was not asked: the last time, both HEAD and GET of this image were refused, and asking for both
-    /// again would count twice with a mirror that bans by refusals.
+    /// It was not asked: the ping was refused, or the last time both HEAD and GET of this image were, and asking for
+    /// both again would count twice with a mirror that bans by refusals.
     NotAsked,
 }
 
@@ -157,7 +157,9 @@ impl Session<'_> {
 
     /// `HEAD` of the tag, which costs no quota anywhere.
     async fn head(&mut self, image: &Image) -> Step<Head> {
-        if self.prober.known.of(self.mirror, |known| known.denied.as_ref() == Some(image)) {
+        // Whoever refused the ping would be one refusal dearer than a rehearsal may be.
+        let refused = self.seen.spent.refusals > 0;
+        if refused || self.prober.known.of(self.mirror, |known| known.denied.as_ref() == Some(image)) {
             return Ok(Head::NotAsked);
         }
         self.ask_head(image).await
