@@ -40,12 +40,15 @@ pub(super) const SPEEDS: std::ops::RangeInclusive<f64> = 1.0..=1e12;
 pub(super) const DOUBTFUL: f64 = 3.0;
 /// Samples after which it is known what is usual.
 const USUAL: u8 = 3;
+/// A 5xx that asks for a longer pause than this is not checked again at once: the re-checks that would reject it come
+/// within these seconds, and all of them against its word.
+const RECHECKED: Duration = Duration::from_secs(10);
 
 /// What a failure means for the mirror.
 enum Consequence {
     /// It is about one image and no fault of the mirror: 403, 404, a login that was always wanted for it.
     OneImage,
-    /// The mirror wants to be left alone: 429.
+    /// The mirror wants to be left alone: 429, or a 5xx that says until when.
     Rest,
     /// Lies are not asked again.
     AtOnce,
@@ -159,7 +162,7 @@ impl Record {
         if failure.stage >= Stage::Ping {
             self.runs.clear_to(Depth::Connect);
         }
-        match (self.consequence(failure, observation.image.as_ref()), &observation.image) {
+        match (self.consequence(failure, observation), &observation.image) {
             (Consequence::OneImage, Some(image)) => {
                 self.reliability.add_reached(at);
                 self.refuse_image(image, failure, observation, policy);
@@ -197,8 +200,9 @@ impl Record {
         }
     }
 
-    /// What a failure means for the mirror, that was asked for this image.
-    fn consequence(&self, failure: &Failure, image: Option<&Image>) -> Consequence {
+    /// What a failure means for the mirror.
+    fn consequence(&self, failure: &Failure, observation: &Observation) -> Consequence {
+        let image = observation.image.as_ref();
         match failure.kind {
             FailureKind::NotAllowed | FailureKind::NotFound if image.is_some() => Consequence::OneImage,
             // Docker Hub says so of whatever is private, and most mirrors pass it on: a host whose own images are would be
@@ -210,6 +214,9 @@ impl Record {
                 Consequence::OneImage
             }
             FailureKind::RateLimited => Consequence::Rest,
+            FailureKind::ServerError if observation.retry_after.is_some_and(|asked| asked > RECHECKED) => {
+                Consequence::Rest
+            }
             FailureKind::Corrupt => Consequence::AtOnce,
             FailureKind::NotAllowed
             | FailureKind::NotFound

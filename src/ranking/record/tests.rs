@@ -185,6 +185,19 @@ fn a_mirror_that_limits_rests_as_long_as_it_asks_or_an_hour_doubling_to_six() {
 }
 
 #[test]
+fn a_server_error_that_says_until_when_is_taken_at_its_word_and_another_is_checked_again() {
+    for (asked, rests) in [(None, None), (Some(5), None), (Some(600), Some(600))] {
+        let mut record = Record::default();
+        record.observe(&observation("R", START), &policy());
+        let mut failed = observation("r:server_error", START);
+        failed.retry_after = asked.map(Duration::from_secs);
+        record.observe(&failed, &policy());
+        assert_eq!(record.resting(START).map(|until| until.since(START).as_secs()), rests, "{asked:?}");
+        assert_eq!(record.wants_recheck(&policy()).is_some(), rests.is_none(), "{asked:?}");
+    }
+}
+
+#[test]
 fn a_rest_that_ends_later_than_any_can_is_a_clock_set_back() {
     let mut record = Record::default();
     record.observe(&observation("r:rate_limited", START), &policy());
