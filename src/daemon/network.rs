@@ -27,8 +27,8 @@ pub enum Proof {
 }
 
 impl Proof {
-    /// What is left to ask for where nobody but the suspect could prove this.
-    fn lesser(self) -> Option<Self> {
+    /// What is left to ask for where nobody could prove this.
+    pub fn lesser(self) -> Option<Self> {
         match self {
             Self::Name => Some(Self::Packets),
             Self::Dates => Some(Self::Genuine),
@@ -180,11 +180,17 @@ impl Network {
         stand
     }
 
-    /// The one mirror whose name alone is not resolved, or whose certificate alone is outside of its dates, and what
-    /// others must have proved beside it: where all the others are asked by their address, say, nobody could prove more.
-    pub fn alone(&self) -> Option<(&MirrorUrl, &Observation, Proof)> {
-        let [(url, seen)] = &self.suspicions[..] else { return None };
-        Some((url, seen, refuted_by(seen).lesser()?))
+    /// What is held in suspense.
+    pub fn suspicions(&self) -> impl Iterator<Item = (&MirrorUrl, &Observation)> {
+        self.suspicions.iter().map(|(url, seen)| (url, seen))
+    }
+
+    /// What is held against these is held in suspense no more.
+    pub fn release(&mut self, these: &[MirrorUrl]) -> Vec<(MirrorUrl, Observation)> {
+        let held = std::mem::take(&mut self.suspicions);
+        let (released, kept) = held.into_iter().partition(|(url, _)| these.contains(url));
+        self.suspicions = kept;
+        released
     }
 
     /// Nobody is left to be waited for: if all that is known is failures, the network is down. Returns what is

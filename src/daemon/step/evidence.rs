@@ -113,16 +113,30 @@ impl State {
 
     pub(super) fn conclude(&mut self, now: Timestamp, actions: &mut Vec<Action>) {
         let waiting = self.all_tracks().any(|track| track.control.is_some() && track.mirror.takes_part());
-        if !waiting
-            && let Some((url, seen, proof)) = self.network.alone()
-            && self.somebody_else_proved(url, proof, seen.at)
-        {
-            for (url, seen) in self.network.forget() {
-                self.record(&url, &seen, actions);
-            }
+        if !waiting {
+            self.blame_without_witness(actions);
         }
         for (url, seen) in self.network.conclude(waiting, now) {
             self.forgive(&url, &seen, actions);
+        }
+    }
+
+    /// Two mirrors that have stood must lose their names together for it to be the name server. Of fewer, and of names that
+    /// were never resolved, nobody else may have one to prove that with; then it is enough that packets travel. So with
+    /// certificates and the clock.
+    fn blame_without_witness(&mut self, actions: &mut Vec<Action>) {
+        let stood = |url: &MirrorUrl| self.track(url).is_some_and(|track| track.record.been_live());
+        if self.network.suspicions().filter(|(url, _)| stood(url)).count() > 1 {
+            return;
+        }
+        let is_blamed = |(url, seen): &(&MirrorUrl, &Observation)| {
+            let lesser = network::refuted_by(seen).lesser();
+            lesser.is_some_and(|proof| self.somebody_else_proved(url, proof, seen.at))
+        };
+        let blamed: Vec<MirrorUrl> =
+            self.network.suspicions().filter(is_blamed).map(|(url, _)| url.clone()).collect();
+        for (url, seen) in self.network.release(&blamed) {
+            self.record(&url, &seen, actions);
         }
     }
 
