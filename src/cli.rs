@@ -24,6 +24,7 @@ pub mod exit;
 pub mod explain;
 pub mod history;
 pub mod judge;
+mod log;
 pub mod man;
 pub mod out;
 pub mod pause;

@@ -1,13 +1,7 @@
 //! `run`: the service in the foreground.
 
-use std::str::FromStr;
-
-use tracing_subscriber::filter::Targets;
-use tracing_subscriber::layer::SubscriberExt;
-use tracing_subscriber::util::SubscriberInitExt;
-
 use super::exit::{Error, Exit};
-use super::{Global, judge};
+use super::{Global, judge, log};
 use crate::applier;
 use crate::daemon::{self, Places, StartError};
 use crate::text::detail::detail;
@@ -18,7 +12,7 @@ use crate::text::round as say;
 /// # Errors
 /// Why the service did not start.
 pub async fn run(global: &Global, unprivileged: bool) -> Result<Exit, Error> {
-    log_to_stderr(global);
+    log::to_stderr(global);
     // What mirrorwatch starts needs no more rights than it has. A kernel without this has had none to offer either.
     let _ = rustix::thread::set_no_new_privs(true);
     let places = Places {
@@ -51,30 +45,7 @@ pub async fn run(global: &Global, unprivileged: bool) -> Result<Exit, Error> {
 /// # Errors
 /// Nobody could be told what the engine is.
 pub async fn apply_request(global: &Global) -> Result<Exit, Error> {
-    log_to_stderr(global);
+    log::to_stderr(global);
     let places = applier::Places::new(&global.config, &global.state_dir, &global.runtime_dir);
     applier::serve(&places).await.map(|()| Exit::Ok).map_err(Error::failed)
-}
-
-/// Logs are English always. Under systemd the journal has the time already.
-fn log_to_stderr(global: &Global) {
-    let level = match (global.quiet, global.verbose) {
-        (true, _) => "error",
-        (false, 0) => "info",
-        (false, 1) => "mirrorwatch=debug,info",
-        (false, _) => "mirrorwatch=trace,debug",
-    };
-    let filter = Targets::from_str(level).expect("the levels are valid");
-    let under_systemd = std::env::var_os("JOURNAL_STREAM").is_some();
-    let layer = tracing_subscriber::fmt::layer()
-        .with_writer(std::io::stderr)
-        .with_ansi(super::color_of_stderr(global))
-        .with_target(false);
-    let registry = tracing_subscriber::registry().with(filter);
-    // A second subscriber, as in a test that runs two services, is no reason to stop.
-    let _ = if under_systemd {
-        registry.with(layer.without_time()).try_init()
-    } else {
-        registry.with(layer).try_init()
-    };
 }

@@ -1,13 +1,16 @@
 //! H: what the host does to us, and others on it.
 
 use std::fs;
+use std::io::{self, Read, Write};
 use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use mirrorwatch::file;
+use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
 use rustix::process::{Pid, Signal, kill_process};
+use serde_json::json;
 
 use crate::invariants::{Before, i5_resources};
 use crate::scene::{FILE, Scene, said};
@@ -203,6 +206,41 @@ fn h11_a_closed_or_full_output_stops_no_apply() {
         assert!(scene.has(wanted), "{shell}");
         scene.agrees();
     }
+    before.holds(&mut scene.daemon, 2);
+}
+
+#[test]
+fn h11_a_full_output_that_nobody_reads_holds_up_no_service() {
+    let mut scene = Scene::new();
+    let before = Before::of(&scene.daemon);
+    let (mut reader, mut output) = io::pipe().unwrap();
+    let waits = fcntl_getfl(&output).unwrap();
+    fcntl_setfl(&output, waits | OFlags::NONBLOCK).unwrap();
+    let mut filled = 0;
+    while let Ok(more) = output.write(&[b'.'; 512]) {
+        filled += more;
+    }
+    // The service gets it as a shell would give it.
+    fcntl_setfl(&output, waits).unwrap();
+    scene.want_soon(0);
+    let mut service = scene.serve_and_log_to(output);
+    for which in [0, 1] {
+        scene.want_soon(which);
+        scene.wait("the list", || scene.has(which));
+        scene.wait("a status that says so", || {
+            let status = scene.status();
+            status["engines"][0]["state"] == "in_place"
+                && status["engines"][0]["mirrors"] == json!([scene.url(which)])
+        });
+    }
+    // What it says to whoever reads again.
+    reader.read_exact(&mut vec![0; filled]).unwrap();
+    assert_eq!(service.end(), Some(0));
+    let said = io::read_to_string(reader).unwrap();
+    let lines: Vec<&str> = said.lines().collect();
+    assert!(lines.len() >= 2 && lines[0].starts_with("... ") && lines[0].contains("are missing"), "{said}");
+    assert!(lines.last().unwrap().ends_with("stopped"), "{said}");
+    scene.agrees();
     before.holds(&mut scene.daemon, 2);
 }
 

@@ -178,6 +178,11 @@ impl Scene {
     /// The service, until it is dropped.
     pub(crate) fn serve(&self) -> Service {
         let log = fs::File::options().create(true).append(true).open(self.at("log")).unwrap();
+        self.serve_and_log_to(log)
+    }
+
+    /// The same; it says what it does there.
+    pub(crate) fn serve_and_log_to(&self, log: impl Into<Stdio>) -> Service {
         Service { child: self.command(&[], &["run"]).stdout(Stdio::null()).stderr(log).spawn().unwrap() }
     }
 
