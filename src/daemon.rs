@@ -50,6 +50,8 @@ pub mod step;
 mod tasks;
 pub mod tell;
 pub mod terms;
+#[cfg(test)]
+mod tests;
 mod turns;
 pub mod view;
 mod watchdog;
@@ -324,10 +326,6 @@ impl Daemon {
                 }
                 () = alarm.at(next) => self.tick(),
             }
-            if self.sleep.is_over() {
-                info!("woke up: everybody is looked at afresh");
-                self.step(Event::Shifted(Shift::Woke));
-            }
         }
     }
 
@@ -388,6 +386,15 @@ impl Daemon {
     }
 
     fn step(&mut self, event: Event) {
+        // First of all: what comes first after a sleep may well be the failure of a probe that slept through its time.
+        if self.sleep.is_over() {
+            info!("woke up: everybody is looked at afresh");
+            self.take(Event::Shifted(Shift::Woke));
+        }
+        self.take(event);
+    }
+
+    fn take(&mut self, event: Event) {
         let now = assembly::now();
         let was_down = self.state.network.is_down();
         let paused = self.state.is_paused();

@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};
 use std::time::Duration;
 
-use rustix::time::{ClockId, clock_gettime};
+use rustix::time::{ClockId, Timespec, clock_gettime};
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, sleep};
 
@@ -16,7 +16,7 @@ const BEAT: Duration = Duration::from_millis(250);
 const LATE: Duration = Duration::from_millis(50);
 
 /// A difference between the clocks below this is the time between reading one and the other.
-const SLEPT: Duration = Duration::from_secs(5);
+const SLEPT: Timespec = Timespec { tv_sec: 5, tv_nsec: 0 };
 
 /// Counts the time in which this process did not get to run. It beats only while somebody listens.
 #[derive(Clone, Debug, Default)]
@@ -91,7 +91,7 @@ async fn beat(heart: Weak<Heart>) {
 /// Whether this host slept: then one of the kernel's clocks stood still and the other did not.
 #[derive(Debug)]
 pub(super) struct Sleep {
-    ahead: Duration,
+    ahead: Timespec,
 }
 
 impl Sleep {
@@ -101,19 +101,25 @@ impl Sleep {
 
     /// Whether it slept since this was asked last.
     pub(super) fn is_over(&mut self) -> bool {
-        let before = std::mem::replace(&mut self.ahead, ahead());
-        self.ahead.saturating_sub(before) > SLEPT
+        self.is_over_when(ahead())
+    }
+
+    fn is_over_when(&mut self, ahead: Timespec) -> bool {
+        let slept = ahead - std::mem::replace(&mut self.ahead, ahead);
+        slept > SLEPT
+    }
+
+    /// As if it slept for so many seconds.
+    #[cfg(test)]
+    pub(super) fn through(&mut self, seconds: i64) {
+        self.ahead.tv_sec -= seconds;
     }
 }
 
 /// By how much the clock that counts sleep is ahead of the one that does not.
-fn ahead() -> Duration {
-    let read = |clock| {
-        let time = clock_gettime(clock);
-        Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).unwrap_or(0))
-    };
-    let awake = read(ClockId::Monotonic);
-    read(ClockId::Boottime).saturating_sub(awake)
+fn ahead() -> Timespec {
+    let awake = clock_gettime(ClockId::Monotonic);
+    clock_gettime(ClockId::Boottime) - awake
 }
 
 #[cfg(test)]
@@ -160,5 +166,28 @@ mod tests {
             assert!(turns.0.borrow().upgrade().is_none());
         })
         .await;
+    }
+    #[test]
+    fn a_sleep_is_over_once_and_what_reading_two_clocks_takes_is_none() {
+        let at = |tv_sec, tv_nsec| Timespec { tv_sec, tv_nsec };
+        let mut sleep = Sleep { ahead: at(100, 999_999_000) };
+        let asked = [
+            (at(101, 500), false),
+            (at(100, 999_998_000), false),
+            (at(103, 0), false),
+            (at(108, 0), false),
+            (at(113, 1), true),
+            (at(113, 1), false),
+            (at(30_000, 0), true),
+            (at(29_999, 999_999_999), false),
+        ];
+        for (ahead, over) in asked {
+            assert_eq!(sleep.is_over_when(ahead), over, "{ahead:?}");
+        }
+    }
+
+    #[test]
+    fn a_host_that_is_awake_has_not_slept() {
+        assert!(!Sleep::new().is_over());
     }
 }

@@ -1,0 +1,95 @@
+use std::net::TcpListener;
+use std::path::Path;
+
+use tempfile::TempDir;
+use tokio::task::yield_now;
+use tokio::time::advance;
+
+use super::*;
+use crate::observation::{Depth, Failure, Outcome, Stage};
+use crate::reason::FailureKind;
+
+/// Takes connections and never answers.
+fn silent() -> TcpListener {
+    TcpListener::bind("127.0.0.1:0").unwrap()
+}
+
+fn url(mirror: &TcpListener) -> MirrorUrl {
+    format!("http://{}", mirror.local_addr().unwrap()).parse().unwrap()
+}
+
+/// A daemon without an engine, in a directory of its own.
+fn daemon(place: &TempDir, mirrors: &[TcpListener]) -> Daemon {
+    let at = |name: &str| place.path().join(name);
+    let mut text =
+        "[probe]\nproxy = \"none\"\n[select]\ncompare_upstream = false\n[engine.docker]\nenabled = false\n"
+            .to_owned();
+    for (number, mirror) in mirrors.iter().enumerate() {
+        text += &format!("[[mirror]]\nname = \"m{number}\"\nurl = \"{}\"\n", url(mirror));
+    }
+    write(&at("mirrors.toml"), &text);
+    let places = Places {
+        config: at("mirrors.toml"),
+        state: at("state"),
+        runtime: at("run"),
+        unprivileged: false,
+        confined: false,
+    };
+    let config = config::load(&places.config).unwrap();
+    Daemon::new(places, config).unwrap()
+}
+
+fn write(path: &Path, text: &str) {
+    crate::file::replace(path, text.as_bytes(), None).unwrap();
+}
+
+fn seen(daemon: &mut Daemon, mirror: &TcpListener, outcome: Outcome) {
+    let observation = Observation { outcome, ..Observation::new(assembly::now(), Depth::Connect) };
+    daemon.done(Done::Probed(url(mirror), Box::new(observation)));
+}
+
+fn timed_out() -> Outcome {
+    let kind = FailureKind::ConnectTimeout;
+    Outcome::Failed(Failure { kind, stage: Stage::Connect, detail: String::new() })
+}
+
+#[tokio::test]
+async fn what_comes_first_after_a_sleep_is_held_against_nobody() {
+    for (seconds, holds) in [(0, true), (3600, false)] {
+        let mirrors = [silent(), silent()];
+        let place = tempfile::tempdir().unwrap();
+        LocalSet::new()
+            .run_until(async {
+                let mut daemon = daemon(&place, &mirrors);
+                daemon.configured();
+                // That somebody answers makes the failure of the other one its own.
+                seen(&mut daemon, &mirrors[0], Outcome::Served);
+                daemon.sleep.through(seconds);
+                seen(&mut daemon, &mirrors[1], timed_out());
+                let record = &daemon.state.track(&url(&mirrors[1])).unwrap().record;
+                assert_eq!(record.failing().is_some(), holds, "after {seconds} s of sleep");
+            })
+            .await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_probe_knows_how_long_this_process_did_not_get_to_run_meanwhile() {
+    for (seconds, starved) in [(0, 0..=0), (7, 6..=7)] {
+        let mirrors = [silent()];
+        let place = tempfile::tempdir().unwrap();
+        LocalSet::new()
+            .run_until(async {
+                let mut daemon = daemon(&place, &mirrors);
+                daemon.configured();
+                // It has begun, and nothing else runs until the clock has moved on.
+                yield_now().await;
+                advance(Duration::from_secs(seconds)).await;
+                let Some(Ok(Done::Probed(_, observation))) = daemon.tasks.join_next().await else {
+                    panic!("a probe was begun")
+                };
+                assert!(starved.contains(&observation.starved.as_secs()), "{:?}", observation.starved);
+            })
+            .await;
+    }
+}
