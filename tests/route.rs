@@ -1,15 +1,27 @@
-//! A change of this host's way to the world is seen at once, in a network namespace of its own.
+//! A change of this host's way to the world is seen at once and acted on, in a network namespace of its own.
 
+#[path = "contract/engine.rs"]
+#[expect(dead_code, reason = "the stand-in is shared by several tests, and each uses a part")]
+mod engine;
+#[path = "contract/host.rs"]
+#[expect(dead_code, reason = "the host is shared by several tests, and each uses a part")]
+mod host;
 mod namespace;
+#[expect(dead_code, reason = "the fakes are shared by several tests, and each uses a part")]
+mod support;
 
 use std::process::Command;
 use std::time::Duration;
 
+use mirrorwatch::assembly::now;
 use mirrorwatch::route::{Changed, watch};
+use mirrorwatch::timestamp::Timestamp;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::time::timeout;
 
+use host::{Host, Toml};
 use namespace::is_inside;
+use support::registry::{Options, Registry};
 
 #[test]
 fn another_address_and_another_gateway_are_seen_and_a_container_s_link_is_not() {
@@ -81,4 +93,47 @@ fn who_has_no_descriptors_left_to_look_with_sees_no_change() {
         ip("route replace default via 10.9.0.254");
         assert_eq!(timeout(Duration::from_secs(5), changes.recv()).await, Ok(Some(Changed)));
     });
+}
+
+#[test]
+fn a_service_asks_everybody_afresh_after_another_gateway_and_after_another_address() {
+    let test = "a_service_asks_everybody_afresh_after_another_gateway_and_after_another_address";
+    if !is_inside(&["--net"], test) {
+        return;
+    }
+    ip("link set lo up");
+    ip("link add world type veth peer name gateway");
+    ip("link set gateway up");
+    ip("link set world up");
+    ip("addr add 10.9.0.2/24 dev world");
+    ip("route add default via 10.9.0.1");
+    let registries = [0, 1].map(|_| Registry::start(Options::default()));
+    let [a, b] = &registries;
+    // Nobody's turn comes by itself before this test is over.
+    let schedule = "connect = \"5h\"\nsample = \"5h\"\nrehearse = \"5h\"\ndecide = \"5h\"\n";
+    let host = Host::new(&Toml { schedule, ..Toml::of(&[("A", a), ("B", b)]) });
+    let _service = host.serve();
+    host.wait_for_status("a list in place, and nothing to do for hours", |status| {
+        let due = |mirror: &serde_json::Value| -> Option<Duration> {
+            let next: Timestamp = mirror["next_probe"].as_str()?.parse().ok()?;
+            Some(next.since(now()))
+        };
+        let rest = status["mirrors"].as_array().is_some_and(|mirrors| {
+            mirrors.iter().all(|mirror| due(mirror).is_some_and(|due| due > Duration::from_secs(1800)))
+        });
+        status["engines"][0]["state"] == "in_place" && rest
+    });
+    let asked =
+        || registries.each_ref().map(|registry| registry.count(|request| request.path.contains("/blobs/")));
+    for change in ["via 10.9.0.254", "via 10.9.0.254 src 10.9.0.3"] {
+        let before = asked();
+        assert!(before.iter().all(|count| *count > 0), "{before:?}");
+        // The address alone changes nothing: it is not the one that is spoken from.
+        if change.contains("src") {
+            ip("addr add 10.9.0.3/32 dev world");
+        }
+        ip(&format!("route replace default {change}"));
+        host.wait("a fresh round", || asked().iter().zip(before).all(|(now, before)| *now > before));
+    }
+    assert_eq!(host.log().matches("everybody is looked at afresh").count(), 2, "{}", host.log());
 }
