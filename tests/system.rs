@@ -123,7 +123,29 @@ fn under_its_unit_it_hears_in_the_journal_which_mirror_a_pull_left() {
 
         scene.succeeds("systemctl stop mirrorwatch");
         assert!(!scene.run("pgrep journalctl").status.success(), "{suite}: it ends with the service");
+        where_it_may_not_read_the_journal_it_says_so(&scene);
     }
+}
+
+/// A unit of somebody's own that leaves out the group.
+const NO_READER: &str = "[Service]\nSupplementaryGroups=\n";
+
+fn where_it_may_not_read_the_journal_it_says_so(scene: &Scene) {
+    scene.put("/etc/systemd/system/mirrorwatch.service.d/journal.conf", NO_READER.as_bytes(), "644");
+    scene.succeeds("systemctl daemon-reload && systemctl start mirrorwatch");
+    let notices = || scene.status()["service"]["notices"].clone();
+    scene.wait("the notice", || notices() != serde_json::json!([]));
+    let notices = notices();
+    assert_eq!(notices[0]["kind"], "deaf", "{scene:?}: {notices}");
+    let why = notices[0]["detail"].as_str().unwrap();
+    assert!(why.starts_with("journalctl: ") && why.contains("ermission"), "{scene:?}: {why}");
+    let told = scene.succeeds("mirrorwatch status --lang en");
+    assert!(
+        told.contains("Docker's own pulls are not all listened to") && told.contains(why),
+        "{scene:?}: {told}"
+    );
+    let told = scene.succeeds("mirrorwatch why --lang en 2>&1");
+    assert!(told.contains(why), "{scene:?}: {told}");
 }
 
 /// Brings what a mirror serves at some 200 kB a second, since a pull that takes that long cannot be missed; and once
