@@ -144,3 +144,35 @@ fn with_docker_down_for_its_broken_file_every_command_names_the_place_and_not_on
         says(&host, arguments, 1, ["correct it at the line and column", "按给出的行号和列号修正"]);
     }
 }
+
+#[test]
+fn who_is_asked_again_within_a_minute_is_warned_of_and_asked_all_the_same() {
+    let [a, b, c] = [0, 1, 2].map(|_| Registry::start(Options::default()));
+    let host = Host::new(&Toml {
+        schedule: "connect = \"5h\"\nsample = \"5h\"\nrehearse = \"5h\"\n",
+        ..Toml::of(&[("A", &a), ("B", &b)])
+    });
+    let text = fs::read_to_string(host.config()).unwrap();
+    // As one of sixty hosts it has an hour for a minute's requests: no machine is so slow that this test takes longer.
+    host.write(&text.replace("requests_per_minute = 100000", "requests_per_minute = 10\nshare = 60"));
+    for alone in ["A", "B"] {
+        let said = host.run(&["probe", alone]).ended(0);
+        assert!(!said.err.contains("warning"), "the first time: {}", said.err);
+    }
+    let asked = a.requests().len();
+    let line = "warning: asked moments ago already: A, B; this round may bring them over 10 requests in 1 h";
+    says(&host, &["probe"], 0, [line, "警告：刚刚已访问过：A, B；加上这一轮，1 小时"]);
+    says(&host, &["apply"], 0, [line, "警告：刚刚已访问过：A, B；"]);
+    assert!(a.requests().len() > asked, "warned, and not refused");
+    assert_eq!(host.run(&["probe", "--depth", "connect"]).ended(0).err, "", "a handshake is no request");
+    assert_eq!(host.run(&["-q", "probe"]).ended(0).err, "");
+
+    // A service keeps the records, and takes over what was asked by hand some minutes later.
+    let _service = host.serve();
+    host.wait_for_status("the service", |status| status["mirrors"][0]["verdict"] == "live");
+    let url = c.url();
+    let said = host.run(&["probe", &url]).ended(0);
+    assert!(!said.err.contains("warning"), "the first time: {}", said.err);
+    let said = host.run(&["probe", &url]).ended(0);
+    assert!(said.err.contains("warning: asked moments ago already: "), "{}", said.err);
+}

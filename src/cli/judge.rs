@@ -19,7 +19,7 @@ use crate::daemon::{self, network::Evidence};
 use crate::engine::Facts;
 use crate::image::Image;
 use crate::mirror::{Mirror, MirrorUrl, UrlError};
-use crate::observation::{Depth, Observation, Spent};
+use crate::observation::{Depth, Observation, REHEARSAL, Spent};
 use crate::ranking::Policy;
 use crate::ranking::record::Record;
 use crate::ranking::select::{Candidate, Current, Selection, Upstream, select};
@@ -28,6 +28,7 @@ use crate::round::{self, Plan};
 use crate::status;
 use crate::store::Store;
 use crate::text::{reason as phrase, round as say};
+use crate::timestamp::Timestamp;
 
 /// So many of the images that this host has are asked for in a round by hand.
 const LEARNED: usize = 2;
@@ -231,6 +232,37 @@ fn warn_of_manners(global: &Global, config: &Config, store: &Store, asked: &[Mir
             note(global, &say::budget_is_spent(lang, &name, &requests, &bytes, &refusals));
         }
     }
+    // In one line: who asks again and again asks everybody again.
+    let lately = asked_lately(store, &records, now, allowance.minute);
+    let count = |mirror: &&Mirror| lately.get(&mirror.url).copied().unwrap_or_default();
+    let hurried = asked
+        .iter()
+        .filter(|mirror| count(mirror).saturating_add(REHEARSAL.requests) > allowance.requests_per_minute);
+    let names: Vec<String> = hurried.map(|mirror| status::safe::line(&mirror.name).to_string()).collect();
+    if !names.is_empty() {
+        let minute = status::text::length(lang, allowance.minute);
+        note(global, &say::asked_in_haste(lang, &names.join(", "), allowance.requests_per_minute, &minute));
+    }
+}
+
+/// The requests of so long before `now`, by mirror. The record has them all, but a service that runs takes over what is
+/// asked by hand only when it looks at its engine, every few minutes; what is logged at once has those of whole probes.
+fn asked_lately(
+    store: &Store,
+    records: &HashMap<MirrorUrl, Record>,
+    now: Timestamp,
+    window: Duration,
+) -> HashMap<MirrorUrl, u32> {
+    let mut logged: HashMap<MirrorUrl, u32> = HashMap::new();
+    for (key, observation) in store.observations(None, now - window) {
+        *logged.entry(key.url).or_default() += observation.spent.requests;
+    }
+    for (url, record) in records {
+        let recorded: u32 = record.asked_lately(now, window).map(|(_, requests)| requests).sum();
+        let known = logged.entry(url.clone()).or_default();
+        *known = recorded.max(*known);
+    }
+    logged
 }
 
 /// Whom the answers of a round are held for or against.
