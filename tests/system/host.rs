@@ -36,6 +36,9 @@ fn a_service_that_hangs_is_started_anew_and_goes_on_with_the_list_that_it_left()
 
 /// It runs for a tenth of a second and then not for longer than any of its own deadlines here, as where a hundred
 /// others want the processor.
+///
+/// What came meanwhile waits in the kernel, so mirrors that answer at once are served ones also to a service that does not
+/// excuse them; that it does is shown where time can be moved, by `daemon/tests.rs` and `scenarios/network/starved*.toml`.
 const STARVE: &str = "process=$(systemctl show --value --property=MainPID mirrorwatch); \
     for turn in $(seq 8); do kill -STOP $process; sleep 1.5; kill -CONT $process; sleep 0.1; done";
 
