@@ -17,6 +17,7 @@ use mirrorwatch::assembly::now;
 use mirrorwatch::route::{Changed, watch};
 use mirrorwatch::timestamp::Timestamp;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use serde_json::Value;
 use tokio::time::timeout;
 
 use host::{Host, Toml};
@@ -113,18 +114,26 @@ fn a_service_asks_everybody_afresh_after_another_gateway_and_after_another_addre
     let schedule = "connect = \"5h\"\nsample = \"5h\"\nrehearse = \"5h\"\ndecide = \"5h\"\n";
     let host = Host::new(&Toml { schedule, ..Toml::of(&[("A", a), ("B", b)]) });
     let _service = host.serve();
-    host.wait_for_status("a list in place, and nothing to do for hours", |status| {
-        let due = |mirror: &serde_json::Value| -> Option<Duration> {
-            let next: Timestamp = mirror["next_probe"].as_str()?.parse().ok()?;
-            Some(next.since(now()))
-        };
-        let rest = status["mirrors"].as_array().is_some_and(|mirrors| {
-            mirrors.iter().all(|mirror| due(mirror).is_some_and(|due| due > Duration::from_secs(1800)))
+    let due = |mirror: &Value| -> Option<Duration> {
+        let next: Timestamp = mirror["next_probe"].as_str()?.parse().ok()?;
+        Some(next.since(now()))
+    };
+    // Everything that was asked has been answered and counted, and nothing else is to come.
+    let rests = |status: &Value, name: &str, registry: &Registry| {
+        let mirrors = status["mirrors"].as_array();
+        mirrors.into_iter().flatten().any(|mirror| {
+            mirror["name"] == name
+                && mirror["budget"]["requests_today"] == registry.requests().len()
+                && due(mirror).is_some_and(|due| due > Duration::from_secs(1800))
+        })
+    };
+    let settle = || {
+        host.wait_for_status("a list in place, and nothing to do for hours", |status| {
+            status["engines"][0]["state"] == "in_place" && rests(status, "A", a) && rests(status, "B", b)
         });
-        status["engines"][0]["state"] == "in_place" && rest
-    });
-    let asked =
-        || registries.each_ref().map(|registry| registry.count(|request| request.path.contains("/blobs/")));
+    };
+    let asked = || registries.each_ref().map(|registry| registry.requests().len());
+    settle();
     for change in ["via 10.9.0.254", "via 10.9.0.254 src 10.9.0.3"] {
         let before = asked();
         assert!(before.iter().all(|count| *count > 0), "{before:?}");
@@ -134,6 +143,7 @@ fn a_service_asks_everybody_afresh_after_another_gateway_and_after_another_addre
         }
         ip(&format!("route replace default {change}"));
         host.wait("a fresh round", || asked().iter().zip(before).all(|(now, before)| *now > before));
+        settle();
     }
     assert_eq!(host.log().matches("everybody is looked at afresh").count(), 2, "{}", host.log());
 }
