@@ -1,10 +1,5 @@
 //! A change of this host's way to the world is seen at once and acted on, in a network namespace of its own.
 
-#[path = "contract/engine.rs"]
-#[expect(dead_code, reason = "the stand-in is shared by several tests, and each uses a part")]
-mod engine;
-#[path = "contract/host.rs"]
-#[expect(dead_code, reason = "the host is shared by several tests, and each uses a part")]
 mod host;
 mod namespace;
 #[expect(dead_code, reason = "the fakes are shared by several tests, and each uses a part")]

@@ -19,7 +19,7 @@ use crate::daemon::{self, network::Evidence};
 use crate::engine::Facts;
 use crate::image::Image;
 use crate::mirror::{Mirror, MirrorUrl, UrlError};
-use crate::observation::{Depth, Observation, REHEARSAL, Spent};
+use crate::observation::{Depth, Observation, Spent};
 use crate::ranking::Policy;
 use crate::ranking::record::Record;
 use crate::ranking::select::{Candidate, Current, Selection, Upstream, select};
@@ -232,12 +232,10 @@ fn warn_of_manners(global: &Global, config: &Config, store: &Store, asked: &[Mir
             note(global, &say::budget_is_spent(lang, &name, &requests, &bytes, &refusals));
         }
     }
-    // In one line: who asks again and again asks everybody again.
+    // In one line: who asks again and again asks everybody again. A `probe` and the `apply` after it are no haste.
     let lately = asked_lately(store, &records, now, allowance.minute);
     let count = |mirror: &&Mirror| lately.get(&mirror.url).copied().unwrap_or_default();
-    let hurried = asked
-        .iter()
-        .filter(|mirror| count(mirror).saturating_add(REHEARSAL.requests) > allowance.requests_per_minute);
+    let hurried = asked.iter().filter(|mirror| count(mirror) > allowance.requests_per_minute);
     let names: Vec<String> = hurried.map(|mirror| status::safe::line(&mirror.name).to_string()).collect();
     if !names.is_empty() {
         let minute = status::text::length(lang, allowance.minute);

@@ -26,8 +26,8 @@ messages! {
         "警告：{name} 的预算已用完（24 小时请求 {requests}，流量 {bytes}，48 小时被拒 {refusals}）；手动探测仍会访问并计入预算，访问过多可能被该镜像源封禁",
     }
     asked_in_haste(names: &str, requests: u32, minute: &str) {
-        "warning: asked moments ago already: {names}; this round may bring them over {requests} requests in {minute}; by hand they are asked all the same, and that counts too: a mirror bans whom it sees too often",
-        "警告：刚刚已访问过：{names}；加上这一轮，{minute} 内的请求可能超过 {requests} 次；手动探测仍会访问并计入预算，访问过多可能被该镜像源封禁",
+        "warning: asked more than {requests} times in the last {minute} already: {names}; by hand they are asked all the same, and that counts too: a mirror bans whom it sees too often",
+        "警告：最近 {minute} 内的请求已超过 {requests} 次：{names}；手动探测仍会访问并计入预算，访问过多可能被该镜像源封禁",
     }
     check_network() { "check the network and the proxy, then try again", "请检查网络和代理后重试" }
     nothing_changed() { "the network is down: nothing was changed", "网络不通：未作任何改动" }
