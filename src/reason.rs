@@ -265,6 +265,11 @@ impl ProblemKind {
     pub const fn is_down(self) -> bool {
         matches!(self, Self::NotRunning | Self::GivenUp | Self::CannotStart)
     }
+
+    /// Somebody else writes in this very moment.
+    pub const fn is_a_race(self) -> bool {
+        matches!(self, Self::Raced | Self::Locked)
+    }
 }
 
 words! {

@@ -211,6 +211,19 @@ fn an_engine_that_refuses_is_asked_again_with_growing_pauses() {
 }
 
 #[test]
+fn a_race_is_tried_again_after_a_second_and_one_that_does_not_end_ever_more_rarely() {
+    let mut world = World::new(&healthy());
+    world.engine = Err(ProblemKind::Raced);
+    world.until("the first", |world| world.applies.len() == 1);
+    world.run(Duration::from_secs(2));
+    assert!(world.applies.len() >= 2, "{:?}", world.applies);
+    world.run(Duration::from_secs(600));
+    assert!(world.applies.len() <= 12, "{}", world.applies.len());
+    world.engine = Ok(Proof::Listed);
+    world.until("the list", |world| world.list() == ["a", "b", "c"]);
+}
+
+#[test]
 fn what_the_engine_listed_before_stays_until_there_is_something_better() {
     let mut world = World::new(&[("a", Mood::Dead), ("b", Mood::Dead)]);
     world.tell(Event::Engine(EngineView::Lists(vec!["https://c.example".to_owned()])));

@@ -18,6 +18,9 @@ const CONTEST_MEMORY: Duration = Duration::from_secs(3600);
 const RETRY: Duration = Duration::from_secs(30);
 /// An engine that refuses its list for hours is asked once an hour.
 const RETRY_CAP: Duration = Duration::from_secs(3600);
+/// So many times a race is tried again after a second: somebody else's write takes less, and a file that was emptied and
+/// waits for its author may wait for minutes.
+const RACES: u32 = 5;
 
 /// The reloads of an engine are counted over a day.
 const DAY: Duration = Duration::from_secs(24 * 3600);
@@ -90,34 +93,11 @@ impl State {
             }
             Err(kind) => {
                 let failed = self.retry.map_or(1, |(_, failed)| failed.saturating_add(1));
-                let pause = RETRY.saturating_mul(1 << (failed - 1).min(10)).min(RETRY_CAP);
-                // An engine that is away comes back with an event, and a race is over at once.
-                let pause = match kind {
-                    ProblemKind::Raced | ProblemKind::Locked => Duration::from_secs(1),
-                    ProblemKind::NotRunning
-                    | ProblemKind::GivenUp
-                    | ProblemKind::CannotStart
-                    | ProblemKind::NoAnswer
-                    | ProblemKind::NotPermitted
-                    | ProblemKind::BrokenFile
-                    | ProblemKind::NotEditable
-                    | ProblemKind::AnotherUsers
-                    | ProblemKind::Unreadable
-                    | ProblemKind::Unwritable
-                    | ProblemKind::FlagConflict
-                    | ProblemKind::AuthorizationPlugins
-                    | ProblemKind::ReloadBug
-                    | ProblemKind::FlagsReset
-                    | ProblemKind::Overridden
-                    | ProblemKind::InsideAnApp
-                    | ProblemKind::ValidationFailed
-                    | ProblemKind::ReloadFailed
-                    | ProblemKind::NotTaken
-                    | ProblemKind::RollbackFailed
-                    | ProblemKind::PendingEdits
-                    | ProblemKind::Contested
-                    | ProblemKind::ReloadsSpent
-                    | ProblemKind::Applier => pause,
+                // A race is over at once, if it is one; an engine that is away comes back with an event.
+                let tried = if kind.is_a_race() { failed.saturating_sub(RACES) } else { failed };
+                let pause = match tried {
+                    0 => Duration::from_secs(1),
+                    _ => RETRY.saturating_mul(1 << (tried - 1).min(10)).min(RETRY_CAP),
                 };
                 self.retry = Some((now + pause, failed));
                 self.engine = EngineView::Problem(kind);
