@@ -225,7 +225,7 @@ words! {
         Unwritable = "unwritable",
         /// dockerd was started with a `--registry-mirror` flag; file and flag together stop it.
         FlagConflict = "flag_conflict",
-        /// `authorization-plugins` in the file: a plugin that fails at a reload ends dockerd.
+        /// Authorization plugins: a reload switches off what is not in the file, and one there that fails ends dockerd.
         AuthorizationPlugins = "authorization_plugins",
         /// This version of dockerd forgets `insecure-registries` at a reload (23.0.0 to 23.0.6, 24.0.0).
         ReloadBug = "reload_bug",

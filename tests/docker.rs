@@ -7,9 +7,10 @@ mod dockerd;
 mod support;
 
 use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -406,6 +407,88 @@ fn authorization_plugins_are_refused() {
     assert_eq!(refused(&mut daemon, &engine, &[A]).kind, ProblemKind::AuthorizationPlugins);
 }
 
+/// A plugin that forbids volumes, where dockerd looks for it by its name; dropped, its socket is gone.
+struct Plugin {
+    name: String,
+    socket: PathBuf,
+}
+
+impl Plugin {
+    fn start() -> Self {
+        let name = format!("mw-{}", std::process::id());
+        let socket = Path::new("/run/docker/plugins").join(format!("{name}.sock"));
+        fs::create_dir_all(socket.parent().unwrap()).unwrap();
+        // One that a killed test has left.
+        drop(fs::remove_file(&socket));
+        let listener = UnixListener::bind(&socket).unwrap();
+        std::thread::spawn(move || {
+            for client in listener.incoming().map_while(Result::ok) {
+                std::thread::spawn(move || Self::answer(client));
+            }
+        });
+        Self { name, socket }
+    }
+
+    /// One request a connection. A body that does not come is no request.
+    fn answer(mut client: UnixStream) -> Option<()> {
+        let mut reader = BufReader::new(client.try_clone().ok()?);
+        let (mut head, mut length) = (String::new(), 0);
+        while reader.read_line(&mut head).ok()? > 2 {
+            let line = head.lines().last()?.to_lowercase();
+            length = line.strip_prefix("content-length: ").map_or(length, |length| length.parse().unwrap());
+        }
+        let mut body = vec![0; length];
+        reader.read_exact(&mut body).ok()?;
+        let forbidden = String::from_utf8_lossy(&body).contains("/volumes/create");
+        let answer = if head.starts_with("POST /Plugin.Activate ") {
+            r#"{"Implements": ["authz"]}"#.to_owned()
+        } else {
+            format!(r#"{{"Allow": {}, "Msg": "forbidden"}}"#, !forbidden)
+        };
+        write!(
+            client,
+            "HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{answer}",
+            answer.len()
+        )
+        .ok()
+    }
+}
+
+impl Drop for Plugin {
+    fn drop(&mut self) {
+        drop(fs::remove_file(&self.socket));
+    }
+}
+
+#[test]
+fn authorization_plugins_of_the_command_line_outlive_us() {
+    let plugin = Plugin::start();
+    let mut daemon = Dockerd::with_flags("{}", &["--authorization-plugin", &plugin.name]);
+    let forbids = |daemon: &Dockerd| {
+        let socket = format!("unix://{}", daemon.at("sock").display());
+        let said =
+            Command::new("docker").args(["--host", &socket, "volume", "create", "v1"]).output().unwrap();
+        String::from_utf8_lossy(&said.stderr).contains("authorization denied by plugin")
+    };
+    assert!(forbids(&daemon));
+    for engine in [daemon.engine(), behind_a_proxy(&daemon)] {
+        let problem = match apply(&engine, &[A]) {
+            Ok(applied) => panic!("{applied:?}; it forbids: {}", forbids(&daemon)),
+            Err(problem) => problem,
+        };
+        assert_eq!((problem.kind, problem.state()), (ProblemKind::AuthorizationPlugins, State::Refused));
+        assert!(
+            problem.detail.ends_with("a reload would switch the plugins off")
+                || problem.detail.ends_with("a reload would switch them off"),
+            "{problem}"
+        );
+        assert_eq!(run(engine.facts()).unwrap().refusal, Some(problem));
+        assert_eq!(run(engine.restore(0)).map(|it| it.changed), Ok(false));
+    }
+    assert!(forbids(&daemon) && daemon.lives());
+    assert_eq!(daemon.text().as_deref(), Some("{}"));
+}
+
 #[test]
 fn a_rejected_reload_brings_the_old_bytes_back_and_says_what_dockerd_said() {
     let mut daemon = Dockerd::start("{\"registry-mirrors\": [\"https://old.example\"]}");
@@ -597,23 +680,41 @@ fn a_place_that_cannot_be_written_is_refused_with_its_reason_and_nothing_is_left
     assert_eq!(daemon.mirrors(), ["https://a.example/"]);
 }
 
+/// One whose socket is another program's, which passes everything on. While there is a file `slow-info`
+/// beside dockerd it holds `/info` up, and while there is one `broken-images` it answers no question for images.
+fn behind_a_proxy(daemon: &Dockerd) -> Docker {
+    let mut settings = daemon.settings();
+    settings.socket = daemon.at("proxy");
+    let (listener, behind) = (UnixListener::bind(&settings.socket).unwrap(), daemon.at("sock"));
+    let (slow, broken) = (daemon.at("slow-info"), daemon.at("broken-images"));
+    std::thread::spawn(move || {
+        for mut client in listener.incoming().map_while(Result::ok) {
+            let Ok(mut server) = UnixStream::connect(&behind) else { break };
+            let (slow, broken) = (slow.clone(), broken.clone());
+            std::thread::spawn(move || {
+                let mut question = [0; 4096];
+                let length = client.read(&mut question)?;
+                if question.starts_with(b"GET /images/json") && broken.exists() {
+                    return Ok(());
+                }
+                if question.starts_with(b"GET /info") && slow.exists() {
+                    std::thread::sleep(Duration::from_secs(6));
+                }
+                server.write_all(&question[..length])?;
+                let (mut questions, mut answers) = (client.try_clone()?, server.try_clone()?);
+                std::thread::spawn(move || std::io::copy(&mut questions, &mut server));
+                std::io::copy(&mut answers, &mut client).map(drop)
+            });
+        }
+    });
+    Docker::new(settings, &daemon.at("state"))
+}
+
 /// Whoever listens is not dockerd, so the pid file may name another one than the one that answers.
 #[test]
 fn behind_a_proxy_no_process_is_guessed_and_nothing_is_written() {
     let mut daemon = Dockerd::start("{}");
-    let mut settings = daemon.settings();
-    settings.socket = daemon.at("proxy");
-    let (listener, behind) = (UnixListener::bind(&settings.socket).unwrap(), daemon.at("sock"));
-    std::thread::spawn(move || {
-        for client in listener.incoming().map_while(Result::ok) {
-            let Ok(server) = UnixStream::connect(&behind) else { break };
-            let (mut requests, mut answers) = (client.try_clone().unwrap(), server.try_clone().unwrap());
-            let (mut client, mut server) = (client, server);
-            std::thread::spawn(move || std::io::copy(&mut requests, &mut server));
-            std::thread::spawn(move || std::io::copy(&mut answers, &mut client));
-        }
-    });
-    let engine = Docker::new(settings, &daemon.at("state"));
+    let engine = behind_a_proxy(&daemon);
     assert!(run(engine.facts()).unwrap().version.starts_with("20."));
     let problem = refused(&mut daemon, &engine, &[A]);
     assert_eq!(problem.kind, ProblemKind::ReloadFailed);

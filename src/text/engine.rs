@@ -319,14 +319,14 @@ const FLAG_CONFLICT: Both = [
 
 const AUTHORIZATION_PLUGINS: Both = [
     [
-        "the file has authorization-plugins",
-        "dockerd ends itself at a reload if one of them fails to load, and containers may end with it",
-        "write the list yourself at Docker's next planned restart, or take authorization-plugins out",
+        "Docker runs with authorization plugins",
+        "a reload switches off those that were given as a flag, and ends dockerd, perhaps with containers, if one in the file fails to load",
+        "write the list yourself at Docker's next planned restart; to move the plugins from the flag to the file is no way out, to do without them is",
     ],
     [
-        "配置文件中有 authorization-plugins",
-        "重载时只要有一个插件加载失败，dockerd 就会退出，容器也可能随之停止",
-        "请在下次计划重启 Docker 时手动写入镜像源列表，或移除 authorization-plugins",
+        "Docker 启用了授权插件",
+        "重载会停用以启动参数指定的插件；配置文件中的插件只要有一个加载失败，dockerd 就会退出，容器也可能随之停止",
+        "请在下次计划重启 Docker 时手动写入镜像源列表；把插件从启动参数移到配置文件并不能解决，停用插件才可以",
     ],
 ];
 

@@ -75,6 +75,13 @@ pub(super) struct Info {
     /// Under which name the classic store keeps its images.
     pub(super) driver: String,
     pub(super) labels: Option<Vec<String>>,
+    plugins: Option<Plugins>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+struct Plugins {
+    authorization: Option<Vec<String>>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -169,6 +176,11 @@ impl Info {
     pub(super) fn mirrors(&self) -> Vec<String> {
         let listed = self.registry_config.as_ref().and_then(|config| config.mirrors.as_deref());
         super::normal(listed.unwrap_or_default())
+    }
+
+    /// The plugins that it was told to ask before it does anything, by flag or file.
+    pub(super) fn authorization_plugins(&self) -> &[String] {
+        self.plugins.as_ref().and_then(|plugins| plugins.authorization.as_deref()).unwrap_or_default()
     }
 
     /// Whether images live in containerd's store.

@@ -65,15 +65,24 @@ impl Scene<'_> {
         Some(Problem::new(ProblemKind::FlagConflict, detail))
     }
 
+    /// A reload gives dockerd the plugins that its file names, and those alone (moby, `SetPlugins` in `reloadConfig`):
+    /// one that was given as a flag, or is no longer in the file, is asked no more.
     fn authorization_plugins(&self) -> Option<Problem> {
-        let plugins = self.document.get("authorization-plugins")?;
-        if plugins.as_array().is_some_and(Vec::is_empty) || plugins.is_null() {
+        let by_flag = self.process.is_some_and(|process| !process.flag("authorization-plugin").is_empty());
+        let in_file = self.document.get("authorization-plugins");
+        let in_file = in_file.is_some_and(|plugins| {
+            !plugins.is_null() && plugins.as_array().is_none_or(|list| !list.is_empty())
+        });
+        let why = if by_flag {
+            "dockerd was started with --authorization-plugin, and a reload would switch the plugins off"
+        } else if in_file {
+            "it has authorization-plugins, and one that fails to load at a reload ends dockerd"
+        } else if !self.info.authorization_plugins().is_empty() {
+            "dockerd has authorization plugins that are not in the file, and a reload would switch them off"
+        } else {
             return None;
-        }
-        let detail = format!(
-            "{}: not written: it has authorization-plugins, and one that fails to load at a reload ends dockerd",
-            self.file.display()
-        );
+        };
+        let detail = format!("{}: not written: {why}", self.file.display());
         Some(Problem::new(ProblemKind::AuthorizationPlugins, detail))
     }
 
