@@ -390,6 +390,41 @@ fn a_file_that_is_just_being_written_is_waited_for() {
     assert_eq!(daemon.text().as_deref(), Some(text));
 }
 
+/// As a shell does before it starts `cat > daemon.json`, or before what is typed there comes.
+#[test]
+fn a_file_that_somebody_has_emptied_is_left_to_whoever_is_to_fill_it() {
+    let mut daemon = Dockerd::start("{\"debug\": false}");
+    let engine = daemon.engine();
+    apply(&engine, &[B]).unwrap();
+    let mut theirs = fs::File::options().write(true).truncate(true).open(daemon.file()).unwrap();
+    for blank in ["", "\n"] {
+        theirs.write_all(blank.as_bytes()).unwrap();
+        let problem = refused(&mut daemon, &engine, &[A]);
+        assert_eq!((problem.kind, problem.state()), (ProblemKind::Raced, State::Pending));
+        assert!(problem.detail.contains(": not written: it is empty"), "{problem}");
+        assert_eq!(run(engine.plan(&urls(&[A]))).unwrap_err(), problem);
+        assert_eq!(run(engine.restore(0)).unwrap_err(), problem);
+    }
+    theirs.write_all(b"{\"mtu\": 1400}").unwrap();
+    assert!(apply(&engine, &[A]).unwrap().changed);
+    let text = "\n{\"mtu\": 1400, \"registry-mirrors\": [\"https://a.example\"]}";
+    assert_eq!(daemon.text().as_deref(), Some(text));
+}
+
+#[test]
+fn a_file_that_has_been_empty_for_long_is_one_without_a_list() {
+    let daemon = Dockerd::start("{}");
+    daemon.write("");
+    let (minute, now) = (Duration::from_secs(60), fs::metadata(daemon.file()).unwrap().modified().unwrap());
+    // A clock that was ahead once is to keep nobody waiting until it is right.
+    for (at, mirror) in [(now - 11 * minute, A), (now + 11 * minute, B)] {
+        daemon.write("");
+        fs::File::options().write(true).open(daemon.file()).unwrap().set_modified(at).unwrap();
+        assert!(apply(&daemon.engine(), &[mirror]).unwrap().changed);
+        assert_eq!(daemon.mirrors(), [format!("{mirror}/")]);
+    }
+}
+
 #[test]
 fn a_flag_that_names_mirrors_is_refused() {
     let mut daemon = Dockerd::with_flags("{}", &["--registry-mirror", "https://flag.example"]);

@@ -51,6 +51,12 @@ pub use reload::Reload;
 /// A writer that truncates and then writes leaves an empty or half file for a moment; so long is waited.
 const SETTLE: Duration = Duration::from_millis(500);
 
+/// A file that has been empty for less than this is perhaps still to be written, by a shell that has emptied it for a
+/// `cat` at a terminal or for what comes over a slow line: they write into the file that they have open, and one that we
+/// had put in its place would never see it. Nobody takes longer, and a host whose file was made empty is to have its
+/// list in the end.
+const EMPTIED: Duration = Duration::from_secs(600);
+
 /// How often a change starts again when somebody else wrote the file in between.
 const ATTEMPTS: usize = 3;
 
@@ -456,11 +462,15 @@ fn read(path: &Path) -> Result<Snapshot, Problem> {
 }
 
 /// Reads the file; one that is empty or broken is perhaps just being written, and is given time.
+///
+/// # Errors
+/// It cannot be read, or is empty and was not for long. That is not waited for: whoever asks by hand can tell at once
+/// whether somebody writes there.
 async fn settled(path: &Path) -> Result<Snapshot, Problem> {
+    let blank = |snapshot: &Snapshot| snapshot.bytes().is_some_and(|bytes| bytes.trim_ascii().is_empty());
     let mut snapshot = read(path)?;
     for _ in 0..ATTEMPTS {
-        let blank = snapshot.bytes().is_some_and(|bytes| bytes.trim_ascii().is_empty());
-        if !blank && Document::parse(snapshot.bytes()).is_ok() {
+        if !blank(&snapshot) && Document::parse(snapshot.bytes()).is_ok() {
             break;
         }
         sleep(SETTLE).await;
@@ -470,7 +480,22 @@ async fn settled(path: &Path) -> Result<Snapshot, Problem> {
         }
         snapshot = again;
     }
+    if blank(&snapshot) && was_written_lately(path) {
+        let detail = format!(
+            "{}: not written: it is empty, and somebody may have it open to fill it; hint: write {{}} into it, or wait ten \
+             minutes",
+            path.display()
+        );
+        return Err(Problem::new(ProblemKind::Raced, detail));
+    }
     Ok(snapshot)
+}
+
+/// By its own date and the clock that gave it, which may have been set back since: then the date lies ahead, and says no
+/// more than that for ever.
+fn was_written_lately(path: &Path) -> bool {
+    let written = std::fs::metadata(path).and_then(|metadata| metadata.modified());
+    written.is_ok_and(|at| at.elapsed().unwrap_or_else(|ahead| ahead.duration()) < EMPTIED)
 }
 
 fn broken(file: &Path, error: &EditError) -> Problem {
