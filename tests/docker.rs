@@ -551,6 +551,20 @@ fn with_command(daemon: &Dockerd, script: &str) -> Docker {
 }
 
 #[test]
+fn a_list_that_dockerd_has_taken_stays_though_it_is_slow_to_say_so() {
+    let daemon = Dockerd::start("{}");
+    let mut settings = daemon.settings();
+    settings.socket = behind_a_proxy(&daemon).socket().to_owned();
+    let script = format!("touch '{}'; kill -HUP $0", daemon.at("slow-info").display());
+    let words = ["sh", "-c", &script, &daemon.pid().to_string()];
+    settings.reload = Reload::Command(words.map(str::to_owned).to_vec());
+    let applied = apply(&Docker::new(settings, &daemon.at("state")), &[A]).unwrap();
+    assert!(applied.changed && applied.verified && applied.acknowledged > Some(Duration::from_secs(5)));
+    assert_eq!(daemon.mirrors(), ["https://a.example/"]);
+    assert_eq!(daemon.log().matches("Reloaded configuration").count(), 1);
+}
+
+#[test]
 fn a_reload_that_cannot_be_asked_for_leaves_everything_as_it_was() {
     let mut daemon = Dockerd::start("{\"registry-mirrors\": [\"https://old.example\"]}");
     let bytes = daemon.text();
