@@ -83,7 +83,8 @@ pub fn policy(config: &Config, facts: Option<&Facts>) -> Policy {
 fn images(config: &Config, facts: Option<&Facts>) -> Vec<Image> {
     let mut images = config.probe.images.clone();
     if config.probe.learn_images {
-        let learned = facts.map(|facts| facts.images.clone()).unwrap_or_default();
+        // Without them mirrors are still judged, by the images that mirrors.toml names.
+        let learned = facts.and_then(|facts| facts.images.clone()).unwrap_or_default();
         for image in learned {
             if !images.contains(&image) {
                 images.push(image);

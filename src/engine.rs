@@ -162,8 +162,8 @@ pub struct Facts {
     pub pid: Option<i32>,
     /// Its log.
     pub log: LogSource,
-    /// Images of Docker Hub that this host has, most recent first, at most 50.
-    pub images: Vec<Image>,
+    /// Images of Docker Hub that this host has, most recent first, at most 50; `None`: it did not say.
+    pub images: Option<Vec<Image>>,
     /// Worth knowing.
     pub warnings: Vec<Warning>,
     /// The application that alone configures it, if there is one.

@@ -256,7 +256,7 @@ fn the_facts_are_those_of_the_running_dockerd() {
     assert_eq!((facts.store, facts.refusal), (ImageStore::Classic, None));
     assert_eq!((facts.mirrors, facts.listed), (vec![], Some(vec!["https://a.example/".to_owned()])));
     assert_eq!(facts.file, daemon.file(), "its own command line goes before the settings");
-    assert!(facts.images.is_empty(), "an imported image is on no mirror: {:?}", facts.images);
+    assert_eq!(facts.images, Some(vec![]), "an imported image is on no mirror");
     let warned: Vec<_> = facts.warnings.iter().map(|warning| (warning.kind, &*warning.detail)).collect();
     for expected in [
         (WarningKind::BuildNeedsRestart, &*facts.version),
@@ -345,8 +345,17 @@ fn of_the_images_that_were_pulled_the_last_stands_first_whenever_it_was_built() 
         expected.insert(0, format!("{}:latest", spec.repository));
     }
     let facts = run(daemon.engine().facts()).unwrap();
-    let images: Vec<String> = facts.images.iter().map(ToString::to_string).collect();
+    let images: Vec<String> = facts.images.unwrap().iter().map(ToString::to_string).collect();
     assert_eq!(images, expected);
+}
+
+#[test]
+fn a_dockerd_that_does_not_say_its_images_is_not_one_that_has_none() {
+    let daemon = Dockerd::start("{}");
+    let engine = behind_a_proxy(&daemon);
+    assert_eq!(run(engine.facts()).unwrap().images, Some(vec![]));
+    fs::File::create_new(daemon.at("broken-images")).unwrap();
+    assert_eq!(run(engine.facts()).unwrap().images, None);
 }
 
 #[test]

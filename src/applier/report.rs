@@ -115,7 +115,7 @@ pub(super) mod tests {
             proxies: Outbound::default(),
             pid: Some(7),
             log: crate::engine::LogSource::Unreadable(String::new()),
-            images: Vec::new(),
+            images: Some(Vec::new()),
             warnings: Vec::new(),
             app: None,
             refusal: None,

@@ -71,7 +71,10 @@ impl Daemon {
     pub(super) fn looked(&mut self, facts: Result<Facts, Problem>) {
         self.looking = false;
         match facts {
-            Ok(facts) => {
+            Ok(mut facts) => {
+                // Judged by other images for one look, mirrors would change places, and back with the next.
+                let known = || self.facts.as_ref()?.images.clone();
+                facts.images = facts.images.or_else(known);
                 let refusal = facts.refusal.clone().or_else(|| self.still_waits(&facts));
                 let pause = match &refusal {
                     Some(problem) if problem.kind == ProblemKind::PendingEdits => LOOK_WAITING,

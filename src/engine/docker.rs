@@ -167,10 +167,9 @@ impl Docker {
             proxies,
             pid: live.process.as_ref().map(Process::pid),
             log: log::source(live.process.as_ref(), document, &live.info),
-            // Without them mirrors are still judged, by the images that mirrors.toml names.
             images: match self.api.images(store == ImageStore::Containerd).await {
-                Ok(found) => images::of_hub(found, &images::Shelves::of(&live.info)),
-                Err(_) => Vec::new(),
+                Ok(found) => Some(images::of_hub(found, &images::Shelves::of(&live.info))),
+                Err(_) => None,
             },
             warnings,
             app: live.app,

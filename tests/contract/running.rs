@@ -170,6 +170,13 @@ fn coverage_counts_the_images_of_the_host_and_a_part_is_enough_to_live() {
             && mirror(status, "poor")["coverage"] == json!({"served": 1, "of": 2})
     });
     assert_eq!(mirror(&status, "poor")["verdict"], "live", "it serves a part, and may stand in the list");
+
+    // An engine that once does not say what it has, as a busy one, has what it had.
+    host.engine.hide_images_as("28.5.3");
+    let text = host.engine.text().unwrap();
+    host.engine.be_given(&format!("{text}\n"));
+    let status = host.wait_for_status("a look", |status| status["engines"][0]["version"] == "28.5.3");
+    assert_eq!(mirror(&status, "poor")["coverage"], json!({"served": 1, "of": 2}));
 }
 
 #[test]

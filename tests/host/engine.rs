@@ -27,7 +27,8 @@ struct Memory {
     /// Operating system and kernel.
     system: (&'static str, &'static str),
     containerd: bool,
-    images: Vec<&'static str>,
+    /// `None`: it does not say.
+    images: Option<Vec<&'static str>>,
     /// Reads its file and takes over nothing of it.
     stubborn: bool,
     reloads: usize,
@@ -44,7 +45,7 @@ impl Engine {
             version: "28.5.2",
             system: ("Debian GNU/Linux 13 (trixie)", "6.12.48+deb13-amd64"),
             containerd: false,
-            images: Vec::new(),
+            images: Some(Vec::new()),
             stubborn: false,
             reloads: 0,
             looks: 0,
@@ -132,7 +133,13 @@ impl Engine {
 
     /// Has these images, `library/busybox:latest`.
     pub(crate) fn have(&self, images: &[&'static str]) {
-        lock(&self.memory).images = images.to_vec();
+        lock(&self.memory).images = Some(images.to_vec());
+    }
+
+    /// Is of this version from now on, and does not say what images it has.
+    pub(crate) fn hide_images_as(&self, version: &'static str) {
+        let mut memory = lock(&self.memory);
+        (memory.version, memory.images) = (version, None);
     }
 
     /// Takes no list any more.
@@ -192,12 +199,13 @@ fn answer(mut stream: UnixStream, memory: &Mutex<Memory>) -> std::io::Result<()>
         })
         .to_string(),
         _ if path.starts_with("/images/json") => {
+            let Some(images) = &memory.images else { return Ok(()) };
             let digest = format!("sha256:{}", "ab".repeat(32));
             let image = |tag: &&str| {
                 let name = tag.split(':').next().unwrap_or_default();
                 json!({"Id": digest, "RepoTags": [tag], "RepoDigests": [format!("{name}@{digest}")], "Created": 1_700_000_000, "Size": 1})
             };
-            Value::from(memory.images.iter().map(image).collect::<Vec<_>>()).to_string()
+            Value::from(images.iter().map(image).collect::<Vec<_>>()).to_string()
         }
         _ => "[]".to_owned(),
     };
