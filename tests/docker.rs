@@ -323,6 +323,50 @@ fn labels_that_a_reload_has_shuffled_are_nobodys_edit() {
     assert_eq!(apply(&engine, &[A]).unwrap_err().kind, ProblemKind::PendingEdits);
 }
 
+/// So many new volumes of this name that dockerd, which remembers 256 events, remembers nothing from before.
+fn make_it_forget(daemon: &Dockerd, name: &str) {
+    for number in 0..300 {
+        let mut stream = UnixStream::connect(daemon.at("sock")).unwrap();
+        let body = format!("{{\"Name\": \"{name}-{number}\"}}");
+        let head = "POST /volumes/create HTTP/1.0\r\nHost: docker\r\nContent-Type: application/json\r\n";
+        write!(stream, "{head}Content-Length: {}\r\n\r\n{body}", body.len()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        assert!(answer.contains(" 201 Created"), "{answer}");
+    }
+}
+
+#[test]
+fn an_edit_that_its_author_had_taken_waits_no_more_though_dockerd_forgets_that() {
+    let daemon = Dockerd::start("{}");
+    let waits = || {
+        let warnings = run(daemon.engine().facts()).unwrap().warnings;
+        warnings.into_iter().any(|warning| warning.kind == WarningKind::PendingEdits)
+    };
+    let edit = |edit: &str| daemon.write(&daemon.text().unwrap().replacen('{', &format!("{{{edit}, "), 1));
+    apply(&daemon.engine(), &[A]).unwrap();
+
+    // What `/info` shows needs nobody's memory.
+    edit("\"insecure-registries\": [\"r.example:5000\", \"10.0.0.0/8\", \"127.0.0.0/8\"]");
+    daemon.reload();
+    make_it_forget(&daemon, "one");
+    assert!(!waits());
+    assert!(apply(&daemon.engine(), &[B]).unwrap().changed);
+
+    edit("\"max-concurrent-uploads\": 7");
+    assert!(waits());
+    daemon.reload();
+    assert!(!waits());
+    make_it_forget(&daemon, "two");
+    assert!(!waits());
+    assert!(apply(&daemon.engine(), &[A]).unwrap().changed);
+
+    // And the next edit is another one.
+    edit("\"max-download-attempts\": 7");
+    assert!(waits());
+    assert_eq!(apply(&daemon.engine(), &[B]).unwrap_err().kind, ProblemKind::PendingEdits);
+}
+
 #[test]
 fn of_the_images_that_were_pulled_the_last_stands_first_whenever_it_was_built() {
     let image = |repository: &str, created: &str| ImageSpec {

@@ -43,6 +43,7 @@ use backup::Backups;
 use discover::Process;
 use edit::{Document, EditError};
 use given_up::Systemd;
+use pending::Reading;
 use scruples::Scene;
 use transact::{Outcome, Transaction};
 
@@ -132,7 +133,7 @@ impl Docker {
         &self.settings.socket
     }
 
-    /// What dockerd is now. Writes nothing, takes no lock.
+    /// What dockerd is now. Takes no lock and writes nothing, but for a note that an edit of somebody else waits no more.
     ///
     /// # Errors
     /// It does not run, does not answer or may not be asked. A broken file is no error here; see
@@ -291,7 +292,15 @@ impl Docker {
             return told(Some(true));
         }
         let (process, pid_file) = (live.process.as_ref(), &self.settings.pid_file);
-        told(pending::has_read(&self.api, process, pid_file, &live.file).await)
+        let reading = process.and_then(|process| Reading::of(&live.file, process));
+        if reading.is_some() && self.backups.reading(&live.file) == reading {
+            return told(Some(true));
+        }
+        let has_read = pending::has_read(&self.api, process, pid_file, &live.file).await;
+        if let (Some(true), Some(reading)) = (has_read, reading) {
+            self.backups.remember(&reading);
+        }
+        told(has_read)
     }
 
     async fn applied(

@@ -3,7 +3,7 @@
 //! One connection a request, each with a deadline and a cap on its body. The paths carry no version, so
 //! that dockerd answers in its own.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -42,6 +42,9 @@ const EVENTS: &str =
 
 /// Percent-encoded `{"type":["image"],"event":["pull"]}`.
 const PULLS: &str = "/events?filters=%7B%22type%22%3A%5B%22image%22%5D%2C%22event%22%3A%5B%22pull%22%5D%7D";
+
+/// Networks that dockerd trusts without being told to.
+pub(super) const LOOPBACK: [&str; 2] = ["127.0.0.0/8", "::1/128"];
 
 /// A dockerd, by its socket.
 #[derive(Clone, Debug)]
@@ -189,12 +192,12 @@ impl Info {
         pairs.any(|pair| matches!(&pair[..], [key, value] if key == "driver-type" && value.contains("io.containerd.snapshotter")))
     }
 
-    /// Whether registries beyond loopback are trusted without TLS.
-    pub(super) fn insecure_registries(&self) -> bool {
-        let Some(config) = &self.registry_config else { return false };
-        let loopback = |cidr: &String| cidr == "127.0.0.0/8" || cidr == "::1/128";
-        config.insecure_cidrs.iter().flatten().any(|cidr| !loopback(cidr))
-            || config.indexes.iter().flatten().any(|(_, index)| !index.secure)
+    /// Registries beyond loopback, which always is, that are trusted without TLS.
+    pub(super) fn insecure_registries(&self) -> BTreeSet<&str> {
+        let Some(config) = &self.registry_config else { return BTreeSet::new() };
+        let networks = config.insecure_cidrs.iter().flatten().map(String::as_str);
+        let names = config.indexes.iter().flatten().filter(|(_, index)| !index.secure);
+        networks.filter(|it| !LOOPBACK.contains(it)).chain(names.map(|(name, _)| name.as_str())).collect()
     }
 }
 

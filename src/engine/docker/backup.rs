@@ -8,16 +8,18 @@
 //! | `NAME.before`, `NAME.before.absent` | the same before the write that is under way |
 //! | `NAME.intent` | a write that is under way, or was when we died |
 //! | `NAME.accepted` | the last write that the engine proved to have taken |
+//! | `NAME.reading` | the file as the engine was last seen to have read it, where somebody else had edited it |
 
 use std::collections::BTreeMap;
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io;
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 
+use super::pending::Reading;
 use crate::engine::{Problem, Warning};
 use crate::file::{self, Obstacle, Snapshot};
 use crate::reason::{ProblemKind, WarningKind};
@@ -387,6 +389,24 @@ impl Backups {
     pub(super) fn accepted(&self, of: &Path) -> Option<Intent> {
         let bytes = file::read(&self.named(of, "accepted")).ok()?;
         serde_json::from_slice(bytes.bytes()?).ok()
+    }
+
+    /// What [`Self::remember`] was told last.
+    pub(super) fn reading(&self, of: &Path) -> Option<Reading> {
+        let bytes = file::read(&self.named(of, "reading")).ok()?;
+        serde_json::from_slice(bytes.bytes()?).ok()
+    }
+
+    /// Remembers that the engine has read the file, if there is a place of ours for it already: whoever only looks makes
+    /// none, and as root leaves no file in another user's. Where it cannot be written nothing is lost but the memory.
+    /// Needs no lock.
+    pub(super) fn remember(&self, reading: &Reading) {
+        let ours = fs::metadata(&self.directory)
+            .is_ok_and(|place| place.uid() == rustix::process::geteuid().as_raw());
+        let json = serde_json::to_vec(reading).unwrap_or_default();
+        if ours {
+            drop(file::replace(&self.named(reading.file(), "reading"), &json, None));
+        }
     }
 
     /// Where the bytes of a generation are, 0 being the first.

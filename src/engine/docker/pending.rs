@@ -1,17 +1,18 @@
 //! Edits of somebody else that dockerd has not taken yet, and that a reload of ours would activate.
 //!
 //! Nobody records what dockerd last read. So it is told from three sides: what `/info` says of a few keys,
-//! whether dockerd has read the file since it last changed (its start, its reload events), and what the file
-//! held when dockerd last proved to have taken a write of ours.
+//! whether dockerd has read the file since it last changed (its start, its reload events, which it soon forgets and we
+//! do not), and what the file held when dockerd last proved to have taken a write of ours.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::api::{Api, Info};
+use super::api::{Api, Info, LOOPBACK};
 use super::discover::Process;
 use super::edit::Document;
 
@@ -38,6 +39,9 @@ const RELOADED: [&str; 18] = [
     "shutdown-timeout",
 ];
 
+/// The one of them of which `/info` tells the running value in part.
+const INSECURE: &str = "insecure-registries";
+
 /// Those of them that a reload sets back when they are no longer in the file; the others keep their value.
 const RESET_IF_ABSENT: [&str; 4] =
     ["features", "max-concurrent-downloads", "max-concurrent-uploads", "max-download-attempts"];
@@ -50,6 +54,33 @@ pub(super) fn reloaded(document: &Document<'_>) -> BTreeMap<String, Value> {
 
 /// Seconds and nanoseconds since the epoch.
 type Moment = (i64, i64);
+
+/// A file as a dockerd has read it. Another change of it gives it another time, another start of dockerd another
+/// process.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Reading {
+    file: PathBuf,
+    changed: Moment,
+    device: u64,
+    inode: u64,
+    /// Its pid and its start.
+    reader: (i32, u64),
+}
+
+impl Reading {
+    /// What it would be now.
+    pub(super) fn of(file: &Path, reader: &Process) -> Option<Self> {
+        let metadata = fs::metadata(file).ok()?;
+        let changed = (metadata.ctime(), metadata.ctime_nsec());
+        let (device, inode) = (metadata.dev(), metadata.ino());
+        Some(Self { file: file.to_owned(), changed, device, inode, reader: reader.identity() })
+    }
+
+    pub(super) fn file(&self) -> &Path {
+        &self.file
+    }
+}
 
 /// When the file last changed, its name included: an old file that was moved there is new to dockerd.
 fn changed(file: &Path) -> Option<Moment> {
@@ -106,9 +137,23 @@ pub(super) fn keys(
             pending.extend(now.keys().filter(|key| !info_knows().contains(&key.as_str())).cloned());
         }
     }
+    if lists_insecure(&now, info) {
+        pending.retain(|key| key != INSECURE);
+    }
     pending.sort();
     pending.dedup();
     pending
+}
+
+/// Whether the file lists the very registries that are trusted without TLS. `/info` does not spell all as the file may,
+/// so that it lists others proves nothing.
+fn lists_insecure(now: &BTreeMap<String, Value>, info: &Info) -> bool {
+    let Some(listed) = now.get(INSECURE).and_then(Value::as_array) else { return false };
+    let listed: Option<BTreeSet<&str>> = listed.iter().map(Value::as_str).collect();
+    listed.is_some_and(|mut listed| {
+        listed.retain(|registry| !LOOPBACK.contains(registry));
+        listed == info.insecure_registries()
+    })
 }
 
 /// The keys that `/info` has the running value of.
@@ -185,6 +230,25 @@ mod tests {
             (Some("{}"), r#"{"data-root": "/x", "registry-mirrors": ["https://a.example"]}"#, unread, ""),
         ] {
             assert_eq!(told(before, now, has_read), pending, "{before:?} {now} {has_read:?}");
+        }
+    }
+
+    #[test]
+    fn registries_that_are_trusted_already_wait_for_nothing() {
+        let info = r#"{"DefaultRuntime": "runc", "RegistryConfig": {
+            "InsecureRegistryCIDRs": ["10.0.0.0/8", "127.0.0.0/8"],
+            "IndexConfigs": {"docker.io": {"Secure": true}, "r.example:5000": {"Secure": false}}}}"#;
+        for (listed, pending) in [
+            (r#"["r.example:5000", "10.0.0.0/8"]"#, ""),
+            (r#"["10.0.0.0/8", "127.0.0.0/8", "r.example:5000", "10.0.0.0/8"]"#, ""),
+            (r#"["r.example:5000"]"#, INSECURE),
+            (r#"["r.example:5000", "10.0.0.0/8", "s.example"]"#, INSECURE),
+            (r#"["r.example:5000", "10.0.0.0/8", 5]"#, INSECURE),
+            ("[]", INSECURE),
+        ] {
+            let now = format!(r#"{{"{INSECURE}": {listed}}}"#);
+            assert_eq!(told_by(info, Some("{}"), &now, Some(false)), pending, "{now}");
+            assert_eq!(told_by(info, Some("{}"), &now, Some(true)), "", "{now}");
         }
     }
 

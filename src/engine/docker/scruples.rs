@@ -91,7 +91,7 @@ impl Scene<'_> {
         let in_file = self.document.get("insecure-registries");
         let in_file = in_file.is_some_and(|list| list.as_array().is_none_or(|list| !list.is_empty()));
         let by_flag = self.process.is_some_and(|process| !process.flag("insecure-registry").is_empty());
-        let insecure = in_file || by_flag || self.info.insecure_registries();
+        let insecure = in_file || by_flag || !self.info.insecure_registries().is_empty();
         (insecure && forgets_insecure_registries(version)).then(|| {
             let detail = format!(
                 "{}: not written: dockerd {version} forgets its insecure-registries at a reload",
