@@ -145,6 +145,8 @@ struct Daemon {
     unseen: bool,
     verified_at: Option<Timestamp>,
     adopted: Vec<MirrorUrl>,
+    /// The selection that the store was last known to have: another one there is somebody's `apply`.
+    kept_list: Option<Vec<MirrorUrl>>,
     pause: Pause,
     /// Why it cannot be read.
     pause_error: Option<String>,
@@ -224,7 +226,9 @@ impl Daemon {
             Some(adopted) => adopted,
             None => store.fact(ADOPTED_FACT).unwrap_or_default(),
         };
-        let state = State::new(assembly::settings(&config, None), assembly::past(&config, &store));
+        let past = assembly::past(&config, &store);
+        let kept_list = past.list.clone();
+        let state = State::new(assembly::settings(&config, None), past);
         Ok(Self {
             places,
             config,
@@ -242,6 +246,7 @@ impl Daemon {
             unseen: false,
             verified_at: None,
             adopted,
+            kept_list,
             pause: Pause::default(),
             pause_error: None,
             state,

@@ -183,6 +183,7 @@ impl Daemon {
                     store.set_fact(SELECTION_FACT, &list);
                     store.set_fact(ENGINE_FACT, &settings);
                 });
+                self.wrote_list(&list);
                 if let Some(switch) = switch {
                     info!(list = ?switch.to, why = %switch.why, "switched");
                     if self.store.is_failing() {
@@ -199,7 +200,11 @@ impl Daemon {
                     self.look_at = Instant::now() + LOOK_AWAY;
                 }
                 self.problem = None;
-                Ok(if applied.verified { Proof::Listed } else { Proof::Awaited })
+                Ok(match (applied.verified, applied.changed) {
+                    (true, true) => Proof::Listed,
+                    (true, false) => Proof::Already,
+                    (false, _) => Proof::Awaited,
+                })
             }
             Err(problem) => {
                 if self.problem.as_ref() != Some(&problem) {

@@ -137,13 +137,24 @@ impl Daemon {
             self.step(Event::Paused(self.pause_of_docker()));
             info!(paused = self.state.is_paused(), "pause");
         }
-        // Perhaps somebody ran `apply`, and what that chose is what we go on from.
+        // Perhaps somebody ran `apply`, and what that chose is what we go on from. An older list than ours says nothing
+        // of the kind: ours may be one that the store could not take.
         if let Some(list) = self.store.fact::<Vec<MirrorUrl>>(SELECTION_FACT)
-            && list != self.state.list
+            && self.kept_list.as_ref() != Some(&list)
             && self.state.applying.is_none()
         {
-            self.step(Event::Listed(list));
-            self.store.set_fact(TREATMENT_FACT, &self.state.treatment);
+            self.kept_list = Some(list.clone());
+            if list != self.state.list {
+                self.step(Event::Listed(list));
+                self.store.set_fact(TREATMENT_FACT, &self.state.treatment);
+            }
+        }
+    }
+
+    /// This selection was written, unless the store could not take it.
+    pub(super) fn wrote_list(&mut self, list: &[MirrorUrl]) {
+        if !self.store.is_failing() {
+            self.kept_list = Some(list.to_vec());
         }
     }
 
@@ -209,4 +220,94 @@ fn changes_what_is_seen(known: &probe::Settings, wanted: &probe::Settings) -> bo
 /// The file of `ca_file`, as it is now.
 pub(super) fn authorities(config: &Config) -> Look {
     Look::at(config.probe.ca_file.as_slice())
+}
+
+#[cfg(test)]
+mod tests {
+    use tempfile::TempDir;
+    use tokio::task::LocalSet;
+
+    use super::*;
+    use crate::daemon::Places;
+    use crate::engine::Applied;
+    use crate::ranking::select::Change;
+    use crate::reason::ChangeKind;
+    use crate::store::Store;
+
+    /// A daemon with an engine that others speak for.
+    fn daemon(place: &TempDir) -> Daemon {
+        let at = |name| place.path().join(name);
+        let toml =
+            "[engine.docker]\nenabled = false\n\n[[mirror]]\nname = \"A\"\nurl = \"https://a.example\"\n";
+        std::fs::create_dir(at("run")).unwrap();
+        crate::file::replace(&at("mirrors.toml"), toml.as_bytes(), None).unwrap();
+        let places = Places {
+            config: at("mirrors.toml"),
+            state: at("state"),
+            runtime: at("run"),
+            unprivileged: false,
+            confined: false,
+        };
+        let config = config::load(&places.config).unwrap();
+        Daemon::new(places, config).unwrap()
+    }
+
+    fn list(host: &str) -> Vec<MirrorUrl> {
+        vec![format!("https://{host}.example").parse().unwrap()]
+    }
+
+    /// The engine has this list now, perhaps since long.
+    fn applied(daemon: &mut Daemon, list: &[MirrorUrl], changed: bool) {
+        let change = Change {
+            kind: ChangeKind::First,
+            subject: None,
+            reason: None,
+            detail: String::new(),
+            faster: false,
+        };
+        let mirrors = list.iter().map(ToString::to_string).collect();
+        let applied = Applied { changed, mirrors, verified: true, acknowledged: None };
+        daemon.applied(list.to_vec(), &change, Ok(applied));
+    }
+
+    #[tokio::test]
+    async fn a_list_that_the_store_could_not_take_is_not_undone_by_the_one_before_and_an_apply_by_hand_still_counts()
+     {
+        let place = tempfile::tempdir().unwrap();
+        let mut daemon = daemon(&place);
+        LocalSet::new()
+            .run_until(async {
+                let (by_hand, _) = Store::open(&place.path().join("state"), assembly::now());
+                applied(&mut daemon, &list("a"), true);
+                daemon.read_again();
+                assert_eq!(daemon.state.list, list("a"));
+                // Somebody else writes, and does not end.
+                by_hand.batch(|_| applied(&mut daemon, &list("b"), true));
+                assert!(daemon.store.is_failing(), "it could not be written");
+                daemon.read_again();
+                assert_eq!(daemon.state.list, list("b"), "what the engine has");
+                by_hand.set_fact(SELECTION_FACT, &list("c"));
+                daemon.read_again();
+                assert_eq!(daemon.state.list, list("c"));
+                // What is written since is no news either.
+                applied(&mut daemon, &list("d"), true);
+                daemon.read_again();
+                assert_eq!(daemon.state.list, list("d"));
+            })
+            .await;
+    }
+    #[tokio::test]
+    async fn an_apply_that_found_nothing_to_change_is_no_reload() {
+        let place = tempfile::tempdir().unwrap();
+        let mut daemon = daemon(&place);
+        LocalSet::new()
+            .run_until(async {
+                for changed in [true, false, false] {
+                    applied(&mut daemon, &list("a"), changed);
+                }
+                assert_eq!(daemon.state.reloads_of_a_day(assembly::now()), 1);
+                assert!(daemon.state.in_place());
+            })
+            .await;
+    }
 }

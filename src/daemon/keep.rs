@@ -92,6 +92,9 @@ impl Daemon {
             store.set_fact(ADOPTED_FACT, &self.adopted);
             store.set_fact(TREATMENT_FACT, &self.state.treatment);
         });
+        if self.state.owned {
+            self.wrote_list(&self.state.list.clone());
+        }
     }
 }
 

@@ -202,6 +202,8 @@ pub enum Shift {
 pub enum Proof {
     /// Its own API lists it.
     Listed,
+    /// Its own API listed it before anything was done, and so nothing was.
+    Already,
     /// It is written, and somebody else will see to the reload.
     Awaited,
 }

@@ -82,7 +82,7 @@ impl State {
                     self.treatment.last_faster = Some(now);
                 }
                 self.retry = match proof {
-                    Proof::Listed => {
+                    Proof::Listed | Proof::Already => {
                         self.engine = EngineView::Lists(self.wanted(&list));
                         None
                     }
@@ -213,7 +213,8 @@ impl State {
     fn count_reloads(&mut self, outcome: &Result<Proof, ProblemKind>, now: Timestamp) {
         self.treatment.reloads.retain(|at| is_within(*at, now, DAY));
         let reloads = match outcome {
-            Ok(_) => 1,
+            Ok(Proof::Listed | Proof::Awaited) => 1,
+            Ok(Proof::Already) => 0,
             // There, and back again.
             Err(ProblemKind::NotTaken | ProblemKind::ReloadFailed | ProblemKind::RollbackFailed) => 2,
             Err(_) => 0,
