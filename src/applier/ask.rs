@@ -2,7 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::os::unix::fs::MetadataExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tokio::sync::Mutex;
@@ -47,6 +47,27 @@ const REST_CAP: Duration = Duration::from_secs(3600);
 /// The applier's timer publishes every hour; one that is older than that is not there.
 const STALE: Duration = Duration::from_secs(2 * 3600);
 
+/// A state of a file, by its name: which one it is, and when it changed, in seconds and nanoseconds.
+type Look = Option<(u64, i64, i64)>;
+
+/// What shows of the engine from here, where that is not what the applier has seen. Another process, a file that was
+/// edited since; or what only one of the two may see at all, as under `hidepid`.
+#[derive(Debug, PartialEq, Eq)]
+struct Difference {
+    running: [Vec<(i32, u64)>; 2],
+    file: [Option<(i64, i64)>; 2],
+}
+
+impl Difference {
+    fn from(report: &Report) -> Option<Self> {
+        let running = [docker::running(), report.running.clone()];
+        // A directory that we may not look into says nothing; the applier's unit watches the file too.
+        let file = report.facts.as_ref().and_then(|facts| report::changed(&facts.file));
+        let file = file.map_or([None, None], |changed| [Some(changed), report.file_changed]);
+        (running[0] != running[1] || file[0] != file[1]).then_some(Self { running, file })
+    }
+}
+
 /// The applier, as the prober has it.
 #[derive(Debug)]
 pub struct Applier {
@@ -60,6 +81,14 @@ pub struct Applier {
     pulled: Cell<Option<Timestamp>>,
     /// What was published is to be looked at afresh, whatever its age.
     doubted: Cell<bool>,
+    /// What was looked at afresh for this, and if it is still so, it was so then: two processes see two things.
+    lasting: RefCell<Option<Difference>>,
+    /// The report that was read last.
+    read: Cell<Look>,
+    /// That report when the engine was last looked at, and its file just before.
+    seen: Cell<Option<(Look, Look)>>,
+    /// Where the engine's file was by the last report that says so.
+    file: RefCell<Option<PathBuf>>,
     clock: fn() -> Timestamp,
 }
 
@@ -75,6 +104,10 @@ impl Applier {
             adopted: RefCell::new(adopted),
             pulled: Cell::new(None),
             doubted: Cell::new(false),
+            lasting: RefCell::new(None),
+            read: Cell::new(None),
+            seen: Cell::new(None),
+            file: RefCell::new(None),
             clock,
         }
     }
@@ -104,10 +137,15 @@ impl Applier {
     /// # Errors
     /// What stands in the way of knowing.
     pub async fn facts(&self) -> Result<Facts, Problem> {
-        let report = match Report::read(&self.places.reports) {
-            Ok(report) if !self.doubted.take() && !self.is_out_of_date(&report) => report,
-            Ok(_) | Err(_) => self.ask(None, String::new(), LOOK).await?,
-        };
+        // An edit that comes while the applier answers is one that it may not have seen.
+        let file = self.look_at_file();
+        self.read.set(look_at(&self.report_file()));
+        let report = self.report().await;
+        self.seen.set(Some((self.read.get(), file)));
+        let report = report?;
+        if let Some(facts) = &report.facts {
+            self.file.replace(Some(facts.file.clone()));
+        }
         self.adopted.borrow_mut().clone_from(&report.adopted);
         self.pulled.set(report.pulled.map(Timestamp::from_millis));
         match (report.facts, report.problem) {
@@ -115,6 +153,12 @@ impl Applier {
             (None, Some(problem)) => Err(problem),
             (None, None) => Err(self.away("it published nothing")),
         }
+    }
+
+    /// Whether something was published, or the engine's file is another one, since the last look at the engine. What that
+    /// look has itself brought about is none: or each would be the reason for the next one.
+    pub fn has_news(&self) -> bool {
+        self.seen.get() != Some((look_at(&self.report_file()), self.look_at_file()))
     }
 
     /// Asks for a list by its names, chosen by the mirrors.toml that has this digest.
@@ -126,18 +170,35 @@ impl Applier {
         report.outcome.unwrap_or_else(|| Err(self.away("it answered without a word")))
     }
 
-    fn is_out_of_date(&self, report: &Report) -> bool {
+    fn look_at_file(&self) -> Look {
+        self.file.borrow().as_deref().and_then(look_at)
+    }
+
+    /// What was published, or a fresh one.
+    async fn report(&self) -> Result<Report, Problem> {
+        let known = Report::read(&self.places.reports).ok();
+        let difference = known.as_ref().and_then(Difference::from);
+        if difference.is_none() {
+            self.lasting.replace(None);
+        }
+        if let Some(known) = known
+            && !self.doubted.take()
+            && !self.is_out_of_date(&known, difference.as_ref())
+        {
+            return Ok(known);
+        }
+        let fresh = self.ask(None, String::new(), LOOK).await?;
+        if difference.is_some() {
+            self.lasting.replace(difference);
+        }
+        Ok(fresh)
+    }
+
+    fn is_out_of_date(&self, report: &Report, difference: Option<&Difference>) -> bool {
         let age = (self.clock)().since(Timestamp::from_millis(report.at));
-        if docker::running() != report.running || age > STALE {
+        if age > STALE || (difference.is_some() && difference != self.lasting.borrow().as_ref()) {
             self.waited.set(0);
             return true;
-        }
-        if let Some(facts) = &report.facts {
-            // A directory that we may not look into says nothing; the applier's unit watches the file too.
-            if report::changed(&facts.file).is_some_and(|changed| Some(changed) != report.file_changed) {
-                self.waited.set(0);
-                return true;
-            }
         }
         self.is_due(report, age)
     }
@@ -179,10 +240,10 @@ impl Applier {
                     },
                 )?;
             }
-            let metadata = std::fs::metadata(self.report_file()).ok();
-            let now = metadata.map(|metadata| (metadata.ino(), metadata.mtime(), metadata.mtime_nsec()));
+            let now = look_at(&self.report_file());
             if now.is_some() && now != seen {
                 seen = now;
+                self.read.set(now);
                 if let Ok(report) = Report::read(&self.places.reports)
                     && report.answered == Some(number)
                 {
@@ -199,6 +260,11 @@ impl Applier {
         let path = self.report_file();
         Problem::new(ProblemKind::Applier, format!("{}: mirrorwatch-apply: {what}", path.display()))
     }
+}
+
+fn look_at(path: &Path) -> Look {
+    let metadata = std::fs::metadata(path).ok()?;
+    Some((metadata.ino(), metadata.ctime(), metadata.ctime_nsec()))
 }
 
 /// How long to wait at most for what the engine may become without anything that can be seen from here; `None`: it will
@@ -237,17 +303,20 @@ mod tests {
         report
     }
 
-    /// In which seconds of two hours it looks, when every look finds the same.
-    fn looks(report: &Report) -> Vec<u64> {
-        let nowhere = tempfile::tempdir().unwrap();
-        let at = |name| nowhere.path().join(name);
-        let places = Places {
+    fn places(directory: &Path) -> Places {
+        let at = |name| directory.join(name);
+        Places {
             config: at("mirrors.toml"),
             requests: at("requests"),
             reports: at("reports"),
             state: at("state"),
-        };
-        let applier = Applier::new(places, Timestamp::default);
+        }
+    }
+
+    /// In which seconds of two hours it looks, when every look finds the same.
+    fn looks(report: &Report) -> Vec<u64> {
+        let nowhere = tempfile::tempdir().unwrap();
+        let applier = Applier::new(places(nowhere.path()), Timestamp::default);
         let (mut looks, mut last) = (Vec::new(), 0);
         for second in (0..7200).step_by(2) {
             if applier.is_due(report, Duration::from_secs(second - last)) {
@@ -274,5 +343,76 @@ mod tests {
         let flag = refusing(None);
         assert_eq!((&flag[..9], flag.len()), (&[2, 6, 14, 30, 62, 126, 254, 510, 1022][..], 19));
         assert_eq!(refusing(Some(WarningKind::PendingEdits)).len(), 123);
+    }
+    /// Answers every request with what it was told last, and counts them.
+    struct Answers {
+        places: Places,
+        report: RefCell<Report>,
+        count: Cell<u32>,
+    }
+
+    impl Answers {
+        fn publish(&self, answered: Option<u64>) {
+            let report = Report { answered, ..self.report.borrow().clone() };
+            report.write(&self.places.reports, None).unwrap();
+        }
+
+        async fn run(&self) {
+            let mut answered = None;
+            loop {
+                let request = request::read(&self.places.requests).ok().flatten();
+                let request = request.and_then(|bytes| serde_json::from_slice::<Request>(&bytes).ok());
+                let number = request.map(|request| request.number);
+                if number.is_some() && number != answered {
+                    answered = number;
+                    self.count.set(self.count.get() + 1);
+                    self.publish(answered);
+                }
+                sleep(POLL).await;
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn what_only_the_applier_can_see_is_asked_for_once_and_its_answer_is_no_news() {
+        let place = tempfile::tempdir().unwrap();
+        let places = places(place.path());
+        std::fs::create_dir(&places.requests).unwrap();
+        std::fs::create_dir(&places.reports).unwrap();
+        let file = place.path().join("daemon.json");
+        crate::file::replace(&file, b"{}", None).unwrap();
+        // A process that cannot be seen from here, and no time at which the file changed.
+        let mut report = of_a_docker();
+        report.facts.as_mut().unwrap().file.clone_from(&file);
+        let applier = Applier::new(places.clone(), || Timestamp::from_millis(1));
+        let answers = Answers { places, report: RefCell::new(report), count: Cell::new(0) };
+        let mut run = std::pin::pin!(answers.run());
+        let mut look = async || {
+            tokio::select! {
+                () = &mut run => unreachable!("it answers for ever"),
+                facts = applier.facts() => facts.unwrap(),
+            };
+            answers.count.get()
+        };
+        assert!(applier.has_news(), "nobody has looked yet");
+        assert_eq!(look().await, 1, "nothing was published yet");
+        for _ in 0..5 {
+            assert_eq!(look().await, 2, "a fresh look might have ended it");
+        }
+        assert!(!applier.has_news());
+        // Another process, which the applier tells of by itself.
+        answers.report.borrow_mut().running = vec![(9, 10)];
+        answers.publish(None);
+        assert!(applier.has_news());
+        for _ in 0..5 {
+            assert_eq!(look().await, 3);
+        }
+        assert!(!applier.has_news());
+        crate::file::replace(&file, b"{ }", None).unwrap();
+        assert!(applier.has_news());
+        for _ in 0..5 {
+            assert_eq!(look().await, 4);
+        }
+        assert!(!applier.has_news());
     }
 }

@@ -17,6 +17,7 @@ use crate::engine::docker::{self, Docker};
 use crate::engine::{Applied, Facts, Problem};
 use crate::mirror::MirrorUrl;
 use crate::pause::Pause;
+use crate::process;
 use crate::reason::ProblemKind;
 use crate::room::Room;
 use crate::timestamp::Timestamp;
@@ -78,7 +79,7 @@ impl Run<'_> {
             Err(problem) if problem.kind == ProblemKind::Locked => {}
             Err(problem) => warn!("{problem}"),
         }
-        let mut facts = docker.facts().await;
+        let mut facts = docker.facts().await.map_err(|problem| unless_hidden(&rules, problem));
         if let Ok(facts) = &facts {
             self.adopt(&rules, facts);
         }
@@ -90,7 +91,7 @@ impl Run<'_> {
             }
             Decision::Apply(number, list) => {
                 let outcome = self.apply(&docker, &list).await;
-                facts = docker.facts().await;
+                facts = docker.facts().await.map_err(|problem| unless_hidden(&rules, problem));
                 (Some(number), Some(outcome))
             }
         };
@@ -219,6 +220,22 @@ fn save(memory: &Memory, directory: &Path) -> Result<(), String> {
     memory.save(directory).map_err(|error| error.to_string())
 }
 
+/// "It does not run" is also what an engine comes to whose process is hidden from us: then nobody here can tell. One that
+/// is stopped leaves no socket, unless systemd has it.
+fn unless_hidden(rules: &Rules, problem: Problem) -> Problem {
+    let hidden = process::name(1).is_none() && rules.engine.socket.exists();
+    if hidden { of_hidden(problem) } else { problem }
+}
+
+fn of_hidden(problem: Problem) -> Problem {
+    if problem.kind != ProblemKind::NotRunning {
+        return problem;
+    }
+    let why = "/proc: hidepid hides dockerd from mirrorwatch-apply.service, should it run: SupplementaryGroups= of that unit \
+               needs the group that the mount has as gid=";
+    Problem::new(problem.kind, format!("{why}; {problem}"))
+}
+
 fn refused(refusal: &Refusal) -> Problem {
     let kind = match refusal {
         // It is read again, and asked again.
@@ -230,4 +247,17 @@ fn refused(refusal: &Refusal) -> Problem {
         | Refusal::Paused => ProblemKind::Applier,
     };
     Problem::new(kind, format!("mirrorwatch-apply: the request is not followed: {refusal}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_docker_that_cannot_be_seen_it_is_said_that_it_is_hidden() {
+        let said = |kind| of_hidden(Problem::new(kind, "/run/docker.sock: dockerd does not run")).detail;
+        let hidden = said(ProblemKind::NotRunning);
+        assert!(hidden.starts_with("/proc: hidepid") && hidden.ends_with("does not run"), "{hidden}");
+        assert_eq!(said(ProblemKind::NoAnswer), "/run/docker.sock: dockerd does not run");
+    }
 }

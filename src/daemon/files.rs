@@ -124,8 +124,10 @@ impl Daemon {
 
     pub(super) fn files_changed(&mut self) {
         self.read_again();
-        // Or somebody edited the engine's file.
-        self.look_at = Instant::now();
+        // Or somebody edited the engine's file, or the applier has published something that nobody here has asked for.
+        if self.applier.as_ref().is_none_or(|applier| applier.has_news()) {
+            self.look_at = Instant::now();
+        }
     }
 
     /// What people edit is read, and nobody asked anything: a file that leads nowhere may do so for months.
@@ -236,6 +238,10 @@ mod tests {
 
     /// A daemon with an engine that others speak for.
     fn daemon(place: &TempDir) -> Daemon {
+        daemon_with(place, false)
+    }
+
+    fn daemon_with(place: &TempDir, unprivileged: bool) -> Daemon {
         let at = |name| place.path().join(name);
         let toml =
             "[engine.docker]\nenabled = false\n\n[[mirror]]\nname = \"A\"\nurl = \"https://a.example\"\n";
@@ -245,7 +251,7 @@ mod tests {
             config: at("mirrors.toml"),
             state: at("state"),
             runtime: at("run"),
-            unprivileged: false,
+            unprivileged,
             confined: false,
         };
         let config = config::load(&places.config).unwrap();
@@ -307,6 +313,41 @@ mod tests {
                 }
                 assert_eq!(daemon.state.reloads_of_a_day(assembly::now()), 1);
                 assert!(daemon.state.in_place());
+            })
+            .await;
+    }
+    #[tokio::test]
+    async fn what_a_look_at_the_engine_has_brought_about_is_no_reason_for_the_next_one() {
+        let place = tempfile::tempdir().unwrap();
+        let mut daemon = daemon_with(&place, true);
+        let applier = daemon.applier.clone().unwrap();
+        let report = serde_json::json!({
+            "format": crate::applier::FORMAT,
+            "at": assembly::now().as_millis(),
+            "facts": null,
+            "problem": {"kind": "not_running", "detail": ""},
+            "running": crate::engine::docker::running(),
+            "file_changed": null,
+            "pulled": null,
+            "adopted": [],
+            "reloads_left": 1,
+            "answered": null,
+            "outcome": null,
+        });
+        let publish = || crate::file::replace(&applier.report_file(), report.to_string().as_bytes(), None);
+        std::fs::create_dir(place.path().join("run-apply")).unwrap();
+        publish().unwrap();
+        LocalSet::new()
+            .run_until(async {
+                let _ = applier.facts().await.unwrap_err();
+                daemon.watch();
+                let later = Instant::now() + Duration::from_secs(60);
+                daemon.look_at = later;
+                daemon.files_changed();
+                assert_eq!(daemon.look_at, later);
+                publish().unwrap();
+                daemon.files_changed();
+                assert!(daemon.look_at <= Instant::now());
             })
             .await;
     }
