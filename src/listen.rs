@@ -110,6 +110,24 @@ pub enum Ear {
     Events,
 }
 
+/// Why an ear hears nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Deafness {
+    /// Another try may help.
+    Passing(String),
+    /// No try does while the engine, the kernel and we are what they are.
+    Lasting(String),
+}
+
+impl Deafness {
+    /// For people.
+    pub fn why(&self) -> &str {
+        match self {
+            Self::Passing(why) | Self::Lasting(why) => why,
+        }
+    }
+}
+
 /// What was heard.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Heard {
@@ -118,7 +136,7 @@ pub enum Heard {
     /// A pull may have ended: something came, and nothing more comes. Only with [`Pulls::Told`].
     Settled,
     /// This ear hears nothing any more, and why.
-    Deaf(Ear, String),
+    Deaf(Ear, Deafness),
 }
 
 /// More is said in a moment than is worth keeping: a log may repeat itself a thousand times.
@@ -144,15 +162,20 @@ impl Listener {
         let mut tasks = JoinSet::new();
         let (log, deaf) = (source.log.clone(), heard.clone());
         tasks.spawn(async move {
+            // An engine that logs nowhere goes on doing so.
+            let deafness = match log {
+                Log::Unreadable(_) => Deafness::Lasting,
+                Log::Journal { .. } | Log::File(_) => Deafness::Passing,
+            };
             let why = log::follow(log, lines, stirred).await;
             // Nobody left to tell is nobody left to listen for.
-            drop(deaf.send(Heard::Deaf(Ear::Log, why)).await);
+            drop(deaf.send(Heard::Deaf(Ear::Log, deafness(why))).await);
         });
         let (events, deaf) = (pulled.clone(), heard.clone());
         if let Pulls::Events(socket) = source.pulls.clone() {
             tasks.spawn(async move {
                 let why = pulls::follow(&socket, events).await;
-                drop(deaf.send(Heard::Deaf(Ear::Events, why)).await);
+                drop(deaf.send(Heard::Deaf(Ear::Events, Deafness::Passing(why))).await);
             });
         }
         tasks.spawn(Listening::new(source, aimed, heard, stirs, ours).run(said, ended));

@@ -225,7 +225,7 @@ pub(super) fn authorities(config: &Config) -> Look {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use tempfile::TempDir;
     use tokio::task::LocalSet;
 
@@ -241,7 +241,7 @@ mod tests {
         daemon_with(place, false)
     }
 
-    fn daemon_with(place: &TempDir, unprivileged: bool) -> Daemon {
+    pub(in crate::daemon) fn daemon_with(place: &TempDir, unprivileged: bool) -> Daemon {
         let at = |name| place.path().join(name);
         let toml =
             "[engine.docker]\nenabled = false\n\n[[mirror]]\nname = \"A\"\nurl = \"https://a.example\"\n";

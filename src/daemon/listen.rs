@@ -11,7 +11,7 @@ use super::Daemon;
 use super::step::{Event, Track};
 use crate::assembly;
 use crate::engine::{Facts, LogSource};
-use crate::listen::{Aim, Ear, Heard, Listener, Log, Pulls, Source};
+use crate::listen::{Aim, Deafness, Ear, Heard, Listener, Log, Pulls, Source};
 use crate::mirror::MirrorUrl;
 use crate::observation::ImageStore;
 use crate::pull::{Seen, Sign};
@@ -30,7 +30,7 @@ const TRIES: u32 = 3;
 pub(super) struct Ears {
     listener: Option<(Source, Listener)>,
     pub(super) heard: Option<Receiver<Heard>>,
-    deaf: BTreeMap<Ear, String>,
+    deaf: BTreeMap<Ear, Deafness>,
     /// What has been said in the log: each once.
     told: BTreeMap<Ear, String>,
     begun: Option<Instant>,
@@ -49,10 +49,9 @@ impl Ears {
         RETRY.saturating_mul(1 << self.failures.saturating_sub(1).min(10)).min(RETRY_CAP)
     }
 
-    /// Whether another try may help: an engine that logs nowhere goes on doing so.
+    /// Whether another try may help.
     fn may_recover(&self) -> bool {
-        let log = self.listener.as_ref().is_some_and(|(source, _)| !matches!(source.log, Log::Unreadable(_)));
-        self.deaf.contains_key(&Ear::Events) || (log && self.deaf.contains_key(&Ear::Log))
+        self.deaf.values().any(|deafness| matches!(deafness, Deafness::Passing(_)))
     }
 }
 
@@ -153,7 +152,7 @@ impl Daemon {
                     self.look_at = Instant::now();
                 }
             }
-            Heard::Deaf(ear, why) => self.deaf(ear, why),
+            Heard::Deaf(ear, deafness) => self.deaf(ear, deafness),
         }
     }
 
@@ -190,7 +189,8 @@ impl Daemon {
         }
     }
 
-    fn deaf(&mut self, ear: Ear, why: String) {
+    fn deaf(&mut self, ear: Ear, deafness: Deafness) {
+        let why = deafness.why().to_owned();
         let now = Instant::now();
         if self.ears.begun.is_some_and(|at| now.duration_since(at) >= STEADY) {
             self.ears.failures = 0;
@@ -199,9 +199,9 @@ impl Daemon {
         debug!(?ear, why, "deaf");
         if (ear != Ear::Events || self.ears.failures >= TRIES) && self.ears.told.get(&ear) != Some(&why) {
             warn!("{why}; this part of the engine's own pulls is not listened to, probes go on as before");
-            self.ears.told.insert(ear, why.clone());
+            self.ears.told.insert(ear, why);
         }
-        self.ears.deaf.insert(ear, why);
+        self.ears.deaf.insert(ear, deafness);
         if self.ears.may_recover() {
             // A look tells whether the engine is still there; if so it is listened to anew.
             self.look_at = self.look_at.min(now + self.ears.pause());
@@ -232,5 +232,71 @@ pub(super) async fn next(heard: &mut Option<Receiver<Heard>>) -> Option<Heard> {
     match heard {
         Some(receiver) => receiver.recv().await,
         None => std::future::pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::daemon::Hand;
+    use crate::daemon::files::tests::daemon_with;
+    use crate::engine::Outbound;
+
+    fn facts() -> Facts {
+        Facts {
+            version: "20.10.24".to_owned(),
+            store: ImageStore::Classic,
+            mirrors: Vec::new(),
+            file: "/etc/docker/daemon.json".into(),
+            listed: None,
+            given: None,
+            proxies: Outbound::default(),
+            pid: None,
+            log: LogSource::Unreadable("it logs nowhere".to_owned()),
+            images: Vec::new(),
+            warnings: Vec::new(),
+            app: None,
+            refusal: None,
+        }
+    }
+
+    /// Begins to listen; when that was.
+    fn listening(place: &tempfile::TempDir) -> (Daemon, Instant) {
+        let mut daemon = daemon_with(place, true);
+        daemon.docker = daemon.applier.clone().map(Hand::There);
+        daemon.facts = Some(facts());
+        daemon.listen();
+        (daemon, Instant::now())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_ear_that_fails_is_tried_again_in_its_turn_however_early_the_engine_is_looked_at() {
+        for ear in [Ear::Connections, Ear::Log, Ear::Events] {
+            let place = tempfile::tempdir().unwrap();
+            let (mut daemon, begun) = listening(&place);
+            daemon.look_at = begun + RETRY_CAP;
+            daemon.heard(Heard::Deaf(ear, Deafness::Passing("no memory".to_owned())));
+            assert_eq!(daemon.look_at, begun + RETRY, "{ear:?}");
+            // Looked at for another reason, and next when an engine is that is well.
+            daemon.look_at = begun + RETRY_CAP;
+            daemon.listen();
+            assert_eq!((daemon.look_at, daemon.ears.begun), (begun + RETRY, Some(begun)), "{ear:?}");
+            tokio::time::advance(RETRY).await;
+            daemon.listen();
+            assert_eq!((daemon.ears.begun, daemon.ears.deaf.len()), (Some(begun + RETRY), 0), "{ear:?}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_ear_that_is_deaf_for_good_is_let_be() {
+        let place = tempfile::tempdir().unwrap();
+        let (mut daemon, begun) = listening(&place);
+        let look_at = begun + STEADY;
+        daemon.look_at = look_at;
+        daemon.heard(Heard::Deaf(Ear::Connections, Deafness::Lasting("another network".to_owned())));
+        tokio::time::advance(RETRY_CAP).await;
+        daemon.listen();
+        assert_eq!((daemon.look_at, daemon.ears.begun), (look_at, Some(begun)));
+        assert_eq!(daemon.ears.notices().collect::<Vec<_>>(), ["another network"]);
     }
 }

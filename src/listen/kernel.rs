@@ -8,6 +8,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use rustix::fd::OwnedFd;
+use rustix::io::Errno;
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use rustix::net::{
     AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, netlink, recv, send, socket_with,
@@ -132,6 +133,28 @@ impl Kernel {
             }
         }
     }
+}
+
+/// Whether the kernel has no such thing to tell, or tells nobody like us: unlike a want of memory or descriptors, that does
+/// not pass.
+pub(super) fn is_lasting(error: &io::Error) -> bool {
+    matches!(
+        Errno::from_io_error(error),
+        Some(
+            // No module for it, as the dump itself says; no family, no protocol, no call of that kind.
+            Errno::NOENT
+                | Errno::AFNOSUPPORT
+                | Errno::PFNOSUPPORT
+                | Errno::PROTONOSUPPORT
+                | Errno::SOCKTNOSUPPORT
+                | Errno::OPNOTSUPP
+                | Errno::NOSYS
+                | Errno::INVAL
+                // A filter of calls, or a module for security.
+                | Errno::PERM
+                | Errno::ACCESS
+        )
+    )
 }
 
 /// One message and what it carries; `rest` moves on to the next.

@@ -1,6 +1,7 @@
 //! What is heard comes together here: lines, ends, events, and the kernel's figures when it is worth asking for them.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use super::kernel::{self, Connection, Kernel};
 use super::lookout::{Lookout, cpu};
 use super::purse::Purse;
 use super::tally::Tally;
-use super::{Aim, Ear, Heard, Pulls, Source, line};
+use super::{Aim, Deafness, Ear, Heard, Pulls, Source, line};
 use crate::confine::outside::{self, Link};
 use crate::mirror::MirrorUrl;
 use crate::ours::Ours;
@@ -122,13 +123,14 @@ impl Listening {
         }
     }
 
-    fn open(&self) -> Result<(Kernel, Lookout), String> {
+    fn open(&self) -> Result<(Kernel, Lookout), Deafness> {
         if let Some(pid) = self.source.pid.filter(|pid| is_elsewhere(*pid)) {
-            return Err(format!("/proc/{pid}/ns/net: dockerd has a network of its own"));
+            let why = format!("/proc/{pid}/ns/net: dockerd has a network of its own");
+            return Err(Deafness::Lasting(why));
         }
-        let kernel = || Kernel::open().map_err(|error| format!("sock_diag: {error}"));
+        let kernel = || Kernel::open().map_err(|error| untold(&error));
         let lookout = Lookout::start(kernel()?, self.source.pid, self.ours.clone());
-        Ok((kernel()?, lookout.map_err(|error| format!("thread: {error}"))?))
+        Ok((kernel()?, lookout.map_err(|error| Deafness::Passing(format!("thread: {error}")))?))
     }
 
     async fn aimed(&mut self, watch: &mut Watch) {
@@ -138,7 +140,7 @@ impl Listening {
         remotes.truncate(kernel::ADDRESSES);
         // What follows may be the first pull from there.
         let heard = !remotes.is_empty();
-        let heard = watch.ends.aim(remotes) && heard;
+        let heard = watch.ends.aim(remotes, now) && heard;
         watch.ends.hurry(now);
         self.stirs.send_replace(heard.then_some(now));
         self.look(watch, now).await;
@@ -148,7 +150,7 @@ impl Listening {
     fn ended(&mut self, watch: &mut Watch, ended: Option<Vec<Option<Connection>>>) {
         let now = Instant::now();
         let Some(mut ended) = ended else {
-            self.stirs.send_replace(None);
+            self.stirs.send_if_modified(|at| at.take().is_some());
             return;
         };
         // Whose one was that nobody has asked for cannot be told any more.
@@ -159,7 +161,7 @@ impl Listening {
         }
         let since = now.duration_since(watch.begun);
         watch.ends.heard(now);
-        self.stir();
+        self.stirs.send_replace(Some(now));
         for connection in ended.into_iter().flatten() {
             if let Some(url) = leads(&self.aim.borrow().addresses, connection.remote) {
                 self.tally.ended(since, url, &connection);
@@ -171,13 +173,14 @@ impl Listening {
         }
     }
 
-    /// The engine does something with a mirror.
+    /// The engine does something with a mirror. Where the end of that will not be told, it is as if nothing were.
     fn stir(&self) {
-        self.stirs.send_if_modified(|at| at.replace(Instant::now()).is_some());
+        let now = Instant::now();
+        self.stirs.send_if_modified(|at| at.as_mut().map(|at| *at = now).is_some());
     }
 
-    async fn deaf(&self, why: String) {
-        drop(self.heard.send(Heard::Deaf(Ear::Connections, why)).await);
+    async fn deaf(&self, deafness: Deafness) {
+        drop(self.heard.send(Heard::Deaf(Ear::Connections, deafness)).await);
     }
 
     async fn tell(&self, seen: Seen) {
@@ -279,7 +282,7 @@ impl Listening {
             }
             Err(error) => {
                 (watch.kernel, watch.lookout) = (None, None);
-                self.deaf(format!("sock_diag: {error}")).await;
+                self.deaf(untold(&error)).await;
             }
         }
     }
@@ -317,6 +320,12 @@ fn leads(aim: &[(MirrorUrl, Vec<SocketAddr>)], remote: SocketAddr) -> Option<&Mi
 fn is_elsewhere(pid: i32) -> bool {
     let ours = outside::leads(std::process::id().cast_signed(), Link::Network).ok();
     outside::leads(pid, Link::Network).ok().zip(ours).is_some_and(|(its, ours)| its != ours)
+}
+
+/// What the kernel does not tell of connections.
+fn untold(error: &io::Error) -> Deafness {
+    let why = format!("sock_diag: {error}");
+    if kernel::is_lasting(error) { Deafness::Lasting(why) } else { Deafness::Passing(why) }
 }
 
 /// The sockets that a process holds, by their inodes; `None` when we may not look.
