@@ -82,6 +82,8 @@ pub enum StartError {
     Running(PathBuf),
     /// A directory cannot be made or written.
     Directory(PathBuf, io::Error),
+    /// The runtime directory was removed meanwhile, and is not ours to make.
+    Removed(PathBuf, io::Error),
     /// The kernel gave no signal handler.
     Signals(io::Error),
     /// A part of it died: a bug.
@@ -95,6 +97,13 @@ impl fmt::Display for StartError {
             Self::Prober(error) => error.fmt(f),
             Self::Running(path) => write!(f, "{}: another mirrorwatch is running", path.display()),
             Self::Directory(path, error) => write!(f, "{}: write: {error}", path.display()),
+            Self::Removed(path, error) => {
+                write!(
+                    f,
+                    "{}: it was removed while the service ran, and cannot be made again: {error}",
+                    path.display()
+                )
+            }
             Self::Signals(error) => write!(f, "signal handlers: {error}"),
             Self::Died(error) => {
                 write!(f, "a part of the service died, which is a bug of mirrorwatch: {error}")
@@ -180,6 +189,8 @@ struct Daemon {
     ended: bool,
     /// The last status could not be written, and that has been said.
     unpublished: bool,
+    /// Why it cannot go on.
+    broken: Option<StartError>,
     /// Whether all was well in the last status.
     healthy: Option<bool>,
     /// Switches that the store could not take.
@@ -271,6 +282,7 @@ impl Daemon {
             tidy_at: Instant::now() + FIRST_TIDY,
             ended: false,
             unpublished: false,
+            broken: None,
             healthy: None,
             unkept: Vec::new(),
         })
@@ -330,6 +342,9 @@ impl Daemon {
                     self.step(Event::Shifted(Shift::Route));
                 }
                 () = alarm.at(next) => self.tick(),
+            }
+            if let Some(error) = self.broken.take() {
+                return Err(error);
             }
         }
     }

@@ -196,11 +196,15 @@ fn prepare(path: &Path, bytes: &[u8]) -> Result<(PathBuf, NamedTempFile), Replac
 
 fn temporary(directory: &Path) -> io::Result<NamedTempFile> {
     let made = tempfile::Builder::new().prefix(TEMP_PREFIX).suffix(TEMP_SUFFIX).tempfile_in(directory);
-    // Without the name that differs each time: whoever says a thing once must know it again.
-    made.map_err(|error| match error.to_string().split_once(" at path ") {
+    made.map_err(nameless)
+}
+
+/// The error of a temporary file without the name that differs each time: whoever says a thing once must know it again.
+pub fn nameless(error: io::Error) -> io::Error {
+    match error.to_string().split_once(" at path ") {
         Some((cause, _)) => io::Error::new(error.kind(), cause),
         None => error,
-    })
+    }
 }
 
 fn durable(path: &Path, target: &Path) -> Result<(), ReplaceError> {

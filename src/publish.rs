@@ -8,6 +8,8 @@ use std::io::{self, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, fchown};
 use std::path::Path;
 
+use crate::file::nameless;
+
 /// Whether the bytes must outlive a power cut.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Durability {
@@ -64,8 +66,9 @@ fn put(dir: &Path, name: &str, bytes: &[u8], durability: Durability, group: Opti
     let mut file = tempfile::Builder::new()
         .prefix(".mirrorwatch-")
         .permissions(Permissions::from_mode(0o600))
-        .tempfile_in(dir)?;
-    file.write_all(bytes)?;
+        .tempfile_in(dir)
+        .map_err(nameless)?;
+    file.write_all(bytes).map_err(nameless)?;
     give(file.as_file(), dir)?;
     if group.is_some() {
         fchown(file.as_file(), None, group)?;
@@ -106,5 +109,13 @@ mod tests {
         let open = std::fs::File::open(dir.path().join("x.json")).unwrap();
         publish(dir.path(), "x.json", b"new", Durability::Cached).unwrap();
         assert_eq!(std::io::read_to_string(open).unwrap(), "old");
+    }
+
+    #[test]
+    fn what_goes_wrong_is_said_in_the_same_words_each_time() {
+        let dir = tempfile::tempdir().unwrap();
+        let said =
+            || publish(&dir.path().join("none"), "x.json", b"", Durability::Cached).unwrap_err().to_string();
+        assert_eq!(said(), "No such file or directory (os error 2)");
     }
 }

@@ -13,6 +13,7 @@ use std::ffi::OsStr;
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::process::{Command, Output};
+use std::time::Duration;
 
 use dockerd::Dockerd;
 use frames::Boundary;
@@ -255,6 +256,83 @@ fn on_a_full_disk_the_applier_goes_on_in_the_room_that_it_has_set_aside() {
     let output = world.mirrorwatch(&["restore"]);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     assert_eq!(world.dockerd.text().as_deref(), Some("{}"));
+}
+
+/// The service as its own user, ended with the test.
+struct Service(std::process::Child);
+
+impl Service {
+    fn start(place: &std::path::Path) -> Self {
+        use std::os::unix::process::CommandExt;
+        let [config, state, run] = ["etc/mirrors.toml", "state", "run"].map(|name| place.join(name));
+        let child = Command::new(env!("CARGO_BIN_EXE_mirrorwatch"))
+            .args([OsStr::new("--config"), config.as_os_str(), OsStr::new("--state-dir"), state.as_os_str()])
+            .args([OsStr::new("--runtime-dir"), run.as_os_str()])
+            .args(["run", "--unprivileged"])
+            .env("LC_ALL", "C.UTF-8")
+            .uid(65534)
+            .gid(65534)
+            .current_dir("/")
+            .stdin(std::process::Stdio::null())
+            .stdout(std::process::Stdio::null())
+            .stderr(std::fs::File::create_new(place.join("log")).unwrap())
+            .spawn();
+        Self(child.unwrap())
+    }
+
+    #[track_caller]
+    fn wait_for<T>(&mut self, what: &str, mut done: impl FnMut(&mut std::process::Child) -> Option<T>) -> T {
+        let start = std::time::Instant::now();
+        loop {
+            if let Some(value) = done(&mut self.0) {
+                return value;
+            }
+            assert!(start.elapsed() < Duration::from_secs(60), "{what}");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        drop(self.0.kill());
+        drop(self.0.wait());
+    }
+}
+
+/// A place with the service's directories, and a mirrors.toml with this in it.
+fn place_of_service(toml: &str) -> TempDir {
+    use std::os::unix::fs::PermissionsExt;
+    let place = tempfile::Builder::new().permissions(PermissionsExt::from_mode(0o755)).tempdir().unwrap();
+    for directory in ["etc", "state", "run", "run-apply"] {
+        std::fs::create_dir(place.path().join(directory)).unwrap();
+    }
+    for directory in ["state", "run"] {
+        std::os::unix::fs::chown(place.path().join(directory), Some(65534), Some(65534)).unwrap();
+    }
+    file::replace(&place.path().join("etc/mirrors.toml"), toml.as_bytes(), None).unwrap();
+    place
+}
+
+#[test]
+fn a_service_whose_runtime_directory_is_removed_ends_and_says_so() {
+    let mirror = "[[mirror]]\nname = \"A\"\nurl = \"http://127.0.0.1:9\"\n";
+    let place = place_of_service(&format!("[engine.docker]\nenabled = false\n\n{mirror}"));
+    let mut service = Service::start(place.path());
+    let run = place.path().join("run");
+    let status = run.join("status.json");
+    service.wait_for("a status", |_| status.exists().then_some(()));
+    // At one stroke, as whoever cleans up does it to an empty one.
+    std::fs::rename(&run, place.path().join("gone")).unwrap();
+    let pid = rustix::process::Pid::from_child(&service.0);
+    rustix::process::kill_process(pid, rustix::process::Signal::HUP).unwrap();
+    let ended = service.wait_for("its end", |child| child.try_wait().unwrap());
+    let log = std::fs::read_to_string(place.path().join("log")).unwrap();
+    // A failure, at which systemd starts it anew, with the directory.
+    assert_eq!(ended.code(), Some(1), "{log}");
+    let said = format!("{}: it was removed while the service ran", run.display());
+    assert_eq!(log.matches(&said).count(), 1, "{log}");
+    assert!(!log.contains("/.mirrorwatch-"), "{log}");
 }
 
 #[test]

@@ -34,9 +34,12 @@ pub async fn run(global: &Global, unprivileged: bool) -> Result<Exit, Error> {
             Err(Error::failed(said(&error)).with_hint(say::see_the_other(global.lang)))
         }
         Err(StartError::Prober(error)) => Err(Error::failed(error.text(global.lang))),
-        Err(error @ (StartError::Directory(..) | StartError::Signals(_) | StartError::Died(_))) => {
-            Err(Error::failed(said(&error)))
-        }
+        Err(
+            error @ (StartError::Directory(..)
+            | StartError::Removed(..)
+            | StartError::Signals(_)
+            | StartError::Died(_)),
+        ) => Err(Error::failed(said(&error))),
     }
 }
 

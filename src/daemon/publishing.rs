@@ -6,7 +6,7 @@ use tokio::time::Instant;
 use tracing::error;
 
 use super::tell::News;
-use super::{Daemon, notify_systemd, view};
+use super::{Daemon, StartError, notify_systemd, view};
 use crate::assembly;
 use crate::status::{ServiceState, Status};
 
@@ -65,6 +65,10 @@ impl Daemon {
         let written = status.write(&self.places.runtime);
         match written.or_else(|_| status.write_afresh(&self.places.runtime)) {
             Ok(()) => self.unpublished = false,
+            // Neither is the applier asked for anything. Whoever starts us anew makes the directory anew.
+            Err(error) if self.places.unprivileged && !self.places.runtime.is_dir() => {
+                self.broken = Some(StartError::Removed(self.places.runtime.clone(), error));
+            }
             Err(error) if !self.unpublished => {
                 self.unpublished = true;
                 error!("{}: write the status: {error}", self.places.runtime.display());
