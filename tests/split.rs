@@ -8,6 +8,7 @@
 mod dockerd;
 #[path = "split/frames.rs"]
 mod frames;
+mod namespace;
 
 use std::ffi::OsStr;
 use std::os::unix::fs::MetadataExt;
@@ -333,6 +334,44 @@ fn a_service_whose_runtime_directory_is_removed_ends_and_says_so() {
     let said = format!("{}: it was removed while the service ran", run.display());
     assert_eq!(log.matches(&said).count(), 1, "{log}");
     assert!(!log.contains("/.mirrorwatch-"), "{log}");
+}
+
+#[test]
+fn where_dockerd_is_hidden_from_the_service_the_applier_is_not_started_without_end() {
+    let test = "where_dockerd_is_hidden_from_the_service_the_applier_is_not_started_without_end";
+    // Without a network: nobody is asked anything.
+    if !namespace::is_inside(&["--mount", "--pid", "--net", "--fork", "--kill-child"], test) {
+        return;
+    }
+    let hidden = Command::new("mount").args(["-t", "proc", "-o", "hidepid=2", "proc", "/proc"]).status();
+    assert!(hidden.unwrap().success());
+    let world = World::new("{}");
+    let place = world.place.path();
+    std::fs::set_permissions(place, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    for directory in ["state", "run"] {
+        std::os::unix::fs::chown(world.at(directory), Some(65534), Some(65534)).unwrap();
+    }
+    let mut service = Service::start(place);
+    let (mut answered, mut runs, mut known_since) = (Value::Null, 0, None);
+    let json = |name| -> Value {
+        let text = std::fs::read(world.at(name)).unwrap_or_default();
+        serde_json::from_slice(&text).unwrap_or_default()
+    };
+    service.wait_for("two seconds with an engine that is known", |_| {
+        let request = json("run/request.json");
+        if request["number"] != answered {
+            answered = request["number"].clone();
+            runs += 1;
+            let report = world.apply_request();
+            assert_ne!(report["running"], json!([]), "the applier sees it");
+        }
+        if known_since.is_none() && json("run/status.json")["engines"][0]["verified_at"] != Value::Null {
+            known_since = Some(std::time::Instant::now());
+        }
+        // In which it would be asked for several times.
+        known_since.filter(|since| since.elapsed() > Duration::from_secs(2) || runs > 9)
+    });
+    assert!((1..=3).contains(&runs), "{runs}");
 }
 
 #[test]
