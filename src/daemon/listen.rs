@@ -253,7 +253,7 @@ mod tests {
             proxies: Outbound::default(),
             pid: None,
             log: LogSource::Unreadable("it logs nowhere".to_owned()),
-            images: Vec::new(),
+            images: None,
             warnings: Vec::new(),
             app: None,
             refusal: None,
