@@ -490,8 +490,8 @@ async fn settled(path: &Path) -> Result<Snapshot, Problem> {
     }
     if blank(&snapshot) && was_written_lately(path) {
         let detail = format!(
-            "{}: not written: it is empty, and somebody may have it open to fill it; hint: write {{}} into it, or wait ten \
-             minutes",
+            "{}: not written: it is empty, and somebody may be about to fill it; hint: if nobody is, write an empty JSON \
+             object into it, or wait ten minutes",
             path.display()
         );
         return Err(Problem::new(ProblemKind::Raced, detail));

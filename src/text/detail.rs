@@ -230,6 +230,21 @@ const SAID: &[(&str, Option<&str>, &str)] = &[
         "启动失败次数过多，systemd 拒绝再次启动",
     ),
     ("dockerd did not take the list within {}: {}", None, "dockerd 在 {} 内没有采用该列表：{}"),
+    (
+        "dockerd told of the list and did not show it within {}: {}",
+        None,
+        "dockerd 已报告采用该列表，但在 {} 内没有显示出来：{}",
+    ),
+    (
+        "not written: it is empty, and somebody may be about to fill it; hint: if nobody is, write an empty JSON object into it, or wait ten minutes",
+        None,
+        "未写入：文件为空，可能有人正要写入；提示：若非如此，请写入一个空的 JSON 对象，或等待十分钟",
+    ),
+    (
+        "not written: dockerd was started with --authorization-plugin, and a reload would switch the plugins off",
+        None,
+        "未写入：dockerd 以 --authorization-plugin 启动，重载会停用这些插件",
+    ),
     ("somebody else wrote it meanwhile; their edit is in place", None, "其间被他人写入，已保留他人的修改"),
 ];
 

@@ -74,15 +74,15 @@ impl Scene<'_> {
             !plugins.is_null() && plugins.as_array().is_none_or(|list| !list.is_empty())
         });
         let why = if by_flag {
-            "dockerd was started with --authorization-plugin, and a reload would switch the plugins off"
+            "not written: dockerd was started with --authorization-plugin, and a reload would switch the plugins off"
         } else if in_file {
-            "it has authorization-plugins, and one that fails to load at a reload ends dockerd"
+            "not written: it has authorization-plugins, and one that fails to load at a reload ends dockerd"
         } else if !self.info.authorization_plugins().is_empty() {
-            "dockerd has authorization plugins that are not in the file, and a reload would switch them off"
+            "not written: dockerd has authorization plugins that are not in the file, and a reload would switch them off"
         } else {
             return None;
         };
-        let detail = format!("{}: not written: {why}", self.file.display());
+        let detail = format!("{}: {why}", self.file.display());
         Some(Problem::new(ProblemKind::AuthorizationPlugins, detail))
     }
 

@@ -156,7 +156,7 @@ impl Transaction<'_> {
             Err(missing) => missing,
         };
         let cause = self.mark.complaint().await.unwrap_or_else(|| "it gave no reason".to_owned());
-        let detail = format!("{}: dockerd {missing}: {cause}", self.file.display());
+        let detail = format!("{}: {missing}: {cause}", self.file.display());
         Err(Problem::new(ProblemKind::NotTaken, detail))
     }
 
@@ -177,11 +177,11 @@ impl Transaction<'_> {
                 }
             }
         };
-        let late = || format!("did not take the list within {PROOF_DEADLINE:?}");
+        let late = || format!("dockerd did not take the list within {PROOF_DEADLINE:?}");
         let listed = listed_by_engine(self.api, wanted);
         if timeout(PROOF_DEADLINE, taken).await.map_err(|_| late())? {
             let silent =
-                |_| format!("told of the list and did not say that it has it within {LISTED_DEADLINE:?}");
+                |_| format!("dockerd told of the list and did not show it within {LISTED_DEADLINE:?}");
             return timeout(LISTED_DEADLINE, listed).await.map_err(silent);
         }
         // A stream that ends leaves `/info` to tell.
