@@ -55,7 +55,7 @@ fn d6_edits_of_others_wait_for_their_author_and_are_named() {
 fn d6_before_the_first_write_what_dockerd_has_not_read_may_wait_too() {
     let scene = Scene::new();
     // Nobody knows what this key was before.
-    scene.daemon.write(&FILE.replace("\"debug\"", "\"insecure-registries\":[], \"debug\""));
+    scene.daemon.write(&FILE.replace("\"debug\"", "\"insecure-registries\":[\"r.example:5000\"], \"debug\""));
     let said = scene.apply().ended(1, "activate them: insecure-registries");
     assert!(said.err.contains("max-concurrent-downloads"), "{said:?}");
     scene.daemon.reload();
