@@ -231,8 +231,7 @@ fn of_hidden(problem: Problem) -> Problem {
     if problem.kind != ProblemKind::NotRunning {
         return problem;
     }
-    let why = "/proc: hidepid hides dockerd from mirrorwatch-apply.service, should it run: SupplementaryGroups= of that unit \
-               needs the group that the mount has as gid=";
+    let why = "/proc: hidepid hides dockerd from mirrorwatch-apply.service; hint: if it runs, give that unit the group of the mount's gid= (SupplementaryGroups=)";
     Problem::new(problem.kind, format!("{why}; {problem}"))
 }
 

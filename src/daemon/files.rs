@@ -225,12 +225,12 @@ pub(super) fn authorities(config: &Config) -> Look {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+mod tests {
     use tempfile::TempDir;
     use tokio::task::LocalSet;
 
     use super::*;
-    use crate::daemon::Places;
+    use crate::daemon::tests::daemon_of;
     use crate::engine::Applied;
     use crate::ranking::select::Change;
     use crate::reason::ChangeKind;
@@ -238,24 +238,7 @@ pub(super) mod tests {
 
     /// A daemon with an engine that others speak for.
     fn daemon(place: &TempDir) -> Daemon {
-        daemon_with(place, false)
-    }
-
-    pub(in crate::daemon) fn daemon_with(place: &TempDir, unprivileged: bool) -> Daemon {
-        let at = |name| place.path().join(name);
-        let toml =
-            "[engine.docker]\nenabled = false\n\n[[mirror]]\nname = \"A\"\nurl = \"https://a.example\"\n";
-        std::fs::create_dir(at("run")).unwrap();
-        crate::file::replace(&at("mirrors.toml"), toml.as_bytes(), None).unwrap();
-        let places = Places {
-            config: at("mirrors.toml"),
-            state: at("state"),
-            runtime: at("run"),
-            unprivileged,
-            confined: false,
-        };
-        let config = config::load(&places.config).unwrap();
-        Daemon::new(places, config).unwrap()
+        daemon_of(place, &["https://a.example".to_owned()], false)
     }
 
     fn list(host: &str) -> Vec<MirrorUrl> {
@@ -319,7 +302,7 @@ pub(super) mod tests {
     #[tokio::test]
     async fn what_a_look_at_the_engine_has_brought_about_is_no_reason_for_the_next_one() {
         let place = tempfile::tempdir().unwrap();
-        let mut daemon = daemon_with(&place, true);
+        let mut daemon = daemon_of(&place, &["https://a.example".to_owned()], true);
         let applier = daemon.applier.clone().unwrap();
         let report = serde_json::json!({
             "format": crate::applier::FORMAT,

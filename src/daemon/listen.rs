@@ -239,7 +239,7 @@ pub(super) async fn next(heard: &mut Option<Receiver<Heard>>) -> Option<Heard> {
 mod tests {
     use super::*;
     use crate::daemon::Hand;
-    use crate::daemon::files::tests::daemon_with;
+    use crate::daemon::tests::daemon_of;
     use crate::engine::Outbound;
 
     fn facts() -> Facts {
@@ -262,7 +262,7 @@ mod tests {
 
     /// Begins to listen; when that was.
     fn listening(place: &tempfile::TempDir) -> (Daemon, Instant) {
-        let mut daemon = daemon_with(place, true);
+        let mut daemon = daemon_of(place, &["https://a.example".to_owned()], true);
         daemon.docker = daemon.applier.clone().map(Hand::There);
         daemon.facts = Some(facts());
         daemon.listen();

@@ -18,21 +18,27 @@ fn url(mirror: &TcpListener) -> MirrorUrl {
     format!("http://{}", mirror.local_addr().unwrap()).parse().unwrap()
 }
 
-/// A daemon without an engine, in a directory of its own.
 fn daemon(place: &TempDir, mirrors: &[TcpListener]) -> Daemon {
+    let urls: Vec<String> = mirrors.iter().map(|mirror| url(mirror).to_string()).collect();
+    daemon_of(place, &urls, false)
+}
+
+/// A daemon without an engine, in a directory of its own.
+pub(super) fn daemon_of(place: &TempDir, urls: &[String], unprivileged: bool) -> Daemon {
     let at = |name: &str| place.path().join(name);
     let mut text =
         "[probe]\nproxy = \"none\"\n[select]\ncompare_upstream = false\n[engine.docker]\nenabled = false\n"
             .to_owned();
-    for (number, mirror) in mirrors.iter().enumerate() {
-        text += &format!("[[mirror]]\nname = \"m{number}\"\nurl = \"{}\"\n", url(mirror));
+    for (number, url) in urls.iter().enumerate() {
+        text += &format!("[[mirror]]\nname = \"m{number}\"\nurl = \"{url}\"\n");
     }
+    std::fs::create_dir(at("run")).unwrap();
     write(&at("mirrors.toml"), &text);
     let places = Places {
         config: at("mirrors.toml"),
         state: at("state"),
         runtime: at("run"),
-        unprivileged: false,
+        unprivileged,
         confined: false,
     };
     let config = config::load(&places.config).unwrap();

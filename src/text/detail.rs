@@ -245,6 +245,11 @@ const SAID: &[(&str, Option<&str>, &str)] = &[
         None,
         "未写入：dockerd 以 --authorization-plugin 启动，重载会停用这些插件",
     ),
+    (
+        "hidepid hides dockerd from mirrorwatch-apply.service; hint: if it runs, give that unit the group of the mount's gid= (SupplementaryGroups=); {}",
+        None,
+        "hidepid 使 mirrorwatch-apply.service 看不到 dockerd；提示：如果它在运行，请把挂载选项 gid= 所指的组加入该单元的 SupplementaryGroups=；{}",
+    ),
     ("somebody else wrote it meanwhile; their edit is in place", None, "其间被他人写入，已保留他人的修改"),
 ];
 
@@ -371,6 +376,16 @@ mod tests {
                 "HTTP 502，网页 \"502 Bad Gateway\"",
             ),
             ("HTTP 403: DENIED: 白名单", "HTTP 403: DENIED: 白名单", "HTTP 403: DENIED: 白名单"),
+            (
+                "/etc/docker/daemon.json: dockerd told of the list and did not show it within 20s: it gave no reason",
+                "/etc/docker/daemon.json: dockerd told of the list and did not show it within 20s: it gave no reason",
+                "/etc/docker/daemon.json：dockerd 已报告采用该列表，但在 20s 内没有显示出来：it gave no reason",
+            ),
+            (
+                "/proc: hidepid hides dockerd from mirrorwatch-apply.service; hint: if it runs, give that unit the group of the mount's gid= (SupplementaryGroups=); /s: dockerd does not run",
+                "/proc: hidepid hides dockerd from mirrorwatch-apply.service; hint: if it runs, give that unit the group of the mount's gid= (SupplementaryGroups=); /s: dockerd does not run",
+                "/proc：hidepid 使 mirrorwatch-apply.service 看不到 dockerd；提示：如果它在运行，请把挂载选项 gid= 所指的组加入该单元的 SupplementaryGroups=；/s: dockerd does not run",
+            ),
             ("HTTP 403; serves 0 of 3 images", "none of 3 images", "3 个镜像都不提供"),
             (
                 "HTTP 404: a web page, \"a; b\"; serves 0 of 1 images; left alone until T",
