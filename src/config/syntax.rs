@@ -33,7 +33,7 @@ enum Kind {
     LeftOver { slashes: bool },
     /// A key with other characters than letters, digits, `-` and `_`.
     Key,
-    /// `True`, `FALSE`.
+    /// `True`, `FALSE`, or what begins like them.
     Flag,
     /// A backslash before a character that it does not escape.
     Escape,

@@ -341,7 +341,7 @@ messages! {
     /// Not TOML.
     syntax_key() { "a key may hold only letters, digits, - and _", "键只能用英文字母、数字、- 和 _" }
     /// Not TOML.
-    syntax_flag() { "true and false are written in lower case", "true 和 false 要小写" }
+    syntax_flag() { "this is no number, no text in quotes, and neither true nor false", "这不是数字，不是带引号的文本，也不是 true 或 false" }
     /// Not TOML.
     syntax_escape() { "a backslash in \"...\" must be doubled", "双引号里的反斜杠要写两个" }
     /// What to do.
@@ -357,7 +357,7 @@ messages! {
     /// What to do.
     syntax_line_hint() { "one setting a line; a comment begins with #", "每行一项设置；注释以 # 开头" }
     /// What to do.
-    syntax_flag_hint() { "write true or false; other text needs quotes", "请写 true 或 false；其他文本要加引号" }
+    syntax_flag_hint() { "write true or false in lower case; other text needs quotes", "true 和 false 要小写；其他文本要加引号" }
     /// What to do.
     full_width_hint(wrong: char, right: char) {
         "{wrong} comes from an input method: switch it off and type {right}",
