@@ -11,7 +11,7 @@ mod engine;
 mod support;
 
 use std::fs::{self, File};
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Read, Write};
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -71,8 +71,13 @@ fn whoever_is_confined_reads_everything_and_writes_nothing_elsewhere_nor_do_its_
 fn whoever_is_confined_has_others_looked_at_and_started_outside() {
     let (inside, elsewhere) = (place(), place());
     let (inside, elsewhere) = (inside.path(), elsewhere.path());
-    let mut other = Command::new("sleep").arg("60").env("MARK", "of the other").spawn().unwrap();
+    let mut other = Command::new("cat");
+    other.env("MARK", "of the other").stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut other = other.spawn().unwrap();
     let pid = other.id().cast_signed();
+    // Between its start and its first instruction a process has no environment yet: one that answers has it.
+    other.stdin.as_mut().unwrap().write_all(b".").unwrap();
+    other.stdout.as_mut().unwrap().read_exact(&mut [0]).unwrap();
     let confined = std::thread::scope(|scope| {
         let confined = scope.spawn(|| {
             confine::to(&[inside])?;
@@ -81,7 +86,7 @@ fn whoever_is_confined_has_others_looked_at_and_started_outside() {
                 let kind = seen.expect_err("it is hidden").kind();
                 assert_eq!(kind, ErrorKind::PermissionDenied, "{link}");
             }
-            assert!(outside::leads(pid, Link::Program).unwrap().ends_with("sleep"));
+            assert!(outside::leads(pid, Link::Program).unwrap().ends_with("cat"));
             assert_eq!(outside::leads(pid, Link::Directory).unwrap(), std::env::current_dir().unwrap());
             outside::leads(pid, Link::StandardError).unwrap();
             assert!(outside::descriptors(pid).unwrap().iter().all(Result::is_ok));
