@@ -468,6 +468,7 @@ fn a_file_that_somebody_has_emptied_is_left_to_whoever_is_to_fill_it() {
 fn a_file_that_has_been_empty_for_long_is_one_without_a_list() {
     let daemon = Dockerd::start("{}");
     daemon.write("");
+    assert!(apply(&daemon.engine(), &[B]).unwrap().changed, "nobody has ever had anything in it");
     let (minute, now) = (Duration::from_secs(60), fs::metadata(daemon.file()).unwrap().modified().unwrap());
     // A clock that was ahead once is to keep nobody waiting until it is right.
     for (at, mirror) in [(now - 11 * minute, A), (now + 11 * minute, B)] {

@@ -191,7 +191,7 @@ impl Docker {
     /// Why it would do nothing.
     pub async fn plan(&self, mirrors: &[MirrorUrl]) -> Result<Plan, Problem> {
         let live = self.look().await?;
-        let snapshot = settled(&live.file).await?;
+        let snapshot = self.settled(&live.file).await?;
         self.planned(&live, &snapshot, &self.wanted(mirrors)).await
     }
 
@@ -221,7 +221,7 @@ impl Docker {
     }
 
     async fn apply_once(&self, live: &Live, wanted: &[MirrorUrl]) -> Result<Applied, Problem> {
-        let snapshot = settled(&live.file).await?;
+        let snapshot = self.settled(&live.file).await?;
         let plan = self.planned(live, &snapshot, wanted).await?;
         if !plan.change {
             return Ok(Applied { changed: false, mirrors: plan.mirrors, verified: true, acknowledged: None });
@@ -301,6 +301,37 @@ impl Docker {
             self.backups.remember(&reading);
         }
         told(has_read)
+    }
+
+    /// Reads the file; one that is empty or broken is perhaps just being written, and is given time.
+    ///
+    /// # Errors
+    /// It cannot be read, or has been emptied since our last write, and not long ago. That is not waited for: whoever asks
+    /// by hand can tell at once whether somebody writes there.
+    async fn settled(&self, path: &Path) -> Result<Snapshot, Problem> {
+        let blank = |snapshot: &Snapshot| snapshot.bytes().is_some_and(|bytes| bytes.trim_ascii().is_empty());
+        let mut snapshot = read(path)?;
+        for _ in 0..ATTEMPTS {
+            if !blank(&snapshot) && Document::parse(snapshot.bytes()).is_ok() {
+                break;
+            }
+            sleep(SETTLE).await;
+            let again = read(path)?;
+            if again == snapshot {
+                break;
+            }
+            snapshot = again;
+        }
+        // Before our first write it may have been made empty: a `touch` is how many begin.
+        if blank(&snapshot) && was_written_lately(path) && self.backups.accepted(path).is_some() {
+            let detail = format!(
+                "{}: not written: it is empty, and somebody may be about to fill it; hint: if nobody is, write an empty \
+                 JSON object into it, or wait ten minutes",
+                path.display()
+            );
+            return Err(Problem::new(ProblemKind::Raced, detail));
+        }
+        Ok(snapshot)
     }
 
     async fn applied(
@@ -467,36 +498,6 @@ fn read(path: &Path) -> Result<Snapshot, Problem> {
         let kind = if denied { ProblemKind::NotPermitted } else { ProblemKind::Unreadable };
         Problem::new(kind, format!("{}: cannot be read: {error}", path.display()))
     })
-}
-
-/// Reads the file; one that is empty or broken is perhaps just being written, and is given time.
-///
-/// # Errors
-/// It cannot be read, or is empty and was not for long. That is not waited for: whoever asks by hand can tell at once
-/// whether somebody writes there.
-async fn settled(path: &Path) -> Result<Snapshot, Problem> {
-    let blank = |snapshot: &Snapshot| snapshot.bytes().is_some_and(|bytes| bytes.trim_ascii().is_empty());
-    let mut snapshot = read(path)?;
-    for _ in 0..ATTEMPTS {
-        if !blank(&snapshot) && Document::parse(snapshot.bytes()).is_ok() {
-            break;
-        }
-        sleep(SETTLE).await;
-        let again = read(path)?;
-        if again == snapshot {
-            break;
-        }
-        snapshot = again;
-    }
-    if blank(&snapshot) && was_written_lately(path) {
-        let detail = format!(
-            "{}: not written: it is empty, and somebody may be about to fill it; hint: if nobody is, write an empty JSON \
-             object into it, or wait ten minutes",
-            path.display()
-        );
-        return Err(Problem::new(ProblemKind::Raced, detail));
-    }
-    Ok(snapshot)
 }
 
 /// By its own date and the clock that gave it, which may have been set back since: then the date lies ahead, and says no

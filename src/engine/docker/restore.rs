@@ -7,7 +7,7 @@ use super::edit::{self, Document, EditError};
 use super::log::Mark;
 use super::reload::Way;
 use super::transact::{Outcome, Transaction, raced};
-use super::{ATTEMPTS, Docker, Live, broken, major, normal, read, settled};
+use super::{ATTEMPTS, Docker, Live, broken, major, normal, read};
 use crate::engine::{Applied, Generation, Plan, Problem};
 use crate::file::Snapshot;
 use crate::reason::ProblemKind;
@@ -64,7 +64,7 @@ impl Docker {
     /// Why it would do nothing.
     pub async fn plan_restore(&self, number: u64) -> Result<Plan, Problem> {
         let live = self.look().await?;
-        let snapshot = settled(&live.file).await?;
+        let snapshot = self.settled(&live.file).await?;
         self.restoration(&live, &snapshot, number)
     }
 
@@ -95,7 +95,7 @@ impl Docker {
     }
 
     async fn restore_once(&self, live: &Live, number: u64) -> Result<Applied, Problem> {
-        let snapshot = settled(&live.file).await?;
+        let snapshot = self.settled(&live.file).await?;
         let plan = self.restoration(live, &snapshot, number)?;
         if !plan.change {
             return Ok(Applied { changed: false, mirrors: plan.mirrors, verified: true, acknowledged: None });
