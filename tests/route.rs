@@ -34,6 +34,16 @@ fn ip(arguments: &str) {
     assert!(status.success(), "ip {arguments}");
 }
 
+/// This host has one address on one cable, and a way out.
+fn plug_in() {
+    ip("link set lo up");
+    ip("link add world type veth peer name gateway");
+    ip("link set gateway up");
+    ip("link set world up");
+    ip("addr add 10.9.0.2/24 dev world");
+    ip("route add default via 10.9.0.1");
+}
+
 async fn inside() {
     ip("link set lo up");
     ip("link add world type veth peer name gateway");
@@ -71,12 +81,7 @@ fn who_has_no_descriptors_left_to_look_with_sees_no_change() {
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
-        ip("link set lo up");
-        ip("link add world type veth peer name gateway");
-        ip("link set gateway up");
-        ip("link set world up");
-        ip("addr add 10.9.0.2/24 dev world");
-        ip("route add default via 10.9.0.1");
+        plug_in();
         let (watch, mut changes) = watch();
         // What the pair does by itself when it comes up is over.
         while timeout(Duration::from_secs(3), changes.recv()).await.is_ok() {}
@@ -97,12 +102,7 @@ fn a_service_asks_everybody_afresh_after_another_gateway_and_after_another_addre
     if !is_inside(&["--net"], test) {
         return;
     }
-    ip("link set lo up");
-    ip("link add world type veth peer name gateway");
-    ip("link set gateway up");
-    ip("link set world up");
-    ip("addr add 10.9.0.2/24 dev world");
-    ip("route add default via 10.9.0.1");
+    plug_in();
     let registries = [0, 1].map(|_| Registry::start(Options::default()));
     let [a, b] = &registries;
     // Nobody's turn comes by itself before this test is over.

@@ -49,19 +49,24 @@ pub struct Evidence {
 impl Evidence {
     /// What this proves. A mirror that failed has still been found by its name.
     pub fn of(url: &MirrorUrl, observation: &Observation) -> Self {
-        let named = url.address().is_none();
-        let Some(level) = answers(url, observation) else {
-            let resolved = observation.failure().is_some_and(|failure| failure.stage > Stage::Name);
-            return Self { name: named && resolved, ..Self::default() };
-        };
-        let genuine = level == Answer::Genuine;
-        Self { packets: true, name: named, genuine, dates: genuine && url.scheme() == Scheme::Https }
+        match answers(url, observation) {
+            Some(answer) => Self::of_answer(url, answer),
+            None => {
+                let resolved = observation.failure().is_some_and(|failure| failure.stage > Stage::Name);
+                Self { name: url.address().is_none() && resolved, ..Self::default() }
+            }
+        }
     }
 
     /// What a real pull proves that it served.
     pub fn of_pull(url: &MirrorUrl) -> Self {
-        let (name, dates) = (url.address().is_none(), url.scheme() == Scheme::Https);
-        Self { packets: true, name, genuine: true, dates }
+        Self::of_answer(url, Answer::Genuine)
+    }
+
+    fn of_answer(url: &MirrorUrl, answer: Answer) -> Self {
+        let genuine = answer == Answer::Genuine;
+        let dates = genuine && url.scheme() == Scheme::Https;
+        Self { packets: true, name: url.address().is_none(), genuine, dates }
     }
 
     /// Whether somebody answered, rather than nobody.

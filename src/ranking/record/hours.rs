@@ -65,7 +65,7 @@ fn near(one: Timestamp, other: Timestamp, window: Duration) -> bool {
 #[serde(transparent)]
 pub(super) struct Hours(Vec<Hour>);
 
-/// One hour since the epoch that had a probe in it. Written as an array: there may be 49 of them.
+/// One hour since the epoch that had a probe in it. Written as an array: there may be `MOST` of them.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(from = "Row", into = "Row")]
 struct Hour {
