@@ -8,6 +8,7 @@ mod support;
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
+use std::net::Shutdown;
 use std::os::unix::fs::MetadataExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
@@ -795,18 +796,19 @@ fn behind_a_proxy(daemon: &Dockerd) -> Docker {
             let Ok(mut server) = UnixStream::connect(&behind) else { break };
             let (slow, broken) = (slow.clone(), broken.clone());
             std::thread::spawn(move || {
+                let (mut answers, mut asker) = (server.try_clone()?, client.try_clone()?);
+                std::thread::spawn(move || std::io::copy(&mut answers, &mut asker));
                 let mut question = [0; 4096];
-                let length = client.read(&mut question)?;
-                if question.starts_with(b"GET /images/json") && broken.exists() {
-                    return Ok(());
+                while let length @ 1.. = client.read(&mut question)? {
+                    if question.starts_with(b"GET /images/json") && broken.exists() {
+                        break;
+                    }
+                    if question.starts_with(b"GET /info") && slow.exists() {
+                        std::thread::sleep(Duration::from_secs(6));
+                    }
+                    server.write_all(&question[..length])?;
                 }
-                if question.starts_with(b"GET /info") && slow.exists() {
-                    std::thread::sleep(Duration::from_secs(6));
-                }
-                server.write_all(&question[..length])?;
-                let (mut questions, mut answers) = (client.try_clone()?, server.try_clone()?);
-                std::thread::spawn(move || std::io::copy(&mut questions, &mut server));
-                std::io::copy(&mut answers, &mut client).map(drop)
+                server.shutdown(Shutdown::Both)
             });
         }
     });

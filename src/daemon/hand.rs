@@ -57,7 +57,9 @@ impl Hand {
                     Err(problem) if problem.kind == ProblemKind::Locked => {}
                     Err(problem) => tracing::warn!("{problem}"),
                 }
-                docker.facts().await
+                let facts = docker.facts().await;
+                docker.hang_up();
+                facts
             }
             Self::There(applier) => applier.facts().await,
         }

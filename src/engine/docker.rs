@@ -20,6 +20,7 @@ mod restore;
 mod scruples;
 mod transact;
 mod validate;
+mod wake;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -63,9 +64,6 @@ const ATTEMPTS: usize = 3;
 
 /// A pull that ended longer ago than this is no news.
 const LATELY: Duration = Duration::from_secs(600);
-
-/// The process that holds a stopped dockerd's socket, where systemd runs the host.
-const SYSTEMD: u32 = 1;
 
 /// Where dockerd is and how it is reloaded.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -183,6 +181,11 @@ impl Docker {
     /// When an image was last pulled, or found to be up to date; `None`: not lately, or dockerd does not say.
     pub async fn last_pull(&self, now: Timestamp) -> Option<Timestamp> {
         self.api.last_pull(now - LATELY, now).await
+    }
+
+    /// Ends the connection that looks leave open for the next question.
+    pub fn hang_up(&self) {
+        self.api.hang_up();
     }
 
     /// What [`Self::apply`] would do.
@@ -384,7 +387,6 @@ impl Docker {
     }
 
     async fn reach(&self) -> Result<Live, Problem> {
-        self.refuse_to_wake().await?;
         let pong = self.api.ping().await?;
         let (process, stranger) = match Process::find(pong.peer, &self.settings.pid_file) {
             Ok(process) => (process, None),
@@ -404,39 +406,7 @@ impl Docker {
     /// Whether a connection now reaches a dockerd, as far as can be seen at once, and does not start one that somebody
     /// has stopped.
     pub fn is_awake(&self) -> bool {
-        let standard = self.activated();
-        standard.is_empty()
-            || Process::all().iter().any(|dockerd| dockerd.listens_at(&standard, SYSTEMD) == Some(true))
-    }
-
-    /// The names of the socket, where systemd may hold it for a dockerd that does not run.
-    fn activated(&self) -> Vec<&'static Path> {
-        let standard = [Path::new("/var/run/docker.sock"), Path::new("/run/docker.sock")];
-        let activated =
-            Path::new("/run/systemd/system").is_dir() && standard.contains(&self.settings.socket.as_path());
-        if activated { standard.into() } else { Vec::new() }
-    }
-
-    /// Under socket activation a connection starts a dockerd that somebody has stopped, or is stopping.
-    async fn refuse_to_wake(&self) -> Result<(), Problem> {
-        let socket = &self.settings.socket;
-        let standard = self.activated();
-        if standard.is_empty() {
-            return Ok(());
-        }
-        for dockerd in Process::all() {
-            let listens = match dockerd.listens_at(&standard, SYSTEMD) {
-                Some(listens) => listens,
-                // Without the right to look into it: its command line says whether it is the one, and systemd whether
-                // that is just being stopped.
-                None => dockerd.may_listen_at(&standard) && !reload::is_stopping(&dockerd).await,
-            };
-            if listens {
-                return Ok(());
-            }
-        }
-        let detail = format!("{}: dockerd does not run, and asking here would start it", socket.display());
-        Err(Problem::new(ProblemKind::NotRunning, detail))
+        wake::is_awake(&self.settings.socket)
     }
 }
 

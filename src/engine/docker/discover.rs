@@ -84,7 +84,8 @@ impl Process {
         if !matches!(&*process::name(pid)?, "dockerd" | ".dockerd-wrappe") {
             return None;
         }
-        let line = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
+        // One that has ended has no command line any more, and waits for its parent.
+        let line = fs::read(format!("/proc/{pid}/cmdline")).ok().filter(|line| !line.is_empty())?;
         let line = String::from_utf8_lossy(&line).into_owned();
         let arguments = line.split_terminator('\0').skip(1).map(str::to_owned).collect();
         Some(Self { pid, started: process::started(pid)?, arguments })

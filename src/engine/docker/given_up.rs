@@ -9,6 +9,7 @@ use std::time::Duration;
 use tokio::process::Command;
 use tokio::time::{Instant, timeout};
 
+use super::wake;
 use crate::engine::Problem;
 use crate::reason::ProblemKind;
 
@@ -42,8 +43,7 @@ impl Systemd {
 
     /// A problem that is only that nothing runs at `socket`, said more exactly where systemd has given `unit` up.
     pub(super) async fn explain(&self, problem: Problem, unit: &str, socket: &Path) -> Problem {
-        let standard = [Path::new("/var/run/docker.sock"), Path::new("/run/docker.sock")];
-        let is_systemds = Path::new("/run/systemd/system").is_dir() && standard.contains(&socket);
+        let is_systemds = wake::names(socket).is_some();
         if problem.kind != ProblemKind::NotRunning || !is_systemds || !self.has_given_up(unit).await {
             return problem;
         }
