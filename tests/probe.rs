@@ -1065,6 +1065,17 @@ async fn of_a_layer_that_ignores_ranges_no_more_is_read_than_was_wanted() {
     assert!(registry.sent() < 8 * MIB, "we hung up long before the end: {}", registry.sent());
 }
 
+#[tokio::test]
+async fn an_image_with_a_large_config_costs_no_more_than_another() {
+    let created = "x".repeat(500_000);
+    let large = ImageSpec { layers: vec![3_000_000], created, ..ImageSpec::default() };
+    let registry = Registry::start(Options { images: vec![large], ..Options::default() });
+    let seen = probe(&Prober::new(patient()).unwrap(), &registry.url(), Depth::Rehearse, 0).await;
+    assert_served(&seen);
+    assert!(seen.bytes_per_second.is_some(), "{seen:?}");
+    assert!((MIB..=REHEARSAL.bytes).contains(&seen.spent.bytes), "{}", seen.spent.bytes);
+}
+
 // ---- Hostile servers ----
 
 #[tokio::test]

@@ -15,7 +15,7 @@ use super::target::Target;
 use super::voice::Platform;
 use super::wrong::{Try, Wrong};
 use crate::image::{Digest, Image, Sum};
-use crate::observation::{Depth, ImageStore, Quirk, Stage};
+use crate::observation::{Depth, ImageStore, Quirk, REHEARSAL, Stage};
 use crate::reason::FailureKind;
 
 /// What a config may have. Its digest needs all of it; only the first part is held.
@@ -26,6 +26,9 @@ const CONFIG_HELD: usize = 192 * 1024;
 
 /// What is read of a web page, for its title.
 const PAGE_BYTES: usize = 16 * 1024;
+
+/// What a layer costs beside its own bytes, where another host has it: a handshake with its certificates, and the heads.
+const LAYER_BEGINS: u64 = 16 * 1024;
 
 const DIGEST: HeaderName = HeaderName::from_static("docker-content-digest");
 
@@ -293,6 +296,9 @@ impl Session<'_> {
     /// A piece of a layer, with its first-byte time and its speed.
     async fn layer(&mut self, repository: &str, layers: &[Descriptor], turn: u64, length: u64) -> Step<()> {
         let stage = Stage::Layer;
+        // What came before may be large, and the whole is what was agreed to.
+        let left = REHEARSAL.bytes.saturating_sub(self.read() + LAYER_BEGINS);
+        let length = length.min(left.max(SAMPLED));
         let Some(piece) = Piece::choose(layers, turn, length) else { return Ok(()) };
         self.way().await?;
         let mut lane = Lane::none();

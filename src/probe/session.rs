@@ -105,8 +105,13 @@ impl<'a> Session<'a> {
         if let Err(Stop { stage, wrong: Wrong { kind, detail } }) = ended {
             self.seen.outcome = Outcome::Failed(Failure { kind, stage, detail });
         }
-        self.seen.spent.bytes = self.gauges.iter().map(|gauge| gauge.read()).sum();
+        self.seen.spent.bytes = self.read();
         self.seen
+    }
+
+    /// Bytes until now.
+    pub(super) fn read(&self) -> u64 {
+        self.gauges.iter().map(|gauge| gauge.read()).sum()
     }
 
     /// Name, TCP and TLS of the mirror, and no request.
