@@ -227,13 +227,16 @@ mod tests {
     #[test]
     fn a_clock_that_is_wrong_until_the_network_is_up_takes_no_budget_away() {
         let mut spent = Hours::default();
-        spent.spend(START, Spent { requests: 300, refusals: 4, bytes: 0 });
+        let one = Spent { requests: 10, refusals: 1, bytes: 0 };
+        for hour in (0..48).rev() {
+            spent.spend(START - hours(hour), one);
+        }
         let boot = Timestamp::from_millis(MILLIS);
-        spent.spend(boot, Spent { requests: 1, refusals: 0, bytes: 0 });
-        assert_eq!(spent.spent(boot).requests_today, 1);
-        let now = START + hours(1);
-        spent.spend(now, Spent { requests: 2, refusals: 0, bytes: 0 });
-        assert_eq!((spent.spent(now).requests_today, spent.spent(now).refusals_2_days), (302, 4));
+        for hour in 0..3 {
+            spent.spend(boot + hours(hour), one);
+        }
+        assert_eq!(spent.spent(boot + hours(2)).requests_today, 30);
+        assert_eq!((spent.spent(START).requests_today, spent.spent(START).refusals_2_days), (250, 48));
     }
 
     #[test]
