@@ -32,7 +32,7 @@ pub use ask::Applier;
 pub use decide::{Candidate, Decision, Known, Refusal, Rules, decide};
 pub use memory::{Memory, RELOADS_PER_HOUR};
 pub use report::Report;
-pub use request::{FORMAT, MAX_BYTES, Request};
+pub use request::{FORMAT, MAX_BYTES, Named, Request};
 pub use serve::serve;
 pub use turn::turn;
 

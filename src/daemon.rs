@@ -175,6 +175,8 @@ struct Daemon {
     /// When it was looked last.
     looked_at: Option<Instant>,
     looking: bool,
+    /// Since when the engine is away.
+    away: Option<Instant>,
     turns: Turns,
     sleep: Sleep,
     /// What was seen, and what it changed.
@@ -272,6 +274,7 @@ impl Daemon {
             look_at: Instant::now(),
             looked_at: None,
             looking: false,
+            away: None,
             turns: Turns::default(),
             sleep: Sleep::new(),
             unwritten: keep::Unwritten::default(),

@@ -274,6 +274,21 @@ fn the_service_replaces_a_leader_that_dies_and_takes_it_back_when_it_has_proved_
 }
 
 #[test]
+fn a_list_that_could_not_be_written_and_that_nobody_wants_any_more_is_no_trouble() {
+    let world = World::new("{}");
+    let _service = world.run();
+    world.wait_for_list(&[0, 1, 2]);
+    let lock = fs::File::open(world.places.path().join("state/engines/docker/lock")).unwrap();
+    lock.lock().unwrap();
+    let problem = || world.status()?.engines.first()?.problem.clone();
+    world.fronts[0].close();
+    world.wait("a list that cannot be written", || problem().is_some());
+    world.fronts[0].recover();
+    world.wait("all to be well", || world.status().is_some_and(|status| status.health().is_empty()));
+    assert_eq!((problem(), world.dockerd.mirrors()), (None, world.urls(&[0, 1, 2])));
+}
+
+#[test]
 fn an_edit_of_mirrors_toml_takes_effect() {
     let world = World::new("{}");
     let _service = world.run();

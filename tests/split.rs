@@ -51,7 +51,8 @@ proptest! {
         names in prop::collection::vec(prop_oneof!["[a-zA-Z0-9./:\u{4e00}-\u{4eff}]{0,40}", Just("DaoCloud".to_owned()), Just("https://own".to_owned())], 0..6),
         number in any::<u64>(),
     ) {
-        let frame = serde_json::json!({"format": 1, "number": number, "config": frames::DIGEST, "list": names});
+        let list = frames::named(names.iter().map(String::as_str));
+        let frame = serde_json::json!({"format": 2, "number": number, "list": list});
         Boundary::new(2).take(frame.to_string().as_bytes());
     }
 }
@@ -61,7 +62,8 @@ fn a_request_may_name_what_takes_part_and_what_stood_in_the_engines_file() {
     use frames::decided;
     use mirrorwatch::applier::{Decision, Refusal};
     let asked = |names: &[&str]| {
-        decided(&serde_json::json!({"format": 1, "number": 9, "config": frames::DIGEST, "list": names}))
+        let list = frames::named(names.iter().copied());
+        decided(&serde_json::json!({"format": 2, "number": 9, "list": list}))
     };
     let given = |urls: &[&str]| Decision::Apply(9, urls.iter().map(|url| url.parse().unwrap()).collect());
     let refused = |refusal| Decision::Refuse(Some(9), refusal);
@@ -81,10 +83,11 @@ fn a_request_may_name_what_takes_part_and_what_stood_in_the_engines_file() {
 }
 
 #[test]
-fn what_is_not_a_request_of_this_version_and_this_mirrors_toml_is_not_followed() {
+fn what_is_not_a_request_of_this_version_or_means_another_mirror_is_not_followed() {
     use frames::decided_bytes;
     use mirrorwatch::applier::{Decision, Refusal};
-    let good = format!("{{\"format\":1,\"number\":9,\"config\":\"{}\",\"list\":[\"own\"]}}", frames::DIGEST);
+    let own = "{\"name\":\"own\",\"url\":\"https://mirror.example:8443\"}";
+    let good = format!("{{\"format\":2,\"number\":9,\"list\":[{own}]}}");
     assert!(matches!(decided_bytes(good.as_bytes()), Decision::Apply(9, _)));
     let odd = |bytes: &str| {
         assert!(
@@ -92,16 +95,21 @@ fn what_is_not_a_request_of_this_version_and_this_mirrors_toml_is_not_followed()
             "{bytes}"
         )
     };
-    odd(&good.replace("\"format\":1", "\"format\":2"));
-    odd(&good.replace('}', ",\"hosts\":[]}"));
-    odd(&good.replace('}', ",\"list\":[\"own\"]}"));
+    odd(&good.replace("\"format\":2", "\"format\":1"));
+    odd(&good.replace("]}", "],\"hosts\":[]}"));
+    odd(&good.replace("}]", ",\"hosts\":[]}]"));
+    odd(&good.replace("]}", "],\"list\":[]}"));
+    odd(&good.replace(own, "\"own\""));
     odd(&good.replace("9", "-9"));
     odd(&format!("{good}{good}"));
     odd(&good[1..]);
     odd("");
     odd(&format!("{good}{}", " ".repeat(70_000)));
-    let other = good.replace(frames::DIGEST, "00");
-    assert_eq!(decided_bytes(other.as_bytes()), Decision::Refuse(Some(9), Refusal::OtherConfig));
+    let other = good.replace("8443", "443");
+    assert_eq!(
+        decided_bytes(other.as_bytes()),
+        Decision::Refuse(Some(9), Refusal::Another("own".to_owned()))
+    );
 }
 
 /// A dockerd, mirrors.toml, and the directories of the two.
@@ -134,13 +142,17 @@ impl World {
         file::replace(&self.at("etc/mirrors.toml"), text.as_bytes(), None).unwrap();
     }
 
-    fn digest(&self) -> String {
-        mirrorwatch::config::load(&self.at("etc/mirrors.toml")).unwrap().digest
+    /// What the applier answers to these names.
+    fn ask(&self, number: u64, names: &[&str]) -> Value {
+        let host = |name: &str| {
+            if name.len() > 1 { name.to_owned() } else { format!("{name}.example").to_lowercase() }
+        };
+        let named = |name: &&str| json!({"name": name, "url": format!("https://{}", host(name))});
+        self.ask_for(number, names.iter().map(named).collect())
     }
 
-    /// What the applier answers to these names.
-    fn ask(&self, number: u64, config: &str, names: &[&str]) -> Value {
-        let request = json!({"format": 1, "number": number, "config": config, "list": names});
+    fn ask_for(&self, number: u64, list: Vec<Value>) -> Value {
+        let request = json!({"format": 2, "number": number, "list": list});
         file::replace(&self.at("run/request.json"), request.to_string().as_bytes(), None).unwrap();
         self.apply_request()
     }
@@ -166,27 +178,27 @@ impl World {
 fn the_applier_goes_by_what_it_knows_itself() {
     let own = "https://own.example/";
     let world = World::new(&format!("{{\"registry-mirrors\": [\"{own}\"], \"debug\": false}}"));
-    let digest = world.digest();
     let report = world.apply_request();
     assert_eq!((&report["adopted"], &report["outcome"]), (&json!(["https://own.example"]), &Value::Null));
 
     // What stood there may come back, and keep its place among the others.
-    let report = world.ask(1, &digest, &["B", "own.example"]);
+    let report = world.ask(1, &["B", "own.example"]);
     assert_eq!(report["outcome"]["Ok"]["verified"], json!(true), "{report}");
     assert_eq!(world.dockerd.mirrors(), ["https://b.example/", own]);
     // The same request is answered once: nothing is done again that somebody has changed since.
     let left = report["reloads_left"].clone();
-    assert_eq!(world.ask(1, &digest, &["A"])["outcome"], Value::Null);
-    assert_eq!(world.ask(2, &digest, &["B", "own.example"])["reloads_left"], left, "no change costs nothing");
+    assert_eq!(world.ask(1, &["A"])["outcome"], Value::Null);
+    assert_eq!(world.ask(2, &["B", "own.example"])["reloads_left"], left, "no change costs nothing");
 
-    // An edit that the prober has not read yet; and one that is invalid leaves the last valid one in force.
+    // Another edit than the one that the prober goes by, which it may find invalid, keeps from the engine nothing but what
+    // is another mirror by now; and one that is invalid leaves the last valid one in force.
     world.configure("\n[[mirror]]\nname = \"C\"\nurl = \"https://c.example\"\n");
-    assert_eq!(world.ask(3, &digest, &["A"])["outcome"]["Err"]["kind"], "raced");
-    let digest = world.digest();
-    assert_eq!(world.ask(4, &digest, &["C"])["outcome"]["Ok"]["verified"], json!(true));
+    let before = json!({"name": "C", "url": "https://c-of-old.example"});
+    assert_eq!(world.ask_for(3, vec![before])["outcome"]["Err"]["kind"], "raced");
+    assert_eq!(world.ask(4, &["C"])["outcome"]["Ok"]["verified"], json!(true));
     world.configure("\n[[mirror]]\nname = \"D\"\nurl = \"no url\"\n");
-    assert_eq!(world.ask(5, &digest, &["A", "C"])["outcome"]["Ok"]["verified"], json!(true));
-    assert_eq!(world.ask(6, &digest, &["D"])["outcome"]["Err"]["kind"], "applier");
+    assert_eq!(world.ask(5, &["A", "C"])["outcome"]["Ok"]["verified"], json!(true));
+    assert_eq!(world.ask(6, &["D"])["outcome"]["Err"]["kind"], "applier");
     assert_eq!(world.dockerd.mirrors(), ["https://a.example/", "https://c.example/"]);
     world.configure("");
 }
@@ -199,22 +211,17 @@ fn a_pause_and_a_restore_of_roots_hold_whatever_is_asked() {
     for directory in ["state", "run"] {
         std::os::unix::fs::chown(world.at(directory), Some(65534), Some(65534)).unwrap();
     }
-    let digest = world.digest();
-    assert_eq!(world.ask(1, &digest, &["A"])["outcome"]["Ok"]["verified"], json!(true));
+    assert_eq!(world.ask(1, &["A"])["outcome"]["Ok"]["verified"], json!(true));
     assert!(world.mirrorwatch(&["pause"]).status.success());
     assert!(world.at("state-apply/pause.json").exists() && !world.at("state/pause.json").exists());
-    let report = world.ask(2, &digest, &["B"]);
+    let report = world.ask(2, &["B"]);
     assert_eq!(report["outcome"]["Err"]["kind"], "applier", "{report}");
     assert!(world.mirrorwatch(&["resume"]).status.success());
 
     let output = world.mirrorwatch(&["restore"]);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     assert_eq!(world.dockerd.text().as_deref(), Some(before), "byte for byte, from what the applier kept");
-    assert_eq!(
-        world.ask(3, &digest, &["B"])["outcome"]["Err"]["kind"],
-        "applier",
-        "it leaves the engine in peace"
-    );
+    assert_eq!(world.ask(3, &["B"])["outcome"]["Err"]["kind"], "applier", "it leaves the engine in peace");
     assert!(world.dockerd.mirrors().is_empty());
     // Nothing in the service's directories is root's, and so nothing is in its way.
     for entry in std::fs::read_dir(world.at("state")).unwrap() {
@@ -241,13 +248,12 @@ fn on_a_full_disk_the_applier_goes_on_in_the_room_that_it_has_set_aside() {
     let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", "size=1m", "tmpfs"]).arg(&state).status();
     let _disk = Mount(state.clone());
     assert!(mounted.unwrap().success());
-    let digest = world.digest();
-    assert_eq!(world.ask(1, &digest, &["A"])["outcome"]["Ok"]["verified"], json!(true));
+    assert_eq!(world.ask(1, &["A"])["outcome"]["Ok"]["verified"], json!(true));
     let mut filler = std::fs::File::create_new(state.join("filler")).unwrap();
     while std::io::Write::write_all(&mut filler, &[0; 4096]).is_ok() {}
     for number in 2..14 {
         let name = if number % 2 == 0 { "B" } else { "A" };
-        let report = world.ask(number, &digest, &[name]);
+        let report = world.ask(number, &[name]);
         assert_eq!(report["outcome"]["Ok"]["verified"], json!(true), "{number}: {report}");
         let warnings = report["facts"]["warnings"].as_array().unwrap();
         let full = warnings.iter().find(|warning| warning["kind"] == "state_full");

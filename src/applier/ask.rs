@@ -9,7 +9,7 @@ use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep};
 
 use super::report::{self, FILE, Report};
-use super::request::{self, FORMAT, Request};
+use super::request::{self, FORMAT, Named, Request};
 use super::{Places, away};
 use crate::engine::docker;
 use crate::engine::{Applied, Facts, Problem};
@@ -161,12 +161,12 @@ impl Applier {
         self.seen.get() != Some((look_at(&self.report_file()), self.look_at_file()))
     }
 
-    /// Asks for a list by its names, chosen by the mirrors.toml that has this digest.
+    /// Asks for a list by its names.
     ///
     /// # Errors
     /// Why the engine does not have it, or that nobody answered.
-    pub async fn apply(&self, names: Vec<String>, digest: String) -> Result<Applied, Problem> {
-        let report = self.ask(Some(names), digest, APPLY).await?;
+    pub async fn apply(&self, list: Vec<Named>) -> Result<Applied, Problem> {
+        let report = self.ask(Some(list), APPLY).await?;
         report.outcome.unwrap_or_else(|| Err(self.away("it answered without a word")))
     }
 
@@ -187,7 +187,7 @@ impl Applier {
         {
             return Ok(known);
         }
-        let fresh = self.ask(None, String::new(), LOOK).await?;
+        let fresh = self.ask(None, LOOK).await?;
         if difference.is_some() {
             self.lasting.replace(difference);
         }
@@ -215,16 +215,11 @@ impl Applier {
         due
     }
 
-    async fn ask(
-        &self,
-        list: Option<Vec<String>>,
-        config: String,
-        patience: Duration,
-    ) -> Result<Report, Problem> {
+    async fn ask(&self, list: Option<Vec<Named>>, patience: Duration) -> Result<Report, Problem> {
         let _turn = self.turn.lock().await;
         let number = (self.clock)().as_millis().max(self.last.get() + 1);
         self.last.set(number);
-        let json = serde_json::to_vec(&Request { format: FORMAT, number, config, list })
+        let json = serde_json::to_vec(&Request { format: FORMAT, number, list })
             .expect("numbers and texts are always JSON");
         let start = Instant::now();
         let (mut ask_at, mut again) = (start, AGAIN);

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::request::{FORMAT, MAX_BYTES, Request};
+use super::request::{FORMAT, MAX_BYTES, Named, Request};
 use crate::assembly;
 use crate::config::{Config, Enabled};
 use crate::engine::docker::Settings;
@@ -13,8 +13,6 @@ use crate::mirror::MirrorUrl;
 /// What mirrors.toml allows. Kept by the applier, so that an invalid edit leaves the last valid one in force.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rules {
-    /// [`Config::digest`].
-    pub digest: String,
     /// So many mirrors may stand in the list.
     pub max: usize,
     /// Every mirror of mirrors.toml.
@@ -45,7 +43,6 @@ impl Rules {
             takes_part: mirror.takes_part(),
         });
         Self {
-            digest: config.digest.clone(),
             max: config.select.max,
             mirrors: mirrors.collect(),
             enabled: match config.engines.docker.enabled {
@@ -104,8 +101,8 @@ pub enum Decision {
 pub enum Refusal {
     /// It is not a request of this version.
     NotUnderstood(String),
-    /// mirrors.toml is not the one that was used.
-    OtherConfig,
+    /// The name is another mirror's by now.
+    Another(String),
     /// No mirror of this name takes part, and none stood in the engine's file.
     Unknown(String),
     /// More than `max`.
@@ -120,7 +117,9 @@ impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NotUnderstood(why) => write!(f, "it is not understood: {why}"),
-            Self::OtherConfig => f.write_str("mirrors.toml is another one than was used"),
+            Self::Another(name) => {
+                write!(f, "{name:?} is another mirror in mirrors.toml than the one that was meant")
+            }
             Self::Unknown(name) => write!(f, "no mirror that takes part has the name {name:?}"),
             Self::TooMany(count) => write!(f, "{count} mirrors are more than the list may have"),
             Self::Twice(name) => write!(f, "{name:?} is named twice"),
@@ -139,10 +138,25 @@ pub fn decide(bytes: &[u8], known: &Known<'_>) -> Decision {
     let Some(names) = request.list.filter(|_| known.answered != Some(number)) else {
         return Decision::Look(Some(number));
     };
-    match allowed(&request.config, &names, known) {
+    match allowed(&names, known) {
         Ok(list) => Decision::Apply(number, list),
         Err(refusal) => Decision::Refuse(Some(number), refusal),
     }
+}
+
+/// What is asked for, where nothing can be decided.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Asked {
+    /// The request's.
+    pub(super) number: u64,
+    /// And not only for a look.
+    pub(super) is_for_a_list: bool,
+}
+
+/// What these bytes ask for; `None` where they are no request of this version.
+pub(super) fn asked(bytes: &[u8]) -> Option<Asked> {
+    let request = understood(bytes).ok()?;
+    Some(Asked { number: request.number, is_for_a_list: request.list.is_some() })
 }
 
 fn understood(bytes: &[u8]) -> Result<Request, String> {
@@ -155,10 +169,7 @@ fn understood(bytes: &[u8]) -> Result<Request, String> {
     if request.format == FORMAT { Ok(request) } else { Err(format!("format {}", request.format)) }
 }
 
-fn allowed(digest: &str, names: &[String], known: &Known<'_>) -> Result<Vec<MirrorUrl>, Refusal> {
-    if digest != known.rules.digest {
-        return Err(Refusal::OtherConfig);
-    }
+fn allowed(names: &[Named], known: &Known<'_>) -> Result<Vec<MirrorUrl>, Refusal> {
     if known.paused {
         return Err(Refusal::Paused);
     }
@@ -166,9 +177,12 @@ fn allowed(digest: &str, names: &[String], known: &Known<'_>) -> Result<Vec<Mirr
         return Err(Refusal::TooMany(names.len()));
     }
     let mut list = Vec::new();
-    for name in names {
+    for Named { name, url: meant } in names {
         let shown = || name.chars().take(80).collect();
         let url = known.rules.url(name, known.adopted).ok_or_else(|| Refusal::Unknown(shown()))?;
+        if url.as_str() != meant {
+            return Err(Refusal::Another(shown()));
+        }
         if list.contains(&url) {
             return Err(Refusal::Twice(shown()));
         }

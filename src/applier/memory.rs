@@ -1,7 +1,8 @@
 //! What the applier remembers from one run to the next, where nobody but root can write.
 
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::Duration;
 
@@ -23,6 +24,9 @@ const HOUR: Duration = Duration::from_secs(3600);
 
 /// Its name in the applier's state directory.
 const FILE: &str = "applier.json";
+
+/// What is locked, beside it.
+const LOCK: &str = "lock";
 
 /// What outlives the process.
 ///
@@ -80,8 +84,7 @@ impl Memory {
     /// # Errors
     /// It cannot be read or written.
     pub fn update(directory: &Path, change: impl FnOnce(&mut Self)) -> io::Result<()> {
-        let lock = File::open(directory)?;
-        lock.lock()?;
+        let _lock = lock(directory)?;
         let mut memory = Self::load(directory)?;
         change(&mut memory);
         memory.save(directory)
@@ -110,6 +113,19 @@ impl Memory {
         };
         self.reloads.iter().copied().filter(counts)
     }
+}
+
+/// Waits until no other process of ours reads and changes what is kept here.
+///
+/// The lock is a file that nobody else may open: a lock on anything that others can read, they can hold for ever.
+///
+/// # Errors
+/// What the file system says.
+pub(super) fn lock(directory: &Path) -> io::Result<File> {
+    let path = directory.join(LOCK);
+    let open = OpenOptions::new().create(true).append(true).mode(0o600).open(&path);
+    let locked = open.and_then(|file| file.lock().map(|()| file));
+    locked.map_err(|error| io::Error::new(error.kind(), format!("{}: lock: {error}", path.display())))
 }
 
 #[cfg(test)]

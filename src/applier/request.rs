@@ -9,7 +9,7 @@ use rustix::fs::OFlags;
 use serde::{Deserialize, Serialize};
 
 /// The form of requests and reports; both processes are one binary, so another one is a mistake.
-pub const FORMAT: u32 = 1;
+pub const FORMAT: u32 = 2;
 
 /// Fifty names of a few dozen bytes are what a request has at most.
 pub const MAX_BYTES: usize = 64 << 10;
@@ -25,10 +25,19 @@ pub struct Request {
     pub format: u32,
     /// Differs from request to request; the answer has it too.
     pub number: u64,
-    /// [`crate::config::Config::digest`] of the mirrors.toml that was used.
-    pub config: String,
-    /// Names of mirrors in the order in which the engine is to have them. `None`: only look at the engine.
-    pub list: Option<Vec<String>>,
+    /// Mirrors in the order in which the engine is to have them. `None`: only look at the engine.
+    pub list: Option<Vec<Named>>,
+}
+
+/// A mirror that is asked for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Named {
+    /// What it is called in mirrors.toml. This alone says which is meant ...
+    pub name: String,
+    /// ... and this what the prober takes it for: by another mirrors.toml, which one of the two cannot read or finds
+    /// invalid, the name may be another mirror's.
+    pub url: String,
 }
 
 /// The bytes of the request; `None` when there is none.

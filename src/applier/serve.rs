@@ -1,13 +1,12 @@
 //! One run of the applier: looks at the engine, does what was asked, publishes both, and ends.
 
-use std::fs::File;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use tracing::{info, warn};
 
-use super::decide::{Decision, Known, Refusal, Rules, decide};
-use super::memory::Memory;
+use super::decide::{self, Decision, Known, Refusal, Rules, decide};
+use super::memory::{self, Memory};
 use super::report::{self, Report};
 use super::turn::turn;
 use super::{Places, pace, request};
@@ -35,9 +34,8 @@ pub async fn serve(places: &Places) -> Result<(), String> {
     }
     // Before the lock: a command of root's waits for nobody's flood.
     tokio::time::sleep(pace::wait(&places.reports, assembly::now())).await;
-    let lock = File::open(&places.state).map_err(|error| format!("{}: {error}", places.state.display()))?;
     // By hand beside the unit: the second waits for the first, which ends soon.
-    lock.lock().map_err(|error| format!("{}: lock: {error}", places.state.display()))?;
+    let _lock = memory::lock(&places.state).map_err(|error| error.to_string())?;
     let now = assembly::now();
     let memory = Memory::load(&places.state).unwrap_or_else(|error| {
         warn!("{error}: put aside; nothing is changed for an hour");
@@ -72,7 +70,10 @@ impl Run<'_> {
         let docker = rules.as_ref().and_then(|rules| self.engine(rules));
         let Some((rules, docker)) = rules.zip(docker) else {
             let detail = format!("{}: there is no Docker that it speaks of", self.places.config.display());
-            return self.publish(Err(Problem::new(ProblemKind::NotRunning, detail)), None, None, None);
+            let problem = Problem::new(ProblemKind::NotRunning, detail);
+            let asked = bytes.as_ref().ok().and_then(Option::as_deref).and_then(decide::asked);
+            let outcome = asked.filter(|asked| asked.is_for_a_list).map(|_| Err(problem.clone()));
+            return self.publish(Err(problem), None, asked.map(|asked| asked.number), outcome);
         };
         match docker.recover().await {
             Ok(_) => {}
@@ -238,7 +239,7 @@ fn of_hidden(problem: Problem) -> Problem {
 fn refused(refusal: &Refusal) -> Problem {
     let kind = match refusal {
         // It is read again, and asked again.
-        Refusal::OtherConfig => ProblemKind::Raced,
+        Refusal::Another(_) => ProblemKind::Raced,
         Refusal::NotUnderstood(_)
         | Refusal::Unknown(_)
         | Refusal::TooMany(_)

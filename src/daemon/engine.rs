@@ -28,9 +28,11 @@ const LOOK_REFUSING: Duration = Duration::from_secs(60);
 /// How often one whose file has somebody's edits, which its administrator may activate any moment: only the engine's own
 /// answer shows that, and whoever has just done it looks whether the list is in place now.
 const LOOK_WAITING: Duration = Duration::from_secs(10);
-/// How often one that is away is looked for. A restart of dockerd takes some seconds, and the look is one failed connect to
-/// a socket, which costs next to nothing.
+/// How often one that is away is looked for at first: a restart of dockerd takes some seconds.
 const LOOK_AWAY: Duration = Duration::from_secs(2);
+/// And how often one that has been away for five minutes and more, in between a tenth of the time that it has been: each
+/// look wakes us, reads the names of all processes, and is written into the status.
+const LOOK_GONE: Duration = Duration::from_secs(30);
 
 impl Daemon {
     pub(super) fn apply(&mut self, list: Vec<MirrorUrl>, change: Change) {
@@ -42,11 +44,7 @@ impl Daemon {
             Some(track) => track.mirror.name.clone(),
             None => url.to_string(),
         };
-        let wanted = Wanted {
-            names: list.iter().map(name).collect(),
-            config: self.config.digest.clone(),
-            list: list.clone(),
-        };
+        let wanted = Wanted { names: list.iter().map(name).collect(), list: list.clone() };
         self.tasks.spawn_local(async move {
             let outcome = hand.apply(wanted).await;
             Done::Applied(list, change, outcome)
@@ -76,9 +74,13 @@ impl Daemon {
                 let known = || self.facts.as_ref()?.images.clone();
                 facts.images = facts.images.or_else(known);
                 let refusal = facts.refusal.clone().or_else(|| self.still_waits(&facts));
+                // dockerd remembers 256 events, and a busy one forgets within minutes that it has taken an edit.
+                let edited = facts.warnings.iter().any(|warning| warning.kind == WarningKind::PendingEdits);
+                self.away = None;
                 let pause = match &refusal {
                     Some(problem) if problem.kind == ProblemKind::PendingEdits => LOOK_WAITING,
                     Some(_) => LOOK_REFUSING,
+                    None if edited => LOOK_REFUSING,
                     None => LOOK_WELL,
                 };
                 self.look_at = Instant::now() + pause;
@@ -114,12 +116,24 @@ impl Daemon {
                         }
                         self.verified_at = Some(assembly::now());
                         self.step(Event::Engine(EngineView::Lists(listed)));
+                        if self.state.in_place() && self.state.applying.is_none() {
+                            // What kept a list from the engine keeps none from it now: somebody else gave it, or nobody
+                            // wants another any more.
+                            self.problem = None;
+                        }
                     }
                 }
             }
             Err(problem) => {
                 let away = problem.kind.is_down() || problem.kind == ProblemKind::NoAnswer;
-                self.look_at = Instant::now() + if away { LOOK_AWAY } else { LOOK_REFUSING };
+                let now = Instant::now();
+                let pause = if away {
+                    let since = *self.away.get_or_insert(now);
+                    (now.duration_since(since) / 10).clamp(LOOK_AWAY, LOOK_GONE)
+                } else {
+                    LOOK_REFUSING
+                };
+                self.look_at = now + pause;
                 let kind = problem.kind;
                 if away {
                     self.stop_listening();

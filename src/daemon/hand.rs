@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::rc::Rc;
 
 use super::Places;
-use crate::applier::{self, Applier};
+use crate::applier::{self, Applier, Named};
 use crate::assembly;
 use crate::config::Config;
 use crate::confine;
@@ -28,8 +28,6 @@ pub(super) enum Hand {
 pub(super) struct Wanted {
     pub(super) list: Vec<MirrorUrl>,
     pub(super) names: Vec<String>,
-    /// The digest of the mirrors.toml that was used.
-    pub(super) config: String,
 }
 
 impl Hand {
@@ -69,7 +67,10 @@ impl Hand {
     pub(super) async fn apply(&self, wanted: Wanted) -> Result<Applied, Problem> {
         match self {
             Self::Here(docker) => docker.apply(&wanted.list).await,
-            Self::There(applier) => applier.apply(wanted.names, wanted.config).await,
+            Self::There(applier) => {
+                let named = |(url, name): (&MirrorUrl, String)| Named { name, url: url.to_string() };
+                applier.apply(wanted.list.iter().zip(wanted.names).map(named).collect()).await
+            }
         }
     }
 

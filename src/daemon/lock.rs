@@ -1,7 +1,8 @@
 //! One service for one state directory.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{File, Metadata, OpenOptions, Permissions};
 use std::io;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 use std::time::Duration;
 
@@ -35,8 +36,15 @@ pub(super) fn of_service(places: &Places) -> Result<File, StartError> {
 /// Whether a service runs with this state directory.
 pub fn is_running(state: &Path) -> bool {
     // Not made where it is missing: root's would then be in the way of the service's own user.
-    let Ok(file) = File::open(state.join(LOCK)) else { return false };
-    flock(&file, FlockOperation::NonBlockingLockShared).is_err()
+    match File::open(state.join(LOCK)) {
+        Ok(file) => flock(&file, FlockOperation::NonBlockingLockShared).is_err(),
+        // Another user's service, for all that we may know.
+        Err(error) => error.kind() == io::ErrorKind::PermissionDenied,
+    }
+}
+
+fn owner(metadata: &io::Result<Metadata>) -> Option<u32> {
+    metadata.as_ref().ok().map(MetadataExt::uid)
 }
 
 /// Whether a file system is read-only, or full: nobody's rights would help.
@@ -51,9 +59,12 @@ fn lock(directory: &Path) -> Result<File, StartError> {
     let open = |new: bool| OpenOptions::new().append(true).create_new(new).open(&path);
     let file = match open(true) {
         Ok(file) => {
-            // What root leaves behind in the directory of the service's own user is that user's. Where it cannot be given
-            // away, whoever can read it can lock it.
+            // What root leaves behind in the directory of the service's own user is that user's. Whoever can read a file can
+            // lock it for ever, so nobody else may; but where it cannot be given away, that user must.
             let _ = publish::give(&file, directory);
+            if owner(&file.metadata()) == owner(&std::fs::metadata(directory)) {
+                let _ = file.set_permissions(Permissions::from_mode(0o600));
+            }
             Ok(file)
         }
         // One that is there can be locked all the same, also another user's.

@@ -8,7 +8,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use mirrorwatch::applier::{
-    Candidate, Decision, FORMAT, Known, Memory, RELOADS_PER_HOUR, Request, Rules, decide, turn,
+    Candidate, Decision, FORMAT, Known, Memory, Named, RELOADS_PER_HOUR, Request, Rules, decide, turn,
 };
 use mirrorwatch::engine::docker::edit::{Document, KEY};
 use mirrorwatch::engine::docker::{Reload, Settings};
@@ -21,8 +21,6 @@ const FILE: &str =
     "{\n \"hosts\": [\"fd://\"], \"registry-mirrors\": [],\n\t\"runtimes\": {\"a\": {\"path\": \"b\"}}\n}\n";
 
 const HOUR: Duration = Duration::from_secs(3600);
-
-pub(crate) const DIGEST: &str = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08";
 
 /// Numbers that differ from seed to seed and nothing else.
 pub(crate) struct Dice(u64);
@@ -93,7 +91,6 @@ fn rules() -> Rules {
         takes_part,
     };
     Rules {
-        digest: DIGEST.to_owned(),
         max: 3,
         mirrors: vec![
             candidate("DaoCloud", "https://docker.m.daocloud.io", true),
@@ -120,6 +117,20 @@ fn rules() -> Rules {
 /// and that goes first.
 fn adopted() -> Vec<MirrorUrl> {
     ["https://adopted.example", "https://own", "https://off.example"].map(|url| url.parse().unwrap()).into()
+}
+
+/// What the prober takes a name for.
+fn url_of(name: &str) -> String {
+    let (rules, adopted) = (rules(), adopted());
+    let of_rules =
+        rules.mirrors.iter().find(|mirror| mirror.name == name).map(|mirror| mirror.url.to_string());
+    let of_adopted = || adopted.iter().map(MirrorUrl::to_string).find(|url| url.ends_with(name));
+    of_rules.or_else(of_adopted).unwrap_or_else(|| name.to_owned())
+}
+
+/// These names as a request has them.
+pub(crate) fn named<'a>(names: impl IntoIterator<Item = &'a str>) -> Vec<Named> {
+    names.into_iter().map(|name| Named { name: name.to_owned(), url: url_of(name) }).collect()
 }
 
 /// What one request comes to that is the first.
@@ -276,10 +287,15 @@ impl Boundary {
         let good = dice.below(3) == 0;
         let names = if good { &NAMES[..6] } else { &NAMES[..] };
         let request = Request {
-            format: if dice.below(40) == 0 { 2 } else { FORMAT },
+            format: if dice.below(40) == 0 { 1 } else { FORMAT },
             number: dice.next() % 1_000_000,
-            config: if dice.below(20) == 0 { "00".to_owned() } else { DIGEST.to_owned() },
-            list: (dice.below(10) > 0).then(|| (0..count).map(|_| dice.one_of(names).to_owned()).collect()),
+            list: (dice.below(10) > 0).then(|| {
+                let mut list: Vec<Named> = named((0..count).map(|_| dice.one_of(names)));
+                if let (Some(first), 0) = (list.first_mut(), dice.below(20)) {
+                    "https://evil.example".clone_into(&mut first.url);
+                }
+                list
+            }),
         };
         let mut bytes = serde_json::to_vec(&request).unwrap();
         for _ in 0..if good { 0 } else { dice.below(4) } {

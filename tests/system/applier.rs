@@ -6,16 +6,16 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::scene::{ODD, Scene, suites};
-use super::split::digest;
 
 /// A reload that takes its time, so that some kills fall before it, some into it, and some behind it.
 const SLOW_RELOAD: &str =
     "[Service]\nExecReload=\nExecReload=/bin/sleep 0.2\nExecReload=/bin/kill -s HUP $MAINPID\n";
 
 /// What the service would ask for, put there by root.
-fn ask(scene: &Scene, number: u64, digest: &Value, list: &[u16]) {
-    let names: Vec<String> = list.iter().map(|port| format!("m{port}")).collect();
-    let request = json!({"format": 1, "number": number, "config": digest, "list": names});
+fn ask(scene: &Scene, number: u64, list: &[u16]) {
+    let named = |port: &u16| json!({"name": format!("m{port}"), "url": format!("http://127.0.0.1:{port}")});
+    let list: Vec<Value> = list.iter().map(named).collect();
+    let request = json!({"format": 2, "number": number, "list": list});
     scene.put("/run/mirrorwatch/new", request.to_string().as_bytes(), "644");
     scene.succeeds("cd /run/mirrorwatch && chown mirrorwatch new && mv -f new request.json");
 }
@@ -34,10 +34,9 @@ fn killed_at_any_moment_it_leaves_the_old_list_or_the_new_one_and_the_next_run_g
         scene.wait("a healthy status", || scene.status_code() == Some(0));
         scene.succeeds("systemctl stop mirrorwatch && systemctl start mirrorwatch-apply.path");
         let lives = scene.lives();
-        let digest = &digest(&scene);
         let other: Vec<u16> = one.iter().rev().copied().collect();
         let before = scene.daemon_json();
-        ask(&scene, 1, digest, &other);
+        ask(&scene, 1, &other);
         scene.wait("the other order", || scene.list() == other && !runs(&scene));
         let files = [scene.daemon_json(), before];
         assert!(files.iter().all(|file| file.contains("\"labels\": [\"a=\\u4e2d\"]")), "{suite}: {files:?}");
@@ -47,7 +46,7 @@ fn killed_at_any_moment_it_leaves_the_old_list_or_the_new_one_and_the_next_run_g
             let wanted = usize::from(turn % 2 == 0);
             let started = || scene.property("mirrorwatch-apply", "ExecMainStartTimestampMonotonic");
             let before = started();
-            ask(&scene, 2 + u64::from(turn), digest, [&other, &one][wanted]);
+            ask(&scene, 2 + u64::from(turn), [&other, &one][wanted]);
             scene.wait("a run", || started() != before);
             sleep(Duration::from_millis(30) * turn);
             let pid = scene.property("mirrorwatch-apply", "MainPID");
@@ -58,7 +57,7 @@ fn killed_at_any_moment_it_leaves_the_old_list_or_the_new_one_and_the_next_run_g
             new += usize::from(left == files[wanted]);
 
             // The service asks again; this one is only to clear up.
-            ask(&scene, 100 + u64::from(turn), &json!("another mirrors.toml"), &one);
+            ask(&scene, 100 + u64::from(turn), &[1]);
             scene.succeeds("systemctl start mirrorwatch-apply");
             let left = scene.daemon_json();
             assert!(files.contains(&left), "{suite}, turn {turn}: {left}");

@@ -35,13 +35,6 @@ fn state(scene: &Scene) -> String {
     scene.property("mirrorwatch-apply", "ActiveState")
 }
 
-/// The digest of the mirrors.toml that the applier goes by.
-pub(super) fn digest(scene: &Scene) -> Value {
-    let memory: Value =
-        serde_json::from_slice(&scene.get("/var/lib/mirrorwatch-apply/applier.json").unwrap()).unwrap();
-    memory["rules"]["digest"].clone()
-}
-
 /// From now on systemd says each time that it starts the applier.
 fn count_starts(scene: &Scene) {
     let place = "/etc/systemd/system/mirrorwatch-apply.service.d/log.conf";
@@ -146,19 +139,20 @@ fn a_prober_that_was_taken_over_can_only_reorder_and_leave_out_and_not_without_e
         );
         scene.succeeds("systemctl start mirrorwatch-apply.path");
         let (begin, already) = (Instant::now(), starts(&scene));
-        let (file, reloads, digest) = (scene.daemon_json(), scene.reloads(), digest(&scene));
-        let wanted = |number: u64, names: Value| json!({"format": 1, "number": number, "config": digest, "list": names});
+        let (file, reloads) = (scene.daemon_json(), scene.reloads());
+        let wanted = |number: u64, list: Value| json!({"format": 2, "number": number, "list": list});
+        let named = |name: &str, url: &str| json!({"name": name, "url": url});
+        let first = named("m5001", "http://127.0.0.1:5001");
 
         let evil = "https://evil.example";
-        let mut key = wanted(101, json!(["m5001"]));
+        let mut key = wanted(101, json!([first]));
         key["registry-mirrors"] = json!([evil]);
-        let mut other = wanted(102, json!(["m5001"]));
-        other["config"] = json!("00");
+        let other = wanted(102, json!([named("m5001", evil)]));
         let forged = [
-            wanted(103, json!(["m5001", evil])),
-            wanted(104, json!(["http://127.0.0.1:5001"])),
-            wanted(105, json!(["m5001", "m5001"])),
-            wanted(106, json!(["m5001", "m5002", "m5003", "m5001"])),
+            wanted(103, json!([first, named(evil, evil)])),
+            wanted(104, json!([named("http://127.0.0.1:5001", "http://127.0.0.1:5001")])),
+            wanted(105, json!([first, first])),
+            wanted(106, json!([first, first, first, first])),
             wanted(107, json!({"hosts": ["tcp://0.0.0.0:2375"]})),
             key,
             other,
