@@ -1,5 +1,6 @@
 //! The service: the loop that turns the world into events and performs what [`step`] decides.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
@@ -487,8 +488,12 @@ impl Daemon {
 
     /// What rounds by hand have seen in the meantime.
     fn overhear(&mut self) {
+        let mut news: BTreeMap<MirrorUrl, Vec<Observation>> = BTreeMap::new();
         for (key, observation) in self.store.news() {
-            self.step(Event::Overheard { url: key.url, observation: Box::new(observation) });
+            news.entry(key.url).or_default().push(observation);
+        }
+        for (url, observations) in news {
+            self.step(Event::Overheard { url, observations });
         }
     }
 }

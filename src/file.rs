@@ -29,8 +29,8 @@ use error::{obstructed, refused};
 pub const MAX_BYTES: u64 = 16 << 20;
 
 /// What a temporary file of ours is called: this, six random characters, [`TEMP_SUFFIX`].
-const TEMP_PREFIX: &str = ".mirrorwatch-";
-const TEMP_SUFFIX: &str = ".tmp";
+pub(crate) const TEMP_PREFIX: &str = ".mirrorwatch-";
+pub(crate) const TEMP_SUFFIX: &str = ".tmp";
 
 /// A temp file older than this was left by a process that died: a replacement takes milliseconds.
 const TEMP_AGE: Duration = Duration::from_secs(3600);
@@ -247,7 +247,7 @@ fn directory_of(path: &Path) -> &Path {
 /// Removes temporary files that a process of ours left when it was killed.
 ///
 /// Their age is told by the file system's own clock: the modification time of `fresh`, just written.
-fn sweep(directory: &Path, fresh: &File) {
+pub(crate) fn sweep(directory: &Path, fresh: &File) {
     let Ok(now) = fresh.metadata().and_then(|metadata| metadata.modified()) else { return };
     let Ok(entries) = fs::read_dir(directory) else { return };
     for entry in entries.flatten().filter(|entry| is_temp(&entry.file_name())) {

@@ -44,6 +44,17 @@ pub enum Stage {
     Layer,
 }
 
+impl Stage {
+    /// How far a probe must go to see what went wrong at this stage.
+    pub fn shown_by(self) -> Depth {
+        match self {
+            Self::Name | Self::Connect | Self::Tls => Depth::Connect,
+            Self::Layer => Depth::Sample,
+            Self::Ping | Self::Token | Self::Manifest | Self::Config => Depth::Rehearse,
+        }
+    }
+}
+
 /// How long each step took; `None` was not measured.
 ///
 /// `name`, `connect` and `tls` are those of the first connection to the mirror itself. `ping` to `config` run

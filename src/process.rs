@@ -16,6 +16,12 @@ pub fn started(pid: impl Display) -> Option<u64> {
     after_name(&stat(pid)?)?.nth(22 - FIRST)?.parse().ok()
 }
 
+/// Whether it has ended, and only waits for whoever started it to take note.
+pub fn has_ended(pid: impl Display) -> bool {
+    let stat = stat(pid).unwrap_or_default();
+    after_name(&stat).and_then(|mut fields| fields.next()).is_some_and(|state| matches!(state, "Z" | "X"))
+}
+
 /// The processor time that it has used, in ticks of ten milliseconds.
 pub fn time(pid: impl Display) -> Option<u64> {
     time_in(&stat(pid)?)

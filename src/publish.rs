@@ -8,7 +8,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, fchown};
 use std::path::Path;
 
-use crate::file::nameless;
+use crate::file::{self, nameless};
 
 /// Whether the bytes must outlive a power cut.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,26 +63,28 @@ pub fn give(file: &File, dir: &Path) -> io::Result<()> {
 }
 
 fn put(dir: &Path, name: &str, bytes: &[u8], durability: Durability, group: Option<u32>) -> io::Result<()> {
-    let mut file = tempfile::Builder::new()
-        .prefix(".mirrorwatch-")
+    let mut temp = tempfile::Builder::new()
+        .prefix(file::TEMP_PREFIX)
+        .suffix(file::TEMP_SUFFIX)
         .permissions(Permissions::from_mode(0o600))
         .tempfile_in(dir)
         .map_err(nameless)?;
-    file.write_all(bytes).map_err(nameless)?;
-    give(file.as_file(), dir)?;
+    temp.write_all(bytes).map_err(nameless)?;
+    give(temp.as_file(), dir)?;
     if group.is_some() {
-        fchown(file.as_file(), None, group)?;
+        fchown(temp.as_file(), None, group)?;
     }
     // Set afterwards, because the umask would have cut it.
     let mode = if group.is_some() { 0o640 } else { 0o644 };
-    file.as_file().set_permissions(Permissions::from_mode(mode))?;
+    temp.as_file().set_permissions(Permissions::from_mode(mode))?;
     match durability {
         Durability::Flushed => {
-            file.as_file().sync_all()?;
-            file.persist(dir.join(name))?;
+            file::sweep(dir, temp.as_file());
+            temp.as_file().sync_all()?;
+            temp.persist(dir.join(name))?;
             std::fs::File::open(dir)?.sync_all()
         }
-        Durability::Cached => file.persist(dir.join(name)).map(drop).map_err(Into::into),
+        Durability::Cached => temp.persist(dir.join(name)).map(drop).map_err(Into::into),
     }
 }
 
@@ -100,6 +102,21 @@ mod tests {
         let metadata = dir.path().join("x.json").metadata().unwrap();
         assert_eq!(metadata.mode() & 0o777, 0o644);
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1, "a temporary file was left behind");
+    }
+
+    #[test]
+    fn what_a_killed_process_has_left_is_swept_and_what_another_is_just_writing_is_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let (old, new) =
+            (dir.path().join(".mirrorwatch-aB3dEf.tmp"), dir.path().join(".mirrorwatch-gH1jKl.tmp"));
+        for path in [&old, &new] {
+            file::replace(path, b"half", None).unwrap();
+        }
+        let file = std::fs::File::options().write(true).open(&old).unwrap();
+        let now = file.metadata().unwrap().modified().unwrap();
+        file.set_modified(now - std::time::Duration::from_secs(2 * 3600)).unwrap();
+        publish(dir.path(), "x.json", b"one", Durability::Flushed).unwrap();
+        assert!(!old.exists() && new.exists());
     }
 
     #[test]

@@ -261,14 +261,15 @@ impl Store {
     /// The observations that other processes, a probe by hand, have logged since the last call or since the
     /// store was opened: they count against the budget too.
     pub fn news(&self) -> Vec<(Key, Observation)> {
-        let news = self.read(
-            "SELECT at, upstream, url, bytes_per_second, json FROM observations
-             WHERE id > ?1 AND process <> ?2 ORDER BY id",
-            params![self.seen.get(), std::process::id()],
-            row::observation,
-        );
+        // What comes while this is read is told the next time.
+        let before = self.seen.get();
         self.skip_news();
-        news
+        self.read(
+            "SELECT at, upstream, url, bytes_per_second, json FROM observations
+             WHERE id > ?1 AND id <= ?2 AND process <> ?3 ORDER BY id",
+            params![before, self.seen.get(), std::process::id()],
+            row::observation,
+        )
     }
 
     fn skip_news(&self) {

@@ -291,7 +291,9 @@ fn write_down(
             store.log(&key, observation);
             let record = records.entry(url.clone()).or_default();
             if let Held::AgainstEach(policy) = held {
+                let failed = record.failed_rehearsals();
                 record.observe(observation, policy);
+                record.failed_at_most(failed);
             }
             record.asked(ended, observation);
             if let Ok(json) = serde_json::to_string(record)

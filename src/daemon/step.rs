@@ -133,6 +133,8 @@ pub struct State {
     resumed: Option<Timestamp>,
     /// When everybody was last looked at because the ground had shifted.
     shifted: Option<Timestamp>,
+    /// When an outage of our own network last ended.
+    outage_ended: Option<Timestamp>,
     /// When a pull last failed at a mirror that was not named, and the list was looked at for it.
     doubted: Option<Timestamp>,
     /// What all mirrors have cost, as of the last event.
@@ -158,12 +160,12 @@ pub enum Event {
         /// What it saw.
         observation: Box<Observation>,
     },
-    /// Somebody else, a round by hand, asked a mirror: it counts for the record and the budget.
+    /// Somebody else, rounds by hand, asked a mirror: it counts for the record and the budget.
     Overheard {
-        /// Whom it asked.
+        /// Whom they asked.
         url: MirrorUrl,
-        /// What it saw.
-        observation: Box<Observation>,
+        /// What they saw, perhaps minutes ago, in its order.
+        observations: Vec<Observation>,
     },
     /// A real pull showed something.
     Heard(Sign),
@@ -268,6 +270,7 @@ impl State {
             upstream_before: upstream,
             resumed: None,
             shifted: None,
+            outage_ended: None,
             doubted: None,
             together: Together::default(),
             taken_at: Timestamp::default(),
@@ -293,7 +296,7 @@ impl State {
                 self.conclude(now, &mut actions);
             }
             Event::Observed { url, observation } => self.observed(&url, &observation, now, &mut actions),
-            Event::Overheard { url, observation } => self.overheard(&url, &observation, now, &mut actions),
+            Event::Overheard { url, observations } => self.overheard(&url, &observations, now, &mut actions),
             Event::Heard(sign) => self.heard(&sign, &mut actions),
             Event::Shifted(shift) => self.ground_shifted(shift, now, &mut actions),
             Event::Engine(view) => self.engine_seen(view),
@@ -318,7 +321,7 @@ impl State {
 
     /// What lies ahead of the clock would not come to pass for as long as the clock was set back.
     fn clock_was_set_back(&mut self) {
-        (self.retry, self.resumed, self.shifted) = (None, None, None);
+        (self.retry, self.resumed, self.shifted, self.outage_ended) = (None, None, None, None);
         self.treatment.contests.clear();
         for track in self.tracks.values_mut().chain(&mut self.upstream) {
             (track.last_asked, track.proved) = (None, Proved::default());

@@ -276,6 +276,11 @@ impl Record {
         self.failed_rehearsals
     }
 
+    /// Counts no more of them than these: the last ones were asked by somebody who is mending it.
+    pub fn failed_at_most(&mut self, rehearsals: u32) {
+        self.failed_rehearsals = self.failed_rehearsals.min(rehearsals);
+    }
+
     /// At which depth to ask again soon: the mirror is live, and was very slow, or has failed and `fall` is not yet
     /// reached.
     pub fn wants_recheck(&self, policy: &Policy) -> Option<Depth> {

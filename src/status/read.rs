@@ -112,6 +112,9 @@ fn is_running(pid: u32, begun: Option<u64>) -> bool {
         Ok(()) | Err(Errno::PERM) => {}
         Err(_) => return false,
     }
+    if process::has_ended(pid) {
+        return false;
+    }
     match (begun, process::started(pid)) {
         (Some(begun), Some(started)) => begun == started,
         // /proc may hide other users' processes (hidepid); then the pid has to do.
@@ -178,6 +181,10 @@ mod tests {
         let (pid, begun) = (child.id(), process::started(child.id()));
         assert!(begun.is_some() && is_running(pid, begun));
         child.kill().unwrap();
+        let options = rustix::process::WaitIdOptions::EXITED | rustix::process::WaitIdOptions::NOWAIT;
+        let id = Pid::from_raw(i32::try_from(pid).unwrap()).unwrap();
+        rustix::process::waitid(rustix::process::WaitId::Pid(id), options).unwrap();
+        assert!(!is_running(pid, begun), "nobody has taken note of its end yet");
         child.wait().unwrap();
         assert!(!is_running(pid, begun));
     }

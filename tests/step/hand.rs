@@ -7,6 +7,7 @@ use mirrorwatch::observation::{Depth, Failure, Observation, Outcome, Spent, Stag
 use mirrorwatch::ranking::record::Standing;
 use mirrorwatch::reason::FailureKind;
 
+use super::budget::{HOUR, MINUTE};
 use super::mood::Mood;
 use super::world::{World, healthy, url};
 
@@ -35,8 +36,8 @@ fn a_round_by_hand_in_an_outage_counts_and_is_held_against_nobody() {
     let before = NAMES.map(|name| spent(&world, name));
     for _ in 0..4 {
         for name in NAMES {
-            let observation = Box::new(unanswered(&world));
-            world.tell(Event::Overheard { url: url(name), observation });
+            let observations = vec![unanswered(&world)];
+            world.tell(Event::Overheard { url: url(name), observations });
         }
         world.run(Duration::from_secs(20));
     }
@@ -53,11 +54,65 @@ fn what_a_round_by_hand_sees_of_one_mirror_is_held_against_it() {
     world.run(Duration::from_secs(3600));
     world.set("a", Mood::Stalls);
     for _ in 0..3 {
-        let observation = Box::new(unanswered(&world));
-        world.tell(Event::Overheard { url: url("a"), observation });
+        let observations = vec![unanswered(&world)];
+        world.tell(Event::Overheard { url: url("a"), observations });
         world.run(Duration::from_secs(1));
     }
     world.run(Duration::from_secs(20));
     assert_eq!(world.standing("a"), Standing::Rejected);
     assert_eq!(world.list(), ["b", "c", "d"]);
+}
+
+#[test]
+fn what_a_round_by_hand_saw_in_an_outage_that_is_over_is_held_against_nobody() {
+    let mut world = World::new(&healthy());
+    world.run(HOUR);
+    for name in NAMES {
+        world.set(name, Mood::Fails(FailureKind::NameNotResolved));
+    }
+    world.run(MINUTE);
+    let seen: Vec<Observation> = (0..3).map(|_| unanswered(&world)).collect();
+    for (name, mood) in healthy() {
+        world.set(name, mood);
+    }
+    world.until("the network", |world| !world.state.network.is_down());
+    world.run(MINUTE);
+    let (applies, list) = (world.applies.len(), world.state.list.clone());
+    for name in NAMES {
+        world.tell(Event::Overheard { url: url(name), observations: seen.clone() });
+    }
+    world.run(MINUTE);
+    assert_eq!((world.applies.len(), &world.state.list), (applies, &list), "{:?}", world.applies);
+}
+
+#[test]
+fn a_round_by_hand_that_ends_well_is_not_preceded_by_those_that_did_not() {
+    let mut world = World::new(&healthy());
+    world.run(HOUR);
+    let mut bad = Observation::new(world.now, Depth::Rehearse);
+    let failure = Failure { kind: FailureKind::ServerError, stage: Stage::Manifest, detail: String::new() };
+    bad.outcome = Outcome::Failed(failure);
+    let good = Observation::new(world.now, Depth::Rehearse);
+    let before = world.applies.len();
+    world.tell(Event::Overheard {
+        url: url("a"),
+        observations: vec![bad.clone(), bad.clone(), bad.clone(), good],
+    });
+    assert_eq!((world.standing("a"), world.applies.len()), (Standing::Live, before));
+    world.tell(Event::Overheard { url: url("a"), observations: vec![bad.clone(), bad.clone(), bad] });
+    assert_eq!(world.standing("a"), Standing::Rejected, "nothing says otherwise");
+}
+
+#[test]
+fn who_is_mended_by_hand_is_not_looked_at_later_for_it() {
+    let mut world = World::new(&healthy());
+    world.set("d", Mood::Errors);
+    world.run(HOUR);
+    let failed = |world: &World| world.state.tracks[&url("d")].record.failed_rehearsals();
+    let before = failed(&world);
+    let mut bad = Observation::new(world.now, Depth::Rehearse);
+    let failure = Failure { kind: FailureKind::ServerError, stage: Stage::Manifest, detail: String::new() };
+    bad.outcome = Outcome::Failed(failure);
+    world.tell(Event::Overheard { url: url("d"), observations: vec![bad; 6] });
+    assert_eq!(failed(&world), before);
 }

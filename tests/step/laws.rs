@@ -167,7 +167,7 @@ fn happen(world: &mut World, turn: Turn) {
             let image = Policy::default().images[0].clone();
             let (_, mut seen) = world.answer(&url, now, Depth::Rehearse, Some(&image));
             seen.image = Some(image);
-            world.tell(Event::Overheard { url, observation: Box::new(seen) });
+            world.tell(Event::Overheard { url, observations: vec![seen] });
         }
         Turn::Listed(names) => {
             world.tell(Event::Listed(names.into_iter().map(|who| url(NAMES[who])).collect()));

@@ -198,7 +198,7 @@ fn over_budget_is_who_is_due_and_has_to_wait_long_before_the_day_s_last_request(
             let mut seen = Observation::new(world.now, Depth::Rehearse);
             seen.spent = Spent { requests: 7, refusals: 0, bytes: 1 << 20 };
             (seen.bytes_per_second, seen.image) = (Some(MB), "library/busybox".parse().ok());
-            world.tell(Event::Overheard { url: url(name), observation: Box::new(seen) });
+            world.tell(Event::Overheard { url: url(name), observations: vec![seen] });
         }
     }
     assert!(!over(&world, "d"), "it is not due yet");
@@ -263,7 +263,7 @@ fn what_is_asked_by_hand_does_not_hide_a_probe_whose_end_nobody_lives_to_see() {
     let before = spent(&world);
     let mut by_hand = Observation::new(world.now, Depth::Rehearse);
     by_hand.spent = Spent { requests: 7, refusals: 0, bytes: 1 << 20 };
-    world.tell(Event::Overheard { url: url("a"), observation: Box::new(by_hand) });
+    world.tell(Event::Overheard { url: url("a"), observations: vec![by_hand] });
     assert!(rehearses(&world));
     world.restart();
     assert_eq!(spent(&world), before + 7 + REHEARSAL.requests);

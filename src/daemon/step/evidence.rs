@@ -61,21 +61,54 @@ impl State {
         self.conclude(now, actions);
     }
 
-    /// A round by hand saw this, some time ago.
+    /// Rounds by hand saw this, some time ago.
     pub(super) fn overheard(
         &mut self,
         url: &MirrorUrl,
-        observation: &Observation,
+        observations: &[Observation],
         now: Timestamp,
         actions: &mut Vec<Action>,
     ) {
-        self.account(url, observation, observation.at);
-        if Evidence::of(url, observation).is_answer() {
-            // That somebody answered then ends no outage that began since.
-            self.record(url, observation, actions);
-        } else {
-            self.weigh(url, observation, now, actions);
-            self.conclude(now, actions);
+        for (place, observation) in observations.iter().enumerate() {
+            self.account(url, observation, observation.at);
+            if self.is_outdated(url, observation, &observations[place + 1..]) {
+                self.forgive(url, observation, actions);
+            } else if Evidence::of(url, observation).is_answer() {
+                // That somebody answered then ends no outage that began since.
+                self.record_by_hand(url, observation, actions);
+            } else {
+                self.weigh(url, observation, now, actions);
+            }
+        }
+        self.conclude(now, actions);
+    }
+
+    /// Whether it failed then and has been asked so far since, or our own network has failed: what came after says how it
+    /// is.
+    fn is_outdated(&self, url: &MirrorUrl, observation: &Observation, after: &[Observation]) -> bool {
+        let Some(failure) = observation.failure() else { return false };
+        if !is_its_own(failure.kind) || failure.kind == FailureKind::Corrupt {
+            return false;
+        }
+        let in_an_outage = self.outage_ended.is_some_and(|ended| observation.at < ended);
+        if in_an_outage && !Evidence::of(url, observation).is_answer() {
+            return true;
+        }
+        let shows = failure.stage.shown_by();
+        let depths =
+            [Depth::Connect, Depth::Sample, Depth::Rehearse].into_iter().filter(|depth| *depth >= shows);
+        let asked_since = self.track(url).is_some_and(|track| {
+            depths.filter_map(|depth| track.record.last(depth)).any(|last| last > observation.at)
+        });
+        asked_since || after.iter().any(|later| later.failure().is_none() && later.depth >= shows)
+    }
+
+    /// The same as [`Self::record`], but that failures at which somebody works make nobody wait longer for the next look.
+    fn record_by_hand(&mut self, url: &MirrorUrl, observation: &Observation, actions: &mut Vec<Action>) {
+        let failed = self.track(url).map(|track| track.record.failed_rehearsals());
+        self.record(url, observation, actions);
+        if let (Some(failed), Some(track)) = (failed, self.track_mut(url)) {
+            track.record.failed_at_most(failed);
         }
     }
 
@@ -186,6 +219,7 @@ impl State {
             self.record(&suspect, &observation, actions);
         }
         if was_down && !self.network.is_down() {
+            self.outage_ended = Some(now);
             self.look_again(Depth::Sample);
         }
     }

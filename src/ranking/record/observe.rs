@@ -173,7 +173,9 @@ impl Record {
             }
             (Consequence::Rest, _) => {
                 self.count_miss(depth, failure.stage, at);
-                let times = self.rest.as_ref().map_or(0, |rest| rest.times).saturating_add(1);
+                // Who is asked by hand while it rests says nothing new of its limits.
+                let rested = self.rest.as_ref().is_none_or(|rest| rest.until.time() <= at);
+                let times = self.rest.as_ref().map_or(0, |rest| rest.times).saturating_add(rested.into());
                 let usual = images::doubled(REST, times, LONGEST_REST);
                 let rest = match observation.retry_after {
                     // The first time its word goes; one that limits again and again after the pause that

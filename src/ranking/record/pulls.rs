@@ -71,15 +71,6 @@ impl Complaints {
     }
 }
 
-/// How far a probe must go to see what a pull met at this stage.
-fn shown_by(stage: Stage) -> Depth {
-    match stage {
-        Stage::Name | Stage::Connect | Stage::Tls => Depth::Connect,
-        Stage::Layer => Depth::Sample,
-        Stage::Ping | Stage::Token | Stage::Manifest | Stage::Config => Depth::Rehearse,
-    }
-}
-
 impl Record {
     /// Takes what a real pull showed: a failure is all but one of `fall`, so that one probe decides; a good pull is
     /// a sample.
@@ -119,7 +110,7 @@ impl Record {
     /// Whether a probe that a pull has asked for will decide about this sign too.
     pub fn awaits(&self, sign: &Seen) -> bool {
         let depth = match sign {
-            Seen::Left { failure, .. } => shown_by(failure.stage),
+            Seen::Left { failure, .. } => failure.stage.shown_by(),
             Seen::Silent { .. } | Seen::Crawling { .. } => Depth::Sample,
             Seen::Served { .. } | Seen::Doubtful { .. } | Seen::Absent { .. } => return false,
         };
@@ -130,7 +121,7 @@ impl Record {
         if self.standing != Standing::Live {
             return false;
         }
-        let depth = shown_by(failure.stage);
+        let depth = failure.stage.shown_by();
         // Of one pull a probe has the last word even where one failure is enough.
         if self.complaints.hear(depth, at) >= policy.fall.max(2) {
             self.convict(failure, at, policy);

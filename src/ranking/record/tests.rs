@@ -175,9 +175,13 @@ fn a_mirror_that_limits_rests_as_long_as_it_asks_or_an_hour_doubling_to_six() {
     };
     let mut record = Record::default();
     assert_eq!(limited(&mut record, START, Some(120)), Some(120), "its word goes the first time");
-    assert_eq!(limited(&mut record, START, Some(120)), Some(7200), "and not when it limits again after it");
-    assert_eq!(limited(&mut record, START, Some(36_000)), Some(36_000), "it may ask for more");
-    assert_eq!(limited(&mut record, START, None), Some(21_600));
+    assert_eq!(limited(&mut record, START + minutes(1), Some(120)), Some(120), "also while it rests");
+    let mut at = START + minutes(3);
+    assert_eq!(limited(&mut record, at, Some(120)), Some(7200), "and not when it limits again after it");
+    at = at + minutes(120);
+    assert_eq!(limited(&mut record, at, Some(36_000)), Some(36_000), "it may ask for more");
+    at = at + minutes(600);
+    assert_eq!(limited(&mut record, at, None), Some(21_600));
     assert_eq!(limited(&mut Record::default(), START, None), Some(3600));
     assert_eq!(limited(&mut Record::default(), START, Some(0)), Some(60), "0 is no pause");
     record.observe(&observation("R", START), &policy());
