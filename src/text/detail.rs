@@ -230,6 +230,11 @@ const SAID: &[(&str, Option<&str>, &str)] = &[
         "启动失败次数过多，systemd 拒绝再次启动",
     ),
     ("dockerd did not take the list within {}: {}", None, "dockerd 在 {} 内没有采用该列表：{}"),
+    ("it gave no reason", None, "未说明原因"),
+    ("the old file is back", None, "已恢复原文件"),
+    ("did not end within {}", None, "在 {} 内没有结束"),
+    ("said nothing", None, "没有输出"),
+    ("exit status: {}", None, "退出码 {}"),
     (
         "dockerd told of the list and did not show it within {}: {}",
         None,
@@ -379,7 +384,17 @@ mod tests {
             (
                 "/etc/docker/daemon.json: dockerd told of the list and did not show it within 20s: it gave no reason",
                 "/etc/docker/daemon.json: dockerd told of the list and did not show it within 20s: it gave no reason",
-                "/etc/docker/daemon.json：dockerd 已报告采用该列表，但在 20s 内没有显示出来：it gave no reason",
+                "/etc/docker/daemon.json：dockerd 已报告采用该列表，但在 20s 内没有显示出来：未说明原因",
+            ),
+            (
+                "/etc/docker/daemon.json: dockerd did not take the list within 5s: it gave no reason; the old file is back",
+                "/etc/docker/daemon.json: dockerd did not take the list within 5s: it gave no reason; the old file is back",
+                "/etc/docker/daemon.json：dockerd 在 5s 内没有采用该列表：未说明原因；已恢复原文件",
+            ),
+            (
+                "/no/such: No such file or directory; the old file is back",
+                "/no/such: No such file or directory; the old file is back",
+                "/no/such：文件不存在；已恢复原文件",
             ),
             (
                 "/proc: hidepid hides dockerd from mirrorwatch-apply.service; hint: if it runs, give that unit the group of the mount's gid= (SupplementaryGroups=); /s: dockerd does not run",

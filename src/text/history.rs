@@ -81,7 +81,7 @@ messages! {
         "to be live again it needs {needed} good rehearsals in a row; it has {has}",
         "须连续 {needed} 次演练成功才能恢复可用；目前 {has} 次",
     }
-    lacks_one_rehearsal() { "one good rehearsal makes it live", "演练成功一次即可恢复可用" }
+    lacks_one_rehearsal() { "one good rehearsal makes it live", "演练成功一次即可用" }
     quarantined(left: &str, at: &str) {
         "it comes and goes, so it stays rejected for {left} more (until {at})",
         "时好时坏，还须隔离 {left}（至 {at}）",
