@@ -42,7 +42,6 @@ mod wrong;
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
@@ -209,7 +208,7 @@ pub struct Prober {
     limits: Limits,
     voice: Voice,
     store: Option<ImageStore>,
-    known: Arc<Known>,
+    known: Known,
     /// Those who have their files.
     started: Semaphore,
     /// Those whose names are being asked for.
@@ -237,20 +236,12 @@ impl Prober {
             limits,
             voice: Voice::new(settings.engine_version.as_deref(), settings.store),
             store: settings.store,
-            known: Arc::default(),
+            known: Known::default(),
             started: Semaphore::new(files::probes_at_once()),
             names: Lanes::new(lanes::NAMES),
             places: Semaphore::new(PLACES),
             layers: Lanes::new(lanes::LAYERS),
         })
-    }
-
-    /// It takes the place of `before`, and goes on with what that one knows, or finds out in what it has begun: samples
-    /// need a layer that a rehearsal has found.
-    #[must_use]
-    pub fn instead_of(mut self, before: &Self) -> Self {
-        self.known = Arc::clone(&before.known);
-        self
     }
 
     /// Its connections are to be known as our own by these.

@@ -239,17 +239,6 @@ async fn a_sample_without_a_known_layer_connects_and_says_so() {
 }
 
 #[tokio::test]
-async fn a_prober_that_takes_the_place_of_another_knows_the_layers_that_one_found() {
-    let registry = Registry::start(Options::default());
-    let before = Prober::new(patient()).unwrap();
-    let prober = Prober::new(patient()).unwrap().instead_of(&before);
-    assert_served(&probe(&before, &registry.url(), Depth::Rehearse, 0).await);
-    let seen = probe(&prober, &registry.url(), Depth::Sample, 0).await;
-    assert_served(&seen);
-    assert_eq!((seen.depth, seen.spent.requests), (Depth::Sample, 1));
-}
-
-#[tokio::test]
 async fn a_sample_of_a_layer_that_is_gone_costs_no_more_than_a_sample_and_says_nothing_of_layers() {
     let registry = Registry::start(Options::default());
     let prober = Prober::new(patient()).unwrap();
