@@ -120,7 +120,7 @@ pub struct Proxies {
 pub struct Task {
     /// How far to go.
     pub depth: Depth,
-    /// What to ask for. `None` at depth connect, and of a sample the image rehearsed last.
+    /// What to ask for. `None` at depth connect; a sample without one takes the image rehearsed last.
     pub image: Option<Image>,
     /// Rotates layers and places in them: any number that grows from probe to probe.
     pub turn: u64,
