@@ -178,7 +178,7 @@ fn a_prober_that_was_taken_over_can_only_reorder_and_leave_out_and_not_without_e
         assert!(!journal.contains("evil.example\"]") && !journal.contains("root:"), "{suite}: {journal}");
 
         // What it may: another order, so often.
-        let name = |port: &u16| json!(format!("m{port}"));
+        let name = |port: &u16| named(&format!("m{port}"), &format!("http://127.0.0.1:{port}"));
         let mut names: Vec<Value> = list.iter().map(name).collect();
         for turn in 0..26 {
             names.reverse();
