@@ -144,22 +144,8 @@ pub fn decide(bytes: &[u8], known: &Known<'_>) -> Decision {
     }
 }
 
-/// What is asked for, where nothing can be decided.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Asked {
-    /// The request's.
-    pub(super) number: u64,
-    /// And not only for a look.
-    pub(super) is_for_a_list: bool,
-}
-
-/// What these bytes ask for; `None` where they are no request of this version.
-pub(super) fn asked(bytes: &[u8]) -> Option<Asked> {
-    let request = understood(bytes).ok()?;
-    Some(Asked { number: request.number, is_for_a_list: request.list.is_some() })
-}
-
-fn understood(bytes: &[u8]) -> Result<Request, String> {
+/// The request, whether or not it may be followed.
+pub(super) fn understood(bytes: &[u8]) -> Result<Request, String> {
     if bytes.len() > MAX_BYTES {
         return Err(format!("more than {MAX_BYTES} bytes"));
     }

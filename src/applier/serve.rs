@@ -71,9 +71,14 @@ impl Run<'_> {
         let Some((rules, docker)) = rules.zip(docker) else {
             let detail = format!("{}: there is no Docker that it speaks of", self.places.config.display());
             let problem = Problem::new(ProblemKind::NotRunning, detail);
-            let asked = bytes.as_ref().ok().and_then(Option::as_deref).and_then(decide::asked);
-            let outcome = asked.filter(|asked| asked.is_for_a_list).map(|_| Err(problem.clone()));
-            return self.publish(Err(problem), None, asked.map(|asked| asked.number), outcome);
+            let asked = bytes
+                .as_ref()
+                .ok()
+                .and_then(Option::as_deref)
+                .and_then(|bytes| decide::understood(bytes).ok());
+            let number = asked.as_ref().map(|asked| asked.number);
+            let outcome = asked.and_then(|asked| asked.list).map(|_| Err(problem.clone()));
+            return self.publish(Err(problem), None, number, outcome);
         };
         match docker.recover().await {
             Ok(_) => {}

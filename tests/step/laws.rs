@@ -181,12 +181,12 @@ fn happen(world: &mut World, turn: Turn) {
 
 /// Of what was written just now.
 fn check_the_last_list(world: &World) {
+    assert!(world.list().len() <= 3, "{:?}", world.list());
     // Once written, the list holds nobody who is known not to serve, unless nobody else serves either.
     if let Some(last) = world.applies.last()
         && last.at == world.now
         && !matches!(last.change.kind, ChangeKind::EngineDiffered | ChangeKind::ByHand)
     {
-        assert!(last.list.len() <= 3, "{last:?}");
         let mut tracks = world.state.tracks.values();
         let somebody_serves =
             tracks.any(|track| track.mirror.enabled && track.record.standing() == Standing::Live);
