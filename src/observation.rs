@@ -155,7 +155,7 @@ pub const REHEARSAL: Spent = Spent { requests: 10, refusals: 2, bytes: (1 << 20)
 pub struct Observation {
     /// When the probe began.
     pub at: Timestamp,
-    /// How far it went. A sample without a known layer is made a rehearsal, and says so here.
+    /// How far it went. A sample of a layer that nobody knows, or that is gone, gets no farther than to connect.
     pub depth: Depth,
     /// The image that was asked for; `None` at depth connect.
     pub image: Option<Image>,

@@ -42,6 +42,7 @@ mod wrong;
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
@@ -120,7 +121,7 @@ pub struct Proxies {
 pub struct Task {
     /// How far to go.
     pub depth: Depth,
-    /// What to ask for. `None` at depth connect; a sample without one takes the image rehearsed last.
+    /// What to ask for. `None` at depth connect, and of a sample the image rehearsed last.
     pub image: Option<Image>,
     /// Rotates layers and places in them: any number that grows from probe to probe.
     pub turn: u64,
@@ -208,7 +209,7 @@ pub struct Prober {
     limits: Limits,
     voice: Voice,
     store: Option<ImageStore>,
-    known: Known,
+    known: Arc<Known>,
     /// Those who have their files.
     started: Semaphore,
     /// Those whose names are being asked for.
@@ -236,12 +237,20 @@ impl Prober {
             limits,
             voice: Voice::new(settings.engine_version.as_deref(), settings.store),
             store: settings.store,
-            known: Known::default(),
+            known: Arc::default(),
             started: Semaphore::new(files::probes_at_once()),
             names: Lanes::new(lanes::NAMES),
             places: Semaphore::new(PLACES),
             layers: Lanes::new(lanes::LAYERS),
         })
+    }
+
+    /// It takes the place of `before`, and goes on with what that one knows, or finds out in what it has begun: samples
+    /// need a layer that a rehearsal has found.
+    #[must_use]
+    pub fn instead_of(mut self, before: &Self) -> Self {
+        self.known = Arc::clone(&before.known);
+        self
     }
 
     /// Its connections are to be known as our own by these.

@@ -59,7 +59,9 @@ async fn ask_one(prober: &Prober, url: &MirrorUrl, plan: &Plan, mut tell: impl F
         Depth::Sample | Depth::Rehearse => plan.images.iter().cloned().map(Some).collect(),
     };
     for (turn, image) in (0..).zip(images) {
-        let task = Task { depth: plan.depth, image, turn };
+        // A layer to take a sample of is what only a rehearsal finds.
+        let depth = if plan.depth == Depth::Sample { Depth::Rehearse } else { plan.depth };
+        let task = Task { depth, image, turn };
         let observation = prober.probe(url, &task, assembly::now()).await;
         let go_on = match observation.failure() {
             None => true,

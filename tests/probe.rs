@@ -231,22 +231,36 @@ async fn a_sample_is_one_request_for_32_kib_of_a_layer_at_a_place_that_rotates()
 }
 
 #[tokio::test]
-async fn a_sample_without_a_known_layer_is_a_rehearsal_and_says_so() {
+async fn a_sample_without_a_known_layer_connects_and_says_so() {
     let registry = Registry::start(Options::default());
     let seen = probe(&Prober::new(patient()).unwrap(), &registry.url(), Depth::Sample, 0).await;
     assert_served(&seen);
-    assert_eq!((seen.depth, seen.digest.is_some()), (Depth::Rehearse, true));
+    assert_eq!((seen.depth, seen.image, seen.spent.requests), (Depth::Connect, None, 0));
 }
 
 #[tokio::test]
-async fn a_sample_of_a_layer_that_is_gone_is_a_rehearsal_of_what_the_tag_leads_to_now() {
+async fn a_prober_that_takes_the_place_of_another_knows_the_layers_that_one_found() {
+    let registry = Registry::start(Options::default());
+    let before = Prober::new(patient()).unwrap();
+    let prober = Prober::new(patient()).unwrap().instead_of(&before);
+    assert_served(&probe(&before, &registry.url(), Depth::Rehearse, 0).await);
+    let seen = probe(&prober, &registry.url(), Depth::Sample, 0).await;
+    assert_served(&seen);
+    assert_eq!((seen.depth, seen.spent.requests), (Depth::Sample, 1));
+}
+
+#[tokio::test]
+async fn a_sample_of_a_layer_that_is_gone_costs_no_more_than_a_sample_and_says_nothing_of_layers() {
     let registry = Registry::start(Options::default());
     let prober = Prober::new(patient()).unwrap();
     assert_served(&probe(&prober, &registry.url(), Depth::Rehearse, 0).await);
     registry.set_fault(Fault::at(Place::Layer, Act::not_found()));
     let seen = probe(&prober, &registry.url(), Depth::Sample, 0).await;
-    assert_failed(&seen, FailureKind::NotFound, Stage::Layer);
-    assert_eq!(seen.depth, Depth::Rehearse);
+    assert_served(&seen);
+    assert_eq!((seen.depth, seen.image, seen.stages.layer), (Depth::Connect, None, None));
+    assert_eq!(seen.spent.requests, 1);
+    let again = probe(&prober, &registry.url(), Depth::Sample, 0).await;
+    assert_eq!((again.depth, again.spent.requests), (Depth::Connect, 0), "it is forgotten");
 }
 
 #[tokio::test]

@@ -93,7 +93,7 @@ impl Daemon {
             let authorities = authorities(&self.config);
             match Prober::new(wanted.clone()) {
                 Ok(prober) => {
-                    self.prober = Rc::new(prober.noted_in(self.ours.clone()));
+                    self.prober = Rc::new(prober.instead_of(&self.prober).noted_in(self.ours.clone()));
                     manner = self.asks_as.as_ref().is_none_or(|known| changes_what_is_seen(known, &wanted));
                     self.asks_as = Some(wanted);
                     self.authorities = authorities;

@@ -51,6 +51,8 @@ pub struct Due {
     pub at: Timestamp,
     /// How far.
     pub depth: Depth,
+    /// How far it had to go: a rehearsal stands for a sample where no layer is known.
+    pub meant: Depth,
     /// For which image; `None` at depth connect.
     pub image: Option<Image>,
 }
@@ -147,8 +149,8 @@ pub(super) fn counted(settings: &Settings, url: &MirrorUrl, now: Timestamp) -> T
 }
 
 /// The most that a probe can cost; `None` at depth connect, which costs nothing.
-pub(super) fn most(track: &Track, depth: Depth) -> Option<Spent> {
-    (depth != Depth::Connect).then(|| budget::most(depth, track.known_image.is_none()))
+pub(super) fn most(depth: Depth) -> Option<Spent> {
+    (depth != Depth::Connect).then(|| budget::most(depth))
 }
 
 /// The pause after a probe that ended at `last`, while nobody answers.
@@ -195,7 +197,7 @@ fn wishes(track: &Track, around: &Circumstances<'_>) -> Vec<Wish> {
     let after = |least: Depth, pause: Duration| last(record, least, now).map_or(now, |at| at + pause);
     let wish = |at: Timestamp, depth: Depth, purpose: Purpose| Wish { at, depth, purpose, again: false };
     let mut wishes = Vec::new();
-    if let Some(depth) = record.wants_recheck(&settings.policy) {
+    for depth in record.rechecks(&settings.policy) {
         let pause = if track.at_once { Duration::ZERO } else { pace.confirm };
         wishes.push(Wish { again: true, ..wish(after(Depth::Connect, pause), depth, Purpose::Needed) });
     }
@@ -242,8 +244,8 @@ fn wishes(track: &Track, around: &Circumstances<'_>) -> Vec<Wish> {
     wishes
 }
 
-/// When it was last asked so far or farther: a deeper probe is a lesser one too, above all a sample that had to become a
-/// rehearsal. What lies ahead is what a clock that was set back has left behind.
+/// When it was last asked so far or farther: a deeper probe is a lesser one too. What lies ahead is what a clock that was
+/// set back has left behind.
 fn last(record: &Record, least: Depth, now: Timestamp) -> Option<Timestamp> {
     let depths = [Depth::Connect, Depth::Sample, Depth::Rehearse].into_iter();
     let asked = depths.filter(|depth| *depth >= least).filter_map(|depth| record.last(depth));
@@ -282,20 +284,21 @@ fn budgeted(
     depth: Depth,
     purpose: Purpose,
 ) -> Option<Due> {
-    let now = around.now;
+    let (now, meant) = (around.now, depth);
     if depth == Depth::Connect {
-        return Some(Due { at, depth, image: None });
+        return Some(Due { at, depth, meant, image: None });
     }
     let request = request(track, around, depth, purpose);
+    let depth = request.depth;
     let at = request.allowed(at.max(track.record.resting(now).unwrap_or(at)), now);
     if depth == Depth::Sample
         && let Some(image) = &track.known_image
     {
         let at = track.record.image_resting(image, now).unwrap_or(at).max(at);
-        return Some(Due { at, depth, image: Some(image.clone()) });
+        return Some(Due { at, depth, meant, image: Some(image.clone()) });
     }
     let (at, image) = next_image(track, around, at, &request)?;
-    Some(Due { at, depth, image: Some(image) })
+    Some(Due { at, depth, meant, image: Some(image) })
 }
 
 fn request<'a>(
@@ -316,9 +319,9 @@ fn request<'a>(
         } else {
             track.record.left_lately(around.now).map_or(Stands::Outside, Stands::Lately)
         },
-        depth,
+        // Nobody knows a layer to take a sample of until one has been found.
+        depth: if depth == Depth::Sample && track.known_image.is_none() { Depth::Rehearse } else { depth },
         purpose,
-        layer_unknown: track.known_image.is_none(),
         together: around.together,
     }
 }

@@ -372,7 +372,7 @@ impl State {
             if let Some(image) = &task.image {
                 track.record.ask_for(image, now, &images);
             }
-            let most = schedule::most(track, task.depth);
+            let most = schedule::most(task.depth);
             if let Some(most) = most {
                 track.record.begin(now, most);
                 actions.push(Action::Save(url.clone()));
@@ -380,7 +380,7 @@ impl State {
             track.in_flight = Some(task.depth);
             track.turn += 1;
             track.samples += u64::from(task.depth >= Depth::Sample);
-            track.rehearsals += u64::from(task.depth == Depth::Rehearse);
+            track.rehearsals += u64::from(task.meant == Depth::Rehearse);
             let turn = track.turn;
             // Those that start together must fit into the total together.
             let bytes = most.map_or(0, |most| most.bytes);
@@ -399,7 +399,9 @@ impl State {
     pub fn is_routine(&self, event: &Event) -> bool {
         let Event::Observed { url, observation } = event else { return matches!(event, Event::Tick) };
         let served = observation.depth == Depth::Connect && observation.failure().is_none();
-        let known = self.track(url).is_some_and(|track| track.leads_to(&observation.addresses));
+        let known = self.track(url).is_some_and(|track| {
+            track.in_flight != Some(Depth::Sample) && track.leads_to(&observation.addresses)
+        });
         served && known && self.is_asked_as_usual(url)
     }
 
@@ -441,7 +443,7 @@ impl State {
     fn count_together(&self, now: Timestamp) -> Together {
         let counted = |url: &MirrorUrl| schedule::counted(&self.settings, url, now);
         let spent = self.all_tracks().map(|track| {
-            let under_way = track.in_flight.and_then(|depth| schedule::most(track, depth));
+            let under_way = track.in_flight.and_then(schedule::most);
             let spent = track.record.spent(counted(&track.mirror.url)).bytes_today;
             spent.saturating_add(under_way.map_or(0, |most| most.bytes))
         });

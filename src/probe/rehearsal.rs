@@ -60,16 +60,16 @@ impl Session<'_> {
         Ok(())
     }
 
-    /// A piece of a layer that the last rehearsal found; without one, a rehearsal.
+    /// A piece of a layer that the last rehearsal found. Without one it only connects: what a rehearsal costs, nobody has
+    /// agreed to.
     pub(super) async fn sample(&mut self, image: Option<&Image>, turn: u64) -> Step<()> {
         let (layers, token, challenge) = self
             .prober
             .known
             .of(self.mirror, |known| (known.layers(image), known.token.clone(), known.challenge.clone()));
         let Some((image, layers)) = layers else {
-            let usual = || "library/busybox:latest".parse().expect("it is an image's name");
-            let image = image.cloned().unwrap_or_else(usual);
-            return self.rehearse_instead(&image, turn).await;
+            self.seen.depth = Depth::Connect;
+            return self.connect().await;
         };
         self.seen.image = Some(image.clone());
         let repository = image.repository();
@@ -83,15 +83,11 @@ impl Session<'_> {
             // The tag may have moved on, and the mirror need not keep the layers of what it led to.
             Err(Stop { stage: Stage::Layer, wrong }) if wrong.kind == FailureKind::NotFound => {
                 self.prober.known.of(self.mirror, |known| known.forget(&image));
-                self.rehearse_instead(&image, turn).await
+                (self.seen.depth, self.seen.image) = (Depth::Connect, None);
+                Ok(())
             }
             other => other,
         }
-    }
-
-    async fn rehearse_instead(&mut self, image: &Image, turn: u64) -> Step<()> {
-        self.end = Instant::now() + self.prober.limits.whole(Depth::Rehearse);
-        self.rehearse(image, turn).await
     }
 
     /// `GET /v2/`. The classic store accepts any status; so does this but 429, which is obeyed at once.

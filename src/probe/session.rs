@@ -20,7 +20,7 @@ use super::target::Target;
 use super::wrong::{Try, Wrong};
 use crate::image::Digest;
 use crate::mirror::MirrorUrl;
-use crate::observation::{Depth, Failure, Observation, Outcome, Quirk, Stage};
+use crate::observation::{Depth, Failure, Observation, Outcome, Quirk, REHEARSAL, Stage};
 use crate::reason::FailureKind;
 use crate::timestamp::Timestamp;
 
@@ -30,7 +30,7 @@ const MOST_REDIRECTS: usize = 3;
 /// The most requests that one probe makes to the mirror's own host: `/v2/`, the token, HEAD and GET of the tag, the
 /// platform's manifest, the configuration and the layer, a token that turns out to be needed late, and for the two
 /// blobs a redirect to itself. A mirror that needs more costs an engine more than it is worth.
-pub(super) const MOST_REQUESTS: u32 = 10;
+pub(super) const MOST_REQUESTS: u32 = REHEARSAL.requests;
 
 /// Why a probe ended early, and where.
 pub(super) struct Stop {

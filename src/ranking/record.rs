@@ -281,14 +281,16 @@ impl Record {
         self.failed_rehearsals = self.failed_rehearsals.min(rehearsals);
     }
 
-    /// At which depth to ask again soon: the mirror is live, and was very slow, or has failed and `fall` is not yet
-    /// reached.
-    pub fn wants_recheck(&self, policy: &Policy) -> Option<Depth> {
-        if self.doubted && self.standing == Standing::Live {
-            return Some(Depth::Rehearse);
-        }
-        let (depth, run) = self.runs.each().max_by_key(|(_, run)| (run.at, run.failures))?;
-        (self.standing == Standing::Live && run.failures < policy.fall.max(1)).then_some(depth)
+    /// At which depths to ask again soon: the mirror is live, and was very slow, or has failed and `fall` is not yet
+    /// reached. Of several each may tell, and the deepest tells the most.
+    pub fn rechecks(&self, policy: &Policy) -> impl Iterator<Item = Depth> {
+        let few = |run: &Run| run.failures < policy.fall.max(1);
+        let worst = self.runs.each().max_by_key(|(_, run)| (run.at, run.failures));
+        let failing = worst.filter(|(_, run)| few(run)).map(|(depth, _)| depth);
+        let sooner = self.complaints.a_sample_may_tell() && self.runs.sample.as_ref().is_some_and(few);
+        let depths = [self.doubted.then_some(Depth::Rehearse), failing, sooner.then_some(Depth::Sample)];
+        let depths: BTreeSet<_> = depths.into_iter().flatten().collect();
+        depths.into_iter().rev().filter(|_| self.standing == Standing::Live)
     }
 
     /// How far a look goes that shows whether a rejected mirror may be back, without a request that it would refuse;

@@ -66,9 +66,15 @@ fn hosts_that_are_switched_on_together_do_not_ask_together_at_any_depth() {
             *seconds.entry((*depth, at.since(image.now).as_secs())).or_default() += 1;
         }
     }
-    // The first probe of all is spread over a minute; then the first interval of each depth over its second half.
-    for (depth, spread) in [(Depth::Connect, 30), (Depth::Sample, 300), (Depth::Rehearse, 3600)] {
-        for (from, until, spread) in [(0, 60, 60), (60, 7200, spread)] {
+    // The first probe of all is spread over a minute; then the first interval of each depth over its second half. As long
+    // as no layer is known, a rehearsal stands for the sample.
+    let first = (0, 60, 60);
+    for (depth, spans) in [
+        (Depth::Connect, &[first, (60, 7200, 30)][..]),
+        (Depth::Sample, &[first, (60, 7200, 300)]),
+        (Depth::Rehearse, &[first, (60, 660, 300), (660, 7200, 3600)]),
+    ] {
+        for &(from, until, spread) in spans {
             let ten = |from: u64| -> u32 {
                 seconds.range((depth, from)..(depth, from + 10)).map(|(_, count)| *count).sum()
             };
@@ -187,4 +193,10 @@ fn nothing_is_routine_but_a_good_connect_of_a_mirror_that_is_well() {
     assert!(!is_routine(&world, &refused));
     world.tell(Event::Observed { url: url("a"), observation: Box::new(refused) });
     assert!(!is_routine(&world, &connect), "it was not well before");
+
+    let b = url("b");
+    let event = Event::Observed { url: b.clone(), observation: Box::new(connect) };
+    assert!(world.state.is_routine(&event));
+    world.state.tracks.get_mut(&b).unwrap().in_flight = Some(Depth::Sample);
+    assert!(!world.state.is_routine(&event), "its layer is gone");
 }

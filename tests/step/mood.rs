@@ -30,6 +30,8 @@ pub(super) enum Mood {
     Hangs,
     /// Connects, and falls silent in a layer.
     Stalls,
+    /// The same, farther into it than a sample reads.
+    StallsLate,
     /// Answers 429 to everything, with `Retry-After` or without.
     Limits(Option<Duration>),
     /// Answers 500 to everything but `/v2/` and tokens.
@@ -85,6 +87,7 @@ impl Mood {
             ["dead"] => Self::Dead,
             ["hangs"] => Self::Hangs,
             ["stalls"] => Self::Stalls,
+            ["stalls", "late"] => Self::StallsLate,
             ["limits"] => Self::Limits(None),
             ["limits", rest] => Self::Limits(Some(time(rest))),
             ["nested"] => Self::Nested,
@@ -108,6 +111,9 @@ impl Mood {
             Self::Hangs => fails(seen, FailureKind::ConnectTimeout, Stage::Connect, 0, 0, ms(10_000)),
             Self::Stalls if asks => {
                 fails(seen, FailureKind::Stalled, Stage::Layer, if sampled { 1 } else { 7 }, 0, ms(5_000))
+            }
+            Self::StallsLate if asking.depth == Depth::Rehearse => {
+                fails(seen, FailureKind::Stalled, Stage::Layer, 7, 0, ms(5_000))
             }
             Self::Limits(rest) if asks => {
                 seen.retry_after = rest;
@@ -157,7 +163,9 @@ impl Mood {
                 (after, seen)
             }
             Self::Shows(words) => (ms(300), shown::answer(words, asking)),
-            Self::Stalls | Self::Limits(_) | Self::Errors | Self::Nested => serves(seen, 1.0),
+            Self::Stalls | Self::StallsLate | Self::Limits(_) | Self::Errors | Self::Nested => {
+                serves(seen, 1.0)
+            }
         }
     }
 }

@@ -35,7 +35,7 @@
 //! ```
 //!
 //! Moods, with speeds in megabytes per second: `serves N`, `serves N noise 0.1`, `serves N starved 2s`, `wavers N M`,
-//! `costs N`, `old N`, `allows N IMAGE …`, `dead`, `hangs`, `stalls`, `limits`, `limits 5m`, `nested`, `errors`,
+//! `costs N`, `old N`, `allows N IMAGE …`, `dead`, `hangs`, `stalls`, `stalls late`, `limits`, `limits 5m`, `nested`, `errors`,
 //! `flaps 5m N`, `fails KIND`, `starved 2s`; or `shows` and the words of what is seen: a speed (`4MiB/s`), the time to
 //! a layer's first byte, a failure's kind, `digest=WORD`, `created=AGE`, `sent_to=HOST`, a quirk, `refuses=IMAGE`,
 //! `locks=IMAGE` (401), `retry_after=TIME`, where `stalled; 4MiB/s` is once this and then that for ever. What is shown costs no budget.
@@ -257,7 +257,7 @@ impl Run {
             let state = &mut self.world.state;
             let Some(track) = state.tracks.get_mut(url).or(state.upstream.as_mut()) else { return };
             track.record.observe(&observation, &self.settings.policy);
-            let Some(again) = track.record.wants_recheck(&self.settings.policy) else { return };
+            let Some(again) = track.record.rechecks(&self.settings.policy).next() else { return };
             (depth, at) = (again, at + self.settings.pace.confirm);
         }
     }

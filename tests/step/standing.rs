@@ -325,16 +325,21 @@ fn a_candidate_that_is_taken_out_leaves_the_list() {
 }
 
 #[test]
-fn a_sample_that_has_to_become_a_rehearsal_is_not_asked_for_again_at_once() {
+fn where_a_samples_layer_is_gone_a_rehearsal_finds_another_and_not_at_once() {
     let mut world = World::new(&healthy());
-    world.samples_become_rehearsals = true;
+    world.samples_find_nothing = true;
     world.run(Duration::from_secs(3600));
     for (url, probes) in &world.probes {
-        let crowded =
-            probes.windows(2).filter(|pair| pair[1].0.since(pair[0].0) < Duration::from_secs(1)).count();
-        assert_eq!(crowded, 0, "{url}: {probes:?}");
+        for pair in probes.windows(2) {
+            assert!(pair[1].0.since(pair[0].0) >= Duration::from_secs(1), "{url}: {pair:?}");
+        }
+        let beyond: Vec<Depth> =
+            probes.iter().map(|(_, depth)| *depth).filter(|depth| *depth != Depth::Connect).collect();
+        let twice = beyond.windows(2).any(|pair| pair == [Depth::Sample, Depth::Sample]);
+        assert!(!twice, "{url}: each sample that found nothing is followed by a rehearsal: {beyond:?}");
     }
-    assert!(world.probes[&url("a")].len() < 80, "{:?}", world.probes[&url("a")]);
+    let probes = &world.probes[&url("a")];
+    assert!(probes.iter().any(|(_, depth)| *depth == Depth::Sample) && probes.len() < 80, "{probes:?}");
 }
 
 #[test]

@@ -49,7 +49,7 @@ pub(super) struct World {
     pub(super) what: BTreeMap<u64, Next>,
     pub(super) count: u64,
     pub(super) tick: Option<Timestamp>,
-    pub(super) samples_become_rehearsals: bool,
+    pub(super) samples_find_nothing: bool,
     /// Whether what the daemon itself asks is never answered, because somebody else asks in this world.
     pub(super) ignores_the_daemon: bool,
     /// What chance goes by.
@@ -135,7 +135,7 @@ impl World {
             what: BTreeMap::new(),
             count: 0,
             tick: None,
-            samples_become_rehearsals: false,
+            samples_find_nothing: false,
             ignores_the_daemon: false,
             seed: 0,
             engine: Ok(Proof::Listed),
@@ -171,9 +171,6 @@ impl World {
                 Action::Probe { .. } if self.ignores_the_daemon => {}
                 Action::Probe { url, depth, image, .. } => {
                     self.probes.entry(url.clone()).or_default().push((self.now, depth));
-                    // A sample of layers that the prober does not know yet is made a rehearsal.
-                    let unknown = self.state.track(&url).is_none_or(|track| track.known_image.is_none());
-                    let depth = if unknown && depth == Depth::Sample { Depth::Rehearse } else { depth };
                     let (after, mut observation) = self.answer(&url, self.now, depth, image.as_ref());
                     observation.image = image;
                     let asked = Asked { from: self.now, to: self.now + after, spent: observation.spent };
@@ -209,8 +206,8 @@ impl World {
         depth: Depth,
         image: Option<&Image>,
     ) -> Answer {
-        let becomes = self.samples_become_rehearsals && depth == Depth::Sample;
-        let depth = if becomes { Depth::Rehearse } else { depth };
+        let lost = self.samples_find_nothing && depth == Depth::Sample;
+        let depth = if lost { Depth::Connect } else { depth };
         let probes = self.probes.get(url).into_iter().flatten();
         let rehearsals = probes.filter(|(_, depth)| *depth == Depth::Rehearse).count();
         let chance = self.chance(url);

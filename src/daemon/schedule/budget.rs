@@ -64,7 +64,7 @@ pub struct Together {
     pub whole: usize,
 }
 
-/// The most that a sample of a known layer costs: a new token, a redirect to itself, the layer.
+/// The most that a sample costs: a new token, a redirect to itself, the layer.
 const SAMPLE: Spent = Spent { requests: 3, refusals: 1, bytes: 40 << 10 };
 
 /// Refusals are counted over so long.
@@ -179,23 +179,21 @@ pub(super) struct Request<'a> {
     pub(super) stands: Stands,
     pub(super) depth: Depth,
     pub(super) purpose: Purpose,
-    /// A sample may have to become a rehearsal, because nobody knows a layer yet.
-    pub(super) layer_unknown: bool,
     pub(super) together: Together,
 }
 
-/// The most that a probe of this depth can cost; a sample of an unknown layer has to become a rehearsal.
-pub(super) fn most(depth: Depth, layer_unknown: bool) -> Spent {
+/// The most that a probe of this depth can cost.
+pub(super) fn most(depth: Depth) -> Spent {
     match depth {
         Depth::Connect => Spent::default(),
-        Depth::Sample if !layer_unknown => SAMPLE,
-        Depth::Sample | Depth::Rehearse => REHEARSAL,
+        Depth::Sample => SAMPLE,
+        Depth::Rehearse => REHEARSAL,
     }
 }
 
 impl Request<'_> {
     fn cost(&self) -> Spent {
-        most(self.depth, self.layer_unknown)
+        most(self.depth)
     }
 
     /// The first time from `at` on at which the budget has room for it.

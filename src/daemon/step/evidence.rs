@@ -37,7 +37,10 @@ impl State {
         // A mirror that was removed while it was asked.
         let Some(track) = self.track_mut(url) else { return };
         let void = std::mem::take(&mut track.void);
-        track.in_flight = None;
+        if track.in_flight.take() == Some(Depth::Sample) && observation.depth == Depth::Connect {
+            // The layer is gone: the next one is a rehearsal, with the budget of one.
+            track.known_image = None;
+        }
         track.record.end();
         track.last_asked = Some(now);
         track.led_to(&observation.addresses);
@@ -242,7 +245,9 @@ impl State {
     /// Holds a probe neither for nor against the mirror; what it cost is kept all the same. One that cost nothing leaves
     /// nothing to keep, and there are many while nobody answers.
     fn forgive(&mut self, url: &MirrorUrl, observation: &Observation, actions: &mut Vec<Action>) {
-        if self.track(url).is_some() && observation.depth != Depth::Connect {
+        if self.track(url).is_some()
+            && (observation.depth != Depth::Connect || observation.spent.requests > 0)
+        {
             actions.push(Action::Save(url.clone()));
         }
     }

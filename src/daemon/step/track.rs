@@ -23,7 +23,7 @@ pub struct Track {
     pub turn: u64,
     /// Counts probes that asked for a layer.
     pub samples: u64,
-    /// Counts rehearsals.
+    /// Counts rehearsals, but for those that stood for a sample.
     pub rehearsals: u64,
     /// What it last proved of our own network.
     pub proved: Proved,

@@ -43,16 +43,21 @@ impl Complaints {
         *self == Self::default()
     }
 
-    /// Takes a sign that a probe of this depth can confirm: how many pulls have complained with it.
-    fn hear(&mut self, depth: Depth, at: Timestamp) -> u32 {
+    /// Takes a sign of this stage: how many pulls have complained with it.
+    fn hear(&mut self, stage: Stage, at: Timestamp) -> u32 {
         self.pulls.retain(|pull| pull.time() <= at && at.since(pull.time()) < DAY);
-        let one_pull = if depth == Depth::Sample { LAYERS } else { BEGINNINGS };
+        let one_pull = if stage == Stage::Layer { LAYERS } else { BEGINNINGS };
         let new = self.at.is_none_or(|last| at < last.time() || at.since(last.time()) >= one_pull);
         if new {
             (self.at, self.counted, self.open) = (Some(at.into()), false, None);
         }
-        self.open = self.open.max(Some(depth));
+        self.open = self.open.max(Some(decided_by(stage)));
         u32::try_from(self.pulls.len()).unwrap_or(u32::MAX).saturating_add(u32::from(new))
+    }
+
+    /// A sample may confirm what only a rehearsal acquits of.
+    pub(super) fn a_sample_may_tell(&self) -> bool {
+        self.open.is_some_and(|open| open > Depth::Sample)
     }
 
     /// A probe of this depth was served.
@@ -68,6 +73,15 @@ impl Complaints {
     /// A probe failed: the pull was right, and the probes see what it saw.
     pub(super) fn confirm(&mut self) {
         self.open = None;
+    }
+}
+
+/// How far the probe must go that acquits of a failure at this stage. A sample ends before the place in a layer at which
+/// the pull was left, and what it did not read it cannot have seen.
+fn decided_by(stage: Stage) -> Depth {
+    match stage.shown_by() {
+        Depth::Connect => Depth::Connect,
+        Depth::Sample | Depth::Rehearse => Depth::Rehearse,
     }
 }
 
@@ -109,29 +123,34 @@ impl Record {
 
     /// Whether a probe that a pull has asked for will decide about this sign too.
     pub fn awaits(&self, sign: &Seen) -> bool {
-        let depth = match sign {
-            Seen::Left { failure, .. } => failure.stage.shown_by(),
-            Seen::Silent { .. } | Seen::Crawling { .. } => Depth::Sample,
+        let stage = match sign {
+            Seen::Left { failure, .. } => failure.stage,
+            Seen::Silent { .. } | Seen::Crawling { .. } => Stage::Layer,
             Seen::Served { .. } | Seen::Doubtful { .. } | Seen::Absent { .. } => return false,
         };
-        self.complaints.open.is_some_and(|open| open >= depth)
+        self.complaints.open.is_some_and(|open| open >= decided_by(stage))
     }
 
     fn suspect(&mut self, failure: &Failure, at: Timestamp, policy: &Policy) -> bool {
         if self.standing != Standing::Live {
             return false;
         }
-        let depth = failure.stage.shown_by();
         // Of one pull a probe has the last word even where one failure is enough.
-        if self.complaints.hear(depth, at) >= policy.fall.max(2) {
+        if self.complaints.hear(failure.stage, at) >= policy.fall.max(2) {
             self.convict(failure, at, policy);
             return false;
         }
         let most = policy.fall.max(1) - 1;
-        let run = self.runs.at(depth);
-        let (failures, since) = run.as_ref().map_or((0, at.into()), |run| (run.failures, run.since));
-        let failures = failures.max(most);
-        *run = Some(Run { failures, failure: failure.clone(), since, at: at.into() });
+        let (least, decides) = (failure.stage.shown_by(), decided_by(failure.stage));
+        // A lesser probe may prove it too, and be there sooner where the budget has no room for the one that decides.
+        for depth in [Depth::Connect, Depth::Sample, Depth::Rehearse] {
+            if least <= depth && depth <= decides {
+                let run = self.runs.at(depth);
+                let (failures, since) = run.as_ref().map_or((0, at.into()), |run| (run.failures, run.since));
+                let failures = failures.max(most);
+                *run = Some(Run { failures, failure: failure.clone(), since, at: at.into() });
+            }
+        }
         true
     }
 
@@ -149,11 +168,13 @@ impl Record {
         self.reliability.add(at, Depth::Sample, None);
         #[expect(clippy::cast_precision_loss, reason = "nobody demands 2^53 bytes per second")]
         let slow = bytes_per_second.is_some_and(|speed| speed < policy.min_speed as f64);
+        self.runs.clear_to(Depth::Sample);
         // One that crawled to its end is no good pull.
         if !slow {
             self.complaints = Complaints::default();
+            // It read more of its layers than a rehearsal does.
+            self.runs.rehearse.take_if(|run| run.failure.stage == Stage::Layer);
         }
-        self.runs.clear_to(Depth::Sample);
         for last in [&mut self.last.connect, &mut self.last.sample] {
             *last = Some(last.map_or(at.into(), |last: Moment| last.max(at.into())));
         }

@@ -1,4 +1,5 @@
 use super::*;
+use crate::mirror::MirrorUrl;
 use crate::observation::{Observation, Outcome, Spent, Stage};
 use crate::pull::{Seen, Sign};
 
@@ -63,7 +64,7 @@ fn standing(record: &Record) -> String {
     if record.rising() > 0 {
         words += &format!(", rising {}", record.rising());
     }
-    if let Some(depth) = record.wants_recheck(&policy()) {
+    for depth in record.rechecks(&policy()) {
         words += &format!(", again {depth:?}").to_lowercase();
     }
     words
@@ -197,7 +198,7 @@ fn a_server_error_that_says_until_when_is_taken_at_its_word_and_another_is_check
         failed.retry_after = asked.map(Duration::from_secs);
         record.observe(&failed, &policy());
         assert_eq!(record.resting(START).map(|until| until.since(START).as_secs()), rests, "{asked:?}");
-        assert_eq!(record.wants_recheck(&policy()).is_some(), rests.is_none(), "{asked:?}");
+        assert_eq!(record.rechecks(&policy()).next().is_some(), rests.is_none(), "{asked:?}");
     }
 }
 
@@ -349,9 +350,13 @@ fn a_failure_of_a_real_pull_is_all_but_one_of_fall() {
         (left(Stage::Connect), "c:connection_refused", "rejected (connection_refused)"),
         (left(Stage::Connect), "C", "live"),
         (left(Stage::Manifest), "", "live, 2 at rehearse, again rehearse"),
-        (silent(), "", "live, 2 at sample, again sample"),
+        (silent(), "", "live, 2 at rehearse, again rehearse, again sample"),
+        (left(Stage::Layer), "", "live, 2 at rehearse, again rehearse, again sample"),
         (silent(), "s:stalled", "rejected (stalled)"),
-        (silent(), "S", "live"),
+        // What a sample reads may be less than what the pull was given before it hung.
+        (silent(), "S", "live, 2 at rehearse, again rehearse"),
+        (silent(), "S r:stalled", "rejected (stalled)"),
+        (silent(), "R", "live"),
     ] {
         let (record, again) = after_sign(seen.clone(), script);
         assert!(again, "{seen:?} is looked at");
@@ -370,6 +375,23 @@ fn a_good_real_pull_is_a_sample() {
     assert_eq!(record.last(Depth::Sample), Some(at + minutes(1)));
     assert_eq!(record.last(Depth::Connect), Some(at + minutes(1)));
     assert!(record.bytes_per_second().unwrap() < before);
+}
+
+#[test]
+fn a_good_pull_takes_back_what_another_complained_of_and_no_rehearsal_has_seen() {
+    let url = "https://a.example".parse::<MirrorUrl>().unwrap();
+    for (seen, speed, expected) in [
+        (silent(), 2e6, "live"),
+        // One that crawled to its end proves no more than a sample.
+        (silent(), 1e3, "live, 2 at rehearse, again rehearse"),
+        // Nor does any of a manifest.
+        (left(Stage::Manifest), 2e6, "live, 2 at rehearse, again rehearse"),
+    ] {
+        let (mut record, _) = after_sign(seen.clone(), "");
+        let served = Seen::Served { url: url.clone(), bytes: 30 << 20, bytes_per_second: Some(speed) };
+        record.heard(&Sign { at: START + minutes(60), seen: served }, &policy());
+        assert_eq!(standing(&record), expected, "{seen:?}, then a pull at {speed}");
+    }
 }
 
 #[test]
@@ -403,11 +425,11 @@ fn doubted_after(readings: &[u64], pull: Option<f64>, expected: bool) {
         let seen = Seen::Served { url, bytes: 30 << 20, bytes_per_second: Some(speed) };
         assert_eq!(record.heard(&Sign { at, seen }, &policy()), expected);
     }
-    let again = record.wants_recheck(&policy());
+    let again = record.rechecks(&policy()).next();
     assert_eq!(again, expected.then_some(Depth::Rehearse), "{readings:?}, {pull:?}");
     // One rehearsal settles it, whatever it says of the speed.
     record.observe(&observation("R", at + minutes(1)), &policy());
-    assert_eq!(record.wants_recheck(&policy()), None);
+    assert_eq!(record.rechecks(&policy()).next(), None);
 }
 
 #[test]
@@ -483,10 +505,11 @@ fn pulls_that_fail_where_probes_are_served_convict_without_appeal() {
             record.observe(&observation(word, at + minutes(1)), &policy);
         }
     };
-    complain(&mut record, "S");
-    // A check of the connection decides nothing about a layer, and what no probe has decided is one complaint.
+    complain(&mut record, "R");
+    // A lesser check decides nothing about a layer, and what no probe has decided is one complaint.
     complain(&mut record, "C");
     complain(&mut record, "S");
+    complain(&mut record, "R");
     assert_eq!(record.standing(), Standing::Live, "acquitted twice");
     complain(&mut record, "");
     assert_eq!(standing(&record), "rejected (stalled)");
