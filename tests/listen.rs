@@ -270,7 +270,7 @@ fn a_log_file_is_followed_through_half_lines_and_when_it_is_emptied() {
 
 #[test]
 fn a_pull_that_hits_a_dead_head_has_it_replaced() {
-    let world = World::new(4_000_000, &[40_000_000, 12_000_000, 4_000_000]);
+    let world = World::new(4_000_000, &[40_000_000, 6_000_000, 1_000_000]);
     world.fronts[0].close();
     let mut pull = world.pull("busybox:latest");
     world.wait_for_list(&[1, 2]);
@@ -294,7 +294,7 @@ fn a_pull_that_hits_a_dead_head_has_it_replaced() {
 
 #[test]
 fn a_pull_that_hangs_at_the_head_has_it_replaced() {
-    let world = World::new(4_000_000, &[40_000_000, 12_000_000, 4_000_000]);
+    let world = World::new(4_000_000, &[40_000_000, 6_000_000, 1_000_000]);
     // Between the manifests, which are small, and the end of the layer.
     world.fronts[0].stall_after(20_000);
     let began = Instant::now();
@@ -313,7 +313,7 @@ fn a_pull_that_hangs_at_the_head_has_it_replaced() {
 
 #[test]
 fn an_image_that_does_not_exist_changes_nothing() {
-    let world = World::new(200_000, &[40_000_000, 12_000_000]);
+    let world = World::new(200_000, &[40_000_000, 1_000_000]);
     // A status follows what happens within a tenth of a second.
     let settled = || world.status().mirrors.iter().all(|mirror| mirror.budget.requests_today > 0);
     wait("the first round in the status", settled);
