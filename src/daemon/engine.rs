@@ -34,6 +34,22 @@ const LOOK_AWAY: Duration = Duration::from_secs(2);
 /// look wakes us, reads the names of all processes, and is written into the status.
 const LOOK_GONE: Duration = Duration::from_secs(30);
 
+/// When to look again at one that answered: why it is to have no list, and whether its file has edits that it does not
+/// know yet.
+pub(super) fn pause_there(refusal: Option<ProblemKind>, edited: bool) -> Duration {
+    match refusal {
+        Some(ProblemKind::PendingEdits) => LOOK_WAITING,
+        Some(_) => LOOK_REFUSING,
+        None if edited => LOOK_REFUSING,
+        None => LOOK_WELL,
+    }
+}
+
+/// When to look again for one that has been away for so long.
+pub(super) fn pause_away(gone: Duration) -> Duration {
+    (gone / 10).clamp(LOOK_AWAY, LOOK_GONE)
+}
+
 impl Daemon {
     pub(super) fn apply(&mut self, list: Vec<MirrorUrl>, change: Change) {
         let Some(hand) = self.docker.clone() else {
@@ -77,12 +93,7 @@ impl Daemon {
                 // dockerd remembers 256 events, and a busy one forgets within minutes that it has taken an edit.
                 let edited = facts.warnings.iter().any(|warning| warning.kind == WarningKind::PendingEdits);
                 self.away = None;
-                let pause = match &refusal {
-                    Some(problem) if problem.kind == ProblemKind::PendingEdits => LOOK_WAITING,
-                    Some(_) => LOOK_REFUSING,
-                    None if edited => LOOK_REFUSING,
-                    None => LOOK_WELL,
-                };
+                let pause = pause_there(refusal.as_ref().map(|problem| problem.kind), edited);
                 self.look_at = Instant::now() + pause;
                 // What kept us from seeing it is over; what kept it from taking a list is another matter.
                 if std::mem::take(&mut self.unseen) {
@@ -125,16 +136,15 @@ impl Daemon {
                 }
             }
             Err(problem) => {
-                let away = problem.kind.is_down() || problem.kind == ProblemKind::NoAnswer;
+                let kind = problem.kind;
+                let away = kind.is_down() || kind == ProblemKind::NoAnswer;
                 let now = Instant::now();
                 let pause = if away {
-                    let since = *self.away.get_or_insert(now);
-                    (now.duration_since(since) / 10).clamp(LOOK_AWAY, LOOK_GONE)
+                    pause_away(now.duration_since(*self.away.get_or_insert(now)))
                 } else {
                     LOOK_REFUSING
                 };
                 self.look_at = now + pause;
-                let kind = problem.kind;
                 if away {
                     self.stop_listening();
                 }

@@ -7,7 +7,7 @@ use tokio::time::advance;
 
 use super::*;
 use crate::observation::{Depth, Failure, Outcome, Stage};
-use crate::reason::FailureKind;
+use crate::reason::{FailureKind, ProblemKind};
 
 /// Takes connections and never answers.
 fn silent() -> TcpListener {
@@ -98,4 +98,25 @@ async fn a_probe_knows_how_long_this_process_did_not_get_to_run_meanwhile() {
             })
             .await;
     }
+}
+
+#[test]
+fn an_engine_is_looked_at_the_sooner_the_sooner_somebody_waits_for_it() {
+    let there = |refusal: Option<ProblemKind>, edited| engine::pause_there(refusal, edited).as_secs();
+    assert_eq!(
+        there(Some(ProblemKind::PendingEdits), true),
+        10,
+        "the administrator, who has just reloaded it"
+    );
+    assert_eq!(there(Some(ProblemKind::ValidationFailed), false), 60, "a person who mends it");
+    assert_eq!(
+        there(None, true),
+        60,
+        "an edit that it has taken is forgotten by a busy dockerd within minutes"
+    );
+    assert_eq!(there(None, false), 300);
+
+    // Through a restart it is looked for at once, and for a night seldom.
+    let away = |gone| engine::pause_away(Duration::from_secs(gone)).as_secs();
+    assert_eq!([0, 19, 60, 299, 300, 100_000].map(away), [2, 2, 6, 29, 30, 30]);
 }
