@@ -261,24 +261,27 @@ impl Store {
     /// The observations that other processes, a probe by hand, have logged since the last call or since the
     /// store was opened: they count against the budget too.
     pub fn news(&self) -> Vec<(Key, Observation)> {
-        // What comes while this is read is told the next time.
-        let before = self.seen.get();
-        self.skip_news();
+        // What cannot be told now is told the next time, and so is what comes while this is read.
+        let Some(last) = self.last() else { return Vec::new() };
+        let before = self.seen.replace(last);
         self.read(
             "SELECT at, upstream, url, bytes_per_second, json FROM observations
              WHERE id > ?1 AND id <= ?2 AND process <> ?3 ORDER BY id",
-            params![before, self.seen.get(), std::process::id()],
+            params![before, last, std::process::id()],
             row::observation,
         )
     }
 
     fn skip_news(&self) {
-        let last = |connection: &Connection| {
-            let mut last = connection.prepare_cached("SELECT coalesce(max(id), 0) FROM observations")?;
-            last.query_row([], |row| row.get(0))
-        };
-        // Told again rather than missed, should this fail; whoever reads next sees why it does.
-        self.seen.set(last(&self.connection.borrow()).unwrap_or_default());
+        // Nothing is told until it is known what came before: it would be the past of all that ever ran here.
+        self.seen.set(self.last().unwrap_or(i64::MAX));
+    }
+
+    /// The number of the last observation; `None` if it cannot be read, and whoever reads next sees why.
+    fn last(&self) -> Option<i64> {
+        let connection = self.connection.borrow();
+        let mut last = connection.prepare_cached("SELECT coalesce(max(id), 0) FROM observations").ok()?;
+        last.query_row([], |row| row.get(0)).ok()
     }
 
     /// Keeps a switch, for ever.

@@ -75,9 +75,13 @@ fn a_request_may_name_what_takes_part_and_what_stood_in_the_engines_file() {
     assert_eq!(asked(&["adopted.example"]), given(&["https://adopted.example"]));
     // Its host is the name of another.
     assert_eq!(asked(&["https://own", "own"]), given(&["https://own", "https://mirror.example:8443"]));
-    for name in ["off", "off.example", "https://docker.m.daocloud.io", "nobody", "", "daocloud"] {
+    for name in ["off", "off.example", "https://evil.example", "nobody", "daocloud"] {
         assert_eq!(asked(&[name]), refused(Refusal::Unknown(name.to_owned())), "{name}");
     }
+    // One of the two cannot read the mirrors.toml in which it was renamed.
+    let renamed = serde_json::json!([{"name": "theirs", "url": "https://mirror.example:8443"}]);
+    let renamed = decided(&serde_json::json!({"format": 2, "number": 9, "list": renamed}));
+    assert_eq!(renamed, given(&["https://mirror.example:8443"]));
     assert_eq!(asked(&["own", "own"]), refused(Refusal::Twice("own".to_owned())));
     assert_eq!(asked(&["own", "last", "DaoCloud", "南京大学"]), refused(Refusal::TooMany(4)));
 }
@@ -263,6 +267,27 @@ fn on_a_full_disk_the_applier_goes_on_in_the_room_that_it_has_set_aside() {
     let output = world.mirrorwatch(&["restore"]);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     assert_eq!(world.dockerd.text().as_deref(), Some("{}"));
+}
+
+#[test]
+fn on_a_disk_that_has_become_read_only_the_applier_still_tells_of_the_engine() {
+    let world = World::new("{}");
+    std::os::unix::fs::chown(world.at("state"), Some(65534), Some(65534)).unwrap();
+    let state = world.at("state-apply");
+    std::fs::create_dir(&state).unwrap();
+    let mounted = Command::new("mount").args(["-t", "tmpfs", "tmpfs"]).arg(&state).status();
+    let _disk = Mount(state.clone());
+    assert!(mounted.unwrap().success());
+    assert_eq!(world.ask(1, &["A"])["outcome"]["Ok"]["verified"], json!(true));
+    assert!(
+        Command::new("mount").args(["-o", "remount,ro"]).arg(&state).status().unwrap().success(),
+        "{}",
+        state.display()
+    );
+    let report = world.ask(2, &["B"]);
+    assert_eq!(report["facts"]["mirrors"], json!(["https://a.example"]), "{report}");
+    assert!(report["outcome"]["Err"]["detail"].as_str().unwrap().contains("state-apply"), "{report}");
+    assert_eq!(world.dockerd.mirrors(), ["https://a.example/"]);
 }
 
 /// The service as its own user, ended with the test.

@@ -12,6 +12,7 @@ mod step {
     mod manners;
     mod mood;
     mod network;
+    mod pulls;
     mod reloads;
     mod rests;
     mod scenarios;

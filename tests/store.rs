@@ -729,6 +729,18 @@ fn news_are_what_others_logged_and_only_once() {
     assert_eq!(store.news(), []);
     drop(store);
     assert_eq!(open(dir.path()).news(), [], "what was there before is no news");
+
+    // Nor is it when a read has failed.
+    let store = open(dir.path());
+    let hidden = |hidden: bool| {
+        let (from, to) = if hidden { ("observations", "hidden") } else { ("hidden", "observations") };
+        let other = Connection::open(database(dir.path())).unwrap();
+        other.execute_batch(&format!("ALTER TABLE {from} RENAME TO {to}")).unwrap();
+    };
+    hidden(true);
+    assert_eq!(store.news(), []);
+    hidden(false);
+    assert_eq!(store.news(), []);
 }
 
 #[test]

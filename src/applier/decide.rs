@@ -54,21 +54,17 @@ impl Rules {
         }
     }
 
-    /// The URL of a name: of a mirror that takes part, or of an entry that stood in the engine's own file.
-    fn url(&self, name: &str, adopted: &[MirrorUrl]) -> Option<MirrorUrl> {
-        if let Some(mirror) = self.mirrors.iter().find(|mirror| mirror.name == name) {
-            return mirror.takes_part.then(|| mirror.url.clone());
+    /// The mirror that takes part at this address, or the entry that stood in the engine's own file. What it is called
+    /// may differ between two processes of which one cannot read the latest mirrors.toml.
+    fn at(&self, address: &str, adopted: &[MirrorUrl]) -> Option<MirrorUrl> {
+        match self.mirrors.iter().find(|mirror| mirror.url.as_str() == address) {
+            Some(mirror) => mirror.takes_part.then(|| mirror.url.clone()),
+            None => adopted.iter().find(|url| url.as_str() == address).cloned(),
         }
-        let known = |url: &MirrorUrl| self.mirrors.iter().any(|mirror| mirror.url == *url);
-        let mut taken: Vec<&str> = self.mirrors.iter().map(|mirror| &*mirror.name).collect();
-        for url in adopted.iter().filter(|url| !known(url)) {
-            let given = assembly::adopted_name(url, |name| taken.contains(&name));
-            if given == name {
-                return Some(url.clone());
-            }
-            taken.push(given);
-        }
-        None
+    }
+
+    fn takes_part(&self, name: &str) -> bool {
+        self.mirrors.iter().any(|mirror| mirror.name == name && mirror.takes_part)
     }
 }
 
@@ -103,7 +99,7 @@ pub enum Refusal {
     NotUnderstood(String),
     /// The name is another mirror's by now.
     Another(String),
-    /// No mirror of this name takes part, and none stood in the engine's file.
+    /// No such mirror takes part, and none stood in the engine's file.
     Unknown(String),
     /// More than `max`.
     TooMany(usize),
@@ -120,7 +116,7 @@ impl fmt::Display for Refusal {
             Self::Another(name) => {
                 write!(f, "{name:?} is another mirror in mirrors.toml than the one that was meant")
             }
-            Self::Unknown(name) => write!(f, "no mirror that takes part has the name {name:?}"),
+            Self::Unknown(name) => write!(f, "{name:?} is no mirror that takes part, by mirrors.toml"),
             Self::TooMany(count) => write!(f, "{count} mirrors are more than the list may have"),
             Self::Twice(name) => write!(f, "{name:?} is named twice"),
             Self::Paused => f.write_str("mirrorwatch is paused"),
@@ -165,10 +161,10 @@ fn allowed(names: &[Named], known: &Known<'_>) -> Result<Vec<MirrorUrl>, Refusal
     let mut list = Vec::new();
     for Named { name, url: meant } in names {
         let shown = || name.chars().take(80).collect();
-        let url = known.rules.url(name, known.adopted).ok_or_else(|| Refusal::Unknown(shown()))?;
-        if url.as_str() != meant {
-            return Err(Refusal::Another(shown()));
-        }
+        let Some(url) = known.rules.at(meant, known.adopted) else {
+            let other = known.rules.takes_part(name);
+            return Err(if other { Refusal::Another(shown()) } else { Refusal::Unknown(shown()) });
+        };
         if list.contains(&url) {
             return Err(Refusal::Twice(shown()));
         }

@@ -124,6 +124,8 @@ impl Memory {
 pub(super) fn lock(directory: &Path) -> io::Result<File> {
     let path = directory.join(LOCK);
     let open = OpenOptions::new().create(true).append(true).mode(0o600).open(&path);
+    // On a file system that has become read-only, what the engine is can still be told.
+    let open = open.or_else(|error| File::open(&path).map_err(|_| error));
     let locked = open.and_then(|file| file.lock().map(|()| file));
     locked.map_err(|error| io::Error::new(error.kind(), format!("{}: lock: {error}", path.display())))
 }

@@ -33,10 +33,9 @@ pub struct Request {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Named {
-    /// What it is called in mirrors.toml. This alone says which is meant ...
+    /// What it is called, for people.
     pub name: String,
-    /// ... and this what the prober takes it for: by another mirrors.toml, which one of the two cannot read or finds
-    /// invalid, the name may be another mirror's.
+    /// What is to be given to the engine, if a mirror of mirrors.toml is there, or an entry of the engine's file was.
     pub url: String,
 }
 

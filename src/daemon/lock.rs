@@ -2,7 +2,7 @@
 
 use std::fs::{File, Metadata, OpenOptions, Permissions};
 use std::io;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 use std::time::Duration;
 
@@ -56,20 +56,30 @@ fn takes_no_file(error: &io::Error) -> bool {
 /// The lock goes with the process, however it ends.
 fn lock(directory: &Path) -> Result<File, StartError> {
     let path = directory.join(LOCK);
-    let open = |new: bool| OpenOptions::new().append(true).create_new(new).open(&path);
+    // Whoever can read a file can lock it for ever, so nobody else may from its first moment on.
+    let open = |new: bool| OpenOptions::new().append(true).create_new(new).mode(0o600).open(&path);
+    let is_theirs = |file: &File| owner(&file.metadata()) == owner(&std::fs::metadata(directory));
+    let allow = |file: &File, mode: u32| {
+        let _ = file.set_permissions(Permissions::from_mode(mode));
+    };
     let file = match open(true) {
         Ok(file) => {
-            // What root leaves behind in the directory of the service's own user is that user's. Whoever can read a file can
-            // lock it for ever, so nobody else may; but where it cannot be given away, that user must.
+            // What root leaves behind in the directory of the service's own user is that user's, and where it cannot be
+            // given away, that user must be able to lock it all the same.
             let _ = publish::give(&file, directory);
-            if owner(&file.metadata()) == owner(&std::fs::metadata(directory)) {
-                let _ = file.set_permissions(Permissions::from_mode(0o600));
+            if !is_theirs(&file) {
+                allow(&file, 0o644);
             }
             Ok(file)
         }
         // One that is there can be locked all the same, also another user's.
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            open(false).or_else(|_| File::open(&path))
+            let file = open(false).or_else(|_| File::open(&path));
+            file.inspect(|file| {
+                if is_theirs(file) {
+                    allow(file, 0o600);
+                }
+            })
         }
         Err(error) => Err(error),
     };

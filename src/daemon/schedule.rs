@@ -350,10 +350,13 @@ fn next_image(
     }
     // The one that has waited longest. A count would begin anew with each restart, and the list is another with each pull.
     let asked = |image: &Image| track.record.asked_for(image, now);
+    // What checks a failure, or is to tell whose it is, must not come back with another answer than to that question.
+    let strange =
+        |image: &Image| request.purpose == Purpose::Needed && track.record.serves(image) != Some(true);
     let images = around.settings.policy.images.iter();
     images
         .map(|image| (!request.may_ask_for(image), free(image), image))
-        .min_by_key(|(risky, at, image)| (*risky, *at, asked(image)))
+        .min_by_key(|(risky, at, image)| (*risky, strange(image), *at, asked(image)))
         .map(|(risky, at, image)| {
             // Nothing but what it may refuse is left to ask for: that waits until a refusal is forgotten.
             let at = if risky { at.max(now + Duration::from_secs(3600)) } else { at };

@@ -365,7 +365,9 @@ impl State {
         for (url, _) in next {
             let most = if rehearsed { Depth::Sample } else { Depth::Rehearse };
             let company = self.is_asked_as_usual(&url).then_some(most);
-            let Some(task) = self.due(&url, now, company).filter(|due| due.at <= now) else { continue };
+            // What might come early may have to wait for its budget, and must not keep back what is due.
+            let mut tasks = [company, None].into_iter().filter_map(|company| self.due(&url, now, company));
+            let Some(task) = tasks.find(|due| due.at <= now) else { continue };
             rehearsed |= task.depth == Depth::Rehearse;
             let images = task.image.as_ref().map_or_else(Vec::new, |_| self.settings.policy.images.clone());
             let Some(track) = self.track_mut(&url) else { continue };

@@ -276,6 +276,12 @@ impl Record {
         self.failed_rehearsals
     }
 
+    /// Whether it has failed, in a probe or a real pull, after this moment.
+    pub fn failed_since(&self, at: Timestamp) -> bool {
+        let runs = self.runs.each().map(|(_, run)| run.at);
+        runs.chain(self.fallen.as_ref().map(|fault| fault.since)).any(|failed| failed.time() > at)
+    }
+
     /// Counts no more of them than these: the last ones were asked by somebody who is mending it.
     pub fn failed_at_most(&mut self, rehearsals: u32) {
         self.failed_rehearsals = self.failed_rehearsals.min(rehearsals);

@@ -2,10 +2,13 @@
 
 use std::time::Duration;
 
+use mirrorwatch::daemon::step::{Event, Settings};
+use mirrorwatch::ranking::record::Record;
 use mirrorwatch::reason::FailureKind;
 
+use super::budget::HOUR;
 use super::mood::Mood;
-use super::world::{World, healthy};
+use super::world::{START, World, healthy, mirror, settings, url};
 
 /// The longest of twelve, five seconds apart, so that every part of a `connect` interval has its turn.
 fn longest(mood: Mood) -> Duration {
@@ -36,4 +39,25 @@ fn a_leader_whose_packets_are_dropped_is_replaced_within_80_seconds() {
 fn a_leader_that_stalls_is_replaced_within_10_minutes_30() {
     let gone = longest(Mood::Stalls);
     assert!(gone <= Duration::from_secs(630), "{gone:?}");
+}
+
+#[test]
+fn a_member_is_asked_each_minute_whatever_else_might_be_asked_with_it() {
+    for seed in 0..20 {
+        let mut world = World::new(&healthy());
+        let changed = Settings { seed, ..settings(false) };
+        let candidates = healthy().map(|(name, _)| (mirror(name), Record::default())).to_vec();
+        world.tell(Event::Configured { settings: Box::new(changed), candidates });
+        world.run(48 * HOUR);
+        assert_eq!(world.list(), ["a", "b", "c"]);
+        for name in ["a", "b", "c"] {
+            let times: Vec<_> = world.probes[&url(name)].iter().map(|(at, _)| *at).collect();
+            let gaps = times.windows(2).map(|pair| (pair[1].since(pair[0]), pair[0].since(START)));
+            let (longest, at) = gaps.max().unwrap();
+            assert!(
+                longest <= Duration::from_secs(62),
+                "{seed}, {name}: {longest:?}, {at:?} after the start"
+            );
+        }
+    }
 }

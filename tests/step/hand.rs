@@ -115,4 +115,26 @@ fn who_is_mended_by_hand_is_not_looked_at_later_for_it() {
     bad.outcome = Outcome::Failed(failure);
     world.tell(Event::Overheard { url: url("d"), observations: vec![bad; 6] });
     assert_eq!(failed(&world), before);
+    // Nor for what was no answer.
+    let observations = vec![unanswered(&world); 6];
+    world.tell(Event::Overheard { url: url("d"), observations });
+    assert_eq!(failed(&world), before);
+}
+
+#[test]
+fn who_was_served_by_hand_and_has_failed_since_stays_out() {
+    let mut world = World::new(&healthy());
+    world.run(HOUR);
+    let good = Observation::new(world.now, Depth::Rehearse);
+    world.set("a", Mood::Dead);
+    world.until("a list without it", |world| world.list() == ["b", "c", "d"]);
+    let applies = world.applies.len();
+    world.tell(Event::Overheard { url: url("a"), observations: vec![good; 3] });
+    world.run(MINUTE);
+    assert_eq!(
+        (world.standing("a"), world.applies.len()),
+        (Standing::Rejected, applies),
+        "{:?}",
+        world.applies
+    );
 }

@@ -69,24 +69,31 @@ impl State {
         now: Timestamp,
         actions: &mut Vec<Action>,
     ) {
+        let failed = self.track(url).map(|track| track.record.failed_rehearsals());
         for (place, observation) in observations.iter().enumerate() {
             self.account(url, observation, observation.at);
             if self.is_outdated(url, observation, &observations[place + 1..]) {
                 self.forgive(url, observation, actions);
             } else if Evidence::of(url, observation).is_answer() {
                 // That somebody answered then ends no outage that began since.
-                self.record_by_hand(url, observation, actions);
+                self.record(url, observation, actions);
             } else {
                 self.weigh(url, observation, now, actions);
             }
         }
+        // Failures at which somebody works make nobody wait longer for the next look.
+        if let (Some(failed), Some(track)) = (failed, self.track_mut(url)) {
+            track.record.failed_at_most(failed);
+        }
         self.conclude(now, actions);
     }
 
-    /// Whether it failed then and has been asked so far since, or our own network has failed: what came after says how it
-    /// is.
+    /// Whether it failed then and has been asked so far since, or it was served and has failed since, or our own network
+    /// has: what came after says how it is.
     fn is_outdated(&self, url: &MirrorUrl, observation: &Observation, after: &[Observation]) -> bool {
-        let Some(failure) = observation.failure() else { return false };
+        let Some(failure) = observation.failure() else {
+            return self.track(url).is_some_and(|track| track.record.failed_since(observation.at));
+        };
         if !is_its_own(failure.kind) || failure.kind == FailureKind::Corrupt {
             return false;
         }
@@ -101,15 +108,6 @@ impl State {
             depths.filter_map(|depth| track.record.last(depth)).any(|last| last > observation.at)
         });
         asked_since || after.iter().any(|later| later.failure().is_none() && later.depth >= shows)
-    }
-
-    /// The same as [`Self::record`], but that failures at which somebody works make nobody wait longer for the next look.
-    fn record_by_hand(&mut self, url: &MirrorUrl, observation: &Observation, actions: &mut Vec<Action>) {
-        let failed = self.track(url).map(|track| track.record.failed_rehearsals());
-        self.record(url, observation, actions);
-        if let (Some(failed), Some(track)) = (failed, self.track_mut(url)) {
-            track.record.failed_at_most(failed);
-        }
     }
 
     /// Holds what was seen for or against the mirror, unless it may be our own network's failure.

@@ -152,7 +152,11 @@ impl Record {
 
     fn failed(&mut self, observation: &Observation, failure: &Failure, policy: &Policy) {
         let Observation { at, depth, .. } = *observation;
-        self.complaints.confirm();
+        let consequence = self.consequence(failure, observation);
+        // That one image is refused says nothing of a pull of another.
+        if !matches!(consequence, Consequence::OneImage) {
+            self.complaints.confirm();
+        }
         // The re-checks of a live mirror come within seconds: with the failure that they check they are one bad moment.
         let again = self.standing == Standing::Live && self.runs.rehearse.is_some();
         if depth == Depth::Rehearse && !again {
@@ -162,7 +166,7 @@ impl Record {
         if failure.stage >= Stage::Ping {
             self.runs.clear_to(Depth::Connect);
         }
-        match (self.consequence(failure, observation), &observation.image) {
+        match (consequence, &observation.image) {
             (Consequence::OneImage, Some(image)) => {
                 self.reliability.add_reached(at);
                 self.refuse_image(image, failure, observation, policy);

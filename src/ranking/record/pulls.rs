@@ -36,6 +36,9 @@ pub(super) struct Complaints {
     /// How far the probe must go that decides about it.
     #[serde(skip_serializing_if = "Option::is_none")]
     open: Option<Depth>,
+    /// A sample was served meanwhile, which acquits of less than that.
+    #[serde(skip_serializing_if = "is_false")]
+    sampled: bool,
 }
 
 impl Complaints {
@@ -49,24 +52,35 @@ impl Complaints {
         let one_pull = if stage == Stage::Layer { LAYERS } else { BEGINNINGS };
         let new = self.at.is_none_or(|last| at < last.time() || at.since(last.time()) >= one_pull);
         if new {
-            (self.at, self.counted, self.open) = (Some(at.into()), false, None);
+            // Where the budget had no room to decide about the last one, that much is known of it all the same.
+            if self.open.is_some() && self.sampled {
+                self.count();
+            }
+            (self.at, self.counted, self.open, self.sampled) = (Some(at.into()), false, None, false);
         }
         self.open = self.open.max(Some(decided_by(stage)));
         u32::try_from(self.pulls.len()).unwrap_or(u32::MAX).saturating_add(u32::from(new))
     }
 
-    /// A sample may confirm what only a rehearsal acquits of.
+    /// A sample may confirm what only a rehearsal acquits of. One is enough: each keeps the rehearsal waiting for a minute
+    /// in which it fits.
     pub(super) fn a_sample_may_tell(&self) -> bool {
-        self.open.is_some_and(|open| open > Depth::Sample)
+        self.open.is_some_and(|open| open > Depth::Sample) && !self.sampled
     }
 
     /// A probe of this depth was served.
     pub(super) fn acquit(&mut self, depth: Depth) {
         if self.open.is_some_and(|open| open <= depth) {
             self.open = None;
-            if !std::mem::replace(&mut self.counted, true) {
-                self.pulls.extend(self.at);
-            }
+            self.count();
+        } else if depth == Depth::Sample {
+            self.sampled = true;
+        }
+    }
+
+    fn count(&mut self) {
+        if !std::mem::replace(&mut self.counted, true) {
+            self.pulls.extend(self.at);
         }
     }
 
