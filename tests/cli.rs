@@ -12,6 +12,7 @@ use mirrorwatch::mirror::MirrorUrl;
 use mirrorwatch::process::started;
 use mirrorwatch::pull::{Seen, Sign};
 use mirrorwatch::status::Status;
+use mirrorwatch::status::read::awake_ms;
 use mirrorwatch::store::Store;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -198,6 +199,31 @@ fn a_service_that_never_ran_is_code_3_with_the_command_that_starts_it() {
         errors.contains("hint: sudo systemctl enable --now mirrorwatch, or by hand: sudo mirrorwatch run"),
         "{errors}"
     );
+}
+
+#[test]
+fn a_service_that_no_longer_renews_its_status_is_code_1_and_is_not_called_well() {
+    for (written, code) in [(0, 1), (awake_ms(), 0)] {
+        let mut status = full();
+        status["service"]["awake_ms"] = written.into();
+        let host = Host::with(status);
+        let (ended, text, errors) = host.run(&["status"]);
+        assert_eq!((ended, errors.as_str()), (code, ""), "{text}");
+        assert_eq!(
+            text.starts_with("Not well: the service runs and has shown no sign of life for "),
+            code == 1,
+            "{text}"
+        );
+        assert_eq!(text.contains("then: sudo systemctl restart mirrorwatch"), code == 1, "{text}");
+        let (ended, json, _) = host.run(&["status", "--json"]);
+        assert_eq!(ended, code);
+        let since = serde_json::from_str::<Status>(&json).unwrap().service.silent_since;
+        assert_eq!(since.map(|at| at.to_string()), (code == 1).then(|| "2026-11-20T12:00:00Z".to_owned()));
+        let said = "the service runs and has shown no sign of life for ";
+        for command in [&["history"][..], &["why"], &["explain", "DaoCloud"]] {
+            assert_eq!(host.run(command).2.contains(said), code == 1, "{command:?}");
+        }
+    }
 }
 
 #[test]

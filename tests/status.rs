@@ -3,6 +3,8 @@
 
 mod expected;
 
+use std::time::Duration;
+
 use mirrorwatch::reason::{ChangeKind, NetworkKind, ProblemKind, ReasonKind};
 use mirrorwatch::status::json::{Layout, to_string};
 use mirrorwatch::status::text::{Span, View, moment, render};
@@ -92,6 +94,7 @@ fn worlds() -> Vec<(String, Change)> {
         ),
         away(NetworkKind::Portal, "first docker.m.daocloud.io: not_a_registry"),
         away(NetworkKind::Busy, "12.0 s without a turn"),
+        world("silent", |status| status.service.silent_since = Some(NOW - Duration::from_secs(11_000))),
         world("starting", |status| {
             status.service.state = ServiceState::Starting;
             status.engines[0].state = EngineState::Pending;
@@ -99,7 +102,7 @@ fn worlds() -> Vec<(String, Change)> {
         }),
         world("stopped", |status| {
             status.service.state = ServiceState::Stopped;
-            status.generated_at = NOW - std::time::Duration::from_secs(11_000);
+            status.generated_at = NOW - Duration::from_secs(11_000);
         }),
         world("stopped, and ill before", |status| {
             status.service.state = ServiceState::Stopped;
@@ -111,7 +114,7 @@ fn worlds() -> Vec<(String, Change)> {
         }),
         world("paused for a while", |status| {
             status.service.state = ServiceState::Paused;
-            status.service.paused_until = Some(NOW + std::time::Duration::from_secs(7190));
+            status.service.paused_until = Some(NOW + Duration::from_secs(7190));
         }),
         world("paused, and Docker is down", |status| {
             status.service.state = ServiceState::Paused;
@@ -222,6 +225,7 @@ fn what_is_not_healthy_is_exactly_the_contracts_list() {
         let words: Vec<&str> = health
             .iter()
             .map(|trouble| match trouble {
+                Trouble::Silent { .. } => "silent",
                 Trouble::NetworkDown { .. } => "network",
                 Trouble::NothingLive => "nothing live",
                 Trouble::NoEngine => "no engine",
@@ -239,6 +243,7 @@ fn what_is_not_healthy_is_exactly_the_contracts_list() {
                 &["nothing live"]
             }
             name if name.starts_with("the network is down") => &["network"],
+            "silent" => &["silent"],
             "starting" | "the engine has not got it yet" => &["engine"],
             "paused" | "paused for a while" | "one engine paused" => &["paused"],
             "paused, and Docker is down" | "one engine paused, and Docker was given up" => {
@@ -317,7 +322,7 @@ fn what_is_published_is_what_is_read_and_the_runtime_directory_goes_first() {
     status.service.pid_started = mirrorwatch::process::started(std::process::id());
     status.write(state.path()).unwrap();
     assert_eq!(Status::read(runtime.path(), state.path()).unwrap(), status);
-    let newer = Status { generated_at: NOW + std::time::Duration::from_secs(60), ..status };
+    let newer = Status { generated_at: NOW + Duration::from_secs(60), ..status };
     newer.write(runtime.path()).unwrap();
     assert_eq!(Status::read(runtime.path(), state.path()).unwrap(), newer);
 }
@@ -335,7 +340,7 @@ fn an_engine_without_a_version_is_named_without_one() {
 
 #[test]
 fn a_time_of_today_is_a_clock_and_another_has_its_date() {
-    let hours = |n: u64| NOW + std::time::Duration::from_secs(n * 3600);
+    let hours = |n: u64| NOW + Duration::from_secs(n * 3600);
     assert_eq!(moment(hours(2), NOW), "14:00 UTC");
     assert_eq!(moment(hours(26), NOW), "2026-11-21 14:00 UTC");
 }

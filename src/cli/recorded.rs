@@ -8,7 +8,7 @@ use crate::assembly;
 use crate::config::Config;
 use crate::mirror::{DOCKER_HUB, Mirror, MirrorUrl};
 use crate::status::safe::line as safe;
-use crate::status::text::age;
+use crate::status::text::{age, length};
 use crate::status::{NoticeKind, ServiceState, Status};
 use crate::store::{Consequence, Key, Setback, SetbackKind, Store};
 use crate::text::detail::detail;
@@ -106,7 +106,11 @@ impl Recorded {
             Some(status) if status.service.state == ServiceState::Stopped => {
                 note(global, &say::not_running(lang, &age(lang, now.since(status.generated_at))));
             }
-            Some(_) => {}
+            Some(status) => {
+                if let Some(since) = status.service.silent_since {
+                    note(global, &shown::silent(lang, &length(lang, now.since(since))));
+                }
+            }
         }
         for line in status.iter().flat_map(|status| unkept(global, status)) {
             note(global, &line);

@@ -164,7 +164,8 @@ fn is_only_waiting(trouble: &Trouble<'_>) -> bool {
 fn trouble_style(trouble: &Trouble<'_>) -> Style {
     match trouble {
         Trouble::Paused { .. } => UNSURE,
-        Trouble::NetworkDown { .. }
+        Trouble::Silent { .. }
+        | Trouble::NetworkDown { .. }
         | Trouble::NothingLive
         | Trouble::NoEngine
         | Trouble::EngineWithout(_)
@@ -187,6 +188,7 @@ fn trouble_text(trouble: &Trouble<'_>, status: &Status, view: &View) -> String {
     let lang = view.lang;
     let upstream = safe(&status.upstream.name);
     match trouble {
+        Trouble::Silent { since } => say::silent(lang, &length(lang, view.now.since(*since))),
         Trouble::NetworkDown { reason, kind, detail } => {
             let (what, more) = match kind {
                 None => (say::network_down(lang), reason),
@@ -259,6 +261,7 @@ fn what_to_do(trouble: &Trouble<'_>, status: &Status, view: &View) -> String {
     let lang = view.lang;
     let config = safe(&status.service.config.path);
     match trouble {
+        Trouble::Silent { .. } => say::do_wake(lang),
         Trouble::NetworkDown { kind, .. } => match kind {
             None | Some(NetworkKind::Silence) => say::do_network(lang),
             Some(NetworkKind::Names) => say::do_names(lang),
