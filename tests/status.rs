@@ -56,9 +56,35 @@ fn colour_adds_nothing_but_colour() {
 
 type Change = Box<dyn Fn(&mut Status)>;
 
+fn world(name: &str, change: fn(&mut Status)) -> (String, Change) {
+    (name.to_owned(), Box::new(change))
+}
+
+/// An engine without its list, and no service at work that would give it one.
+fn idle_worlds() -> [(String, Change); 4] {
+    [
+        world("stopped, and so is Docker", |status| {
+            status.service.state = ServiceState::Stopped;
+            status.generated_at = NOW - Duration::from_secs(11_000);
+            refused(status, ProblemKind::NotRunning);
+        }),
+        world("stopped, and daemon.json is broken", |status| {
+            status.service.state = ServiceState::Stopped;
+            refused(status, ProblemKind::BrokenFile);
+        }),
+        world("silent, and Docker is down", |status| {
+            status.service.silent_since = Some(NOW - Duration::from_secs(11_000));
+            refused(status, ProblemKind::NotRunning);
+        }),
+        world("paused, and daemon.json is broken", |status| {
+            status.service.state = ServiceState::Paused;
+            refused(status, ProblemKind::BrokenFile);
+        }),
+    ]
+}
+
 /// Every state of the world that has a first line of its own.
 fn worlds() -> Vec<(String, Change)> {
-    let world = |name: &str, change: fn(&mut Status)| (name.to_owned(), Box::new(change) as Change);
     let away = |kind: NetworkKind, detail: &'static str| {
         let change = move |status: &mut Status| {
             status.service.network = Some(Network::Down);
@@ -146,16 +172,19 @@ fn worlds() -> Vec<(String, Change)> {
         }),
         world("the engine has not got it yet", |status| status.engines[0].state = EngineState::Pending),
     ];
+    worlds.extend(idle_worlds());
     for kind in ProblemKind::ALL {
-        let change: Change = Box::new(move |status| {
-            status.engines[0].state =
-                if kind.is_down() { EngineState::Pending } else { EngineState::Refused };
-            status.engines[0].problem_kind = Some(*kind);
-            status.engines[0].problem = Some("/etc/docker/daemon.json: the cause".into());
-        });
+        let change: Change = Box::new(move |status| refused(status, *kind));
         worlds.push((format!("engine: {kind}"), change));
     }
     worlds
+}
+
+fn refused(status: &mut Status, kind: ProblemKind) {
+    let engine = &mut status.engines[0];
+    engine.state = if kind.is_down() { EngineState::Pending } else { EngineState::Refused };
+    engine.problem_kind = Some(kind);
+    engine.problem = Some("/etc/docker/daemon.json: the cause".into());
 }
 
 fn invalid(status: &mut Status) {
@@ -246,9 +275,11 @@ fn what_is_not_healthy_is_exactly_the_contracts_list() {
             "silent" => &["silent"],
             "starting" | "the engine has not got it yet" => &["engine"],
             "paused" | "paused for a while" | "one engine paused" => &["paused"],
-            "paused, and Docker is down" | "one engine paused, and Docker was given up" => {
-                &["engine", "paused"]
-            }
+            "stopped, and so is Docker" | "stopped, and daemon.json is broken" => &["engine"],
+            "silent, and Docker is down" => &["silent", "engine"],
+            "paused, and daemon.json is broken"
+            | "paused, and Docker is down"
+            | "one engine paused, and Docker was given up" => &["engine", "paused"],
             "mirrors.toml is invalid" | "stopped, and ill before" => &["config"],
             "two things at once" => &["engine", "config"],
             "no engine found" => &["no engine"],
