@@ -5,11 +5,12 @@ mod expected;
 
 use std::time::Duration;
 
-use mirrorwatch::reason::{ChangeKind, NetworkKind, ProblemKind, ReasonKind};
+use mirrorwatch::reason::{ChangeKind, NetworkKind, ProblemKind, ReasonKind, WarningKind};
 use mirrorwatch::status::json::{Layout, to_string};
 use mirrorwatch::status::text::{Span, View, moment, render};
 use mirrorwatch::status::{
-    Engine, EnginePause, EngineState, Network, Reason, ServiceState, Status, Verdict, health::Trouble,
+    Engine, EnginePause, EngineState, Network, Reason, ServiceState, Status, Verdict, Warning,
+    health::Trouble,
 };
 use mirrorwatch::text::Lang;
 use mirrorwatch::timestamp::Timestamp;
@@ -226,6 +227,33 @@ fn every_reason_has_its_mark_and_its_words() {
         }
         let shown = render(&status, &View { all: true, ..view(lang, Some(90)) });
         check("status/reasons", lang, &shown);
+    }
+}
+
+#[test]
+fn every_warning_of_an_engine_has_its_words() {
+    for lang in [Lang::En, Lang::Zh] {
+        let mut status = full();
+        status.service.notices.clear();
+        let warning = |kind: &WarningKind| Warning { kind: *kind, detail: String::new() };
+        status.engines[0].warnings = WarningKind::ALL.iter().map(warning).collect();
+        let shown = render(&status, &view(lang, None));
+        let first = if lang == Lang::En { "warning: " } else { "警告：" };
+        let warnings: Vec<&str> = shown.lines().skip_while(|line| !line.starts_with(first)).collect();
+        check("status/warnings", lang, &(warnings[..2 * WarningKind::ALL.len()].join("\n") + "\n"));
+    }
+}
+
+/// Without `with_pending = true` no reload of ours activates them, and what waits for that is the list.
+#[test]
+fn of_edits_that_wait_it_is_said_that_the_list_waits_for_them_too() {
+    let mut status = full();
+    status.engines[0].warnings = vec![Warning { kind: WarningKind::PendingEdits, detail: "debug".into() }];
+    for lang in [Lang::En, Lang::Zh] {
+        let shown = render(&status, &view(lang, None));
+        let (_, line) = shown.split_once("(debug)").or_else(|| shown.split_once("（debug）")).unwrap();
+        let line = line.lines().next().unwrap();
+        assert!(line.contains("with_pending = true"), "{shown}");
     }
 }
 

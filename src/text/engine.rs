@@ -225,6 +225,19 @@ pub fn warning(lang: Lang, kind: WarningKind) -> Advice {
     )
 }
 
+/// The same for a command that is about to reload.
+pub fn warning_once(lang: Lang, kind: WarningKind) -> Advice {
+    match kind {
+        WarningKind::PendingEdits => advice(lang, PENDING_EDITS_ONCE),
+        WarningKind::LoginLeaks
+        | WarningKind::BuildNeedsRestart
+        | WarningKind::FlagsReset
+        | WarningKind::MisspeltKey
+        | WarningKind::ProxyHidden
+        | WarningKind::StateFull => warning(lang, kind),
+    }
+}
+
 fn advice(lang: Lang, both: Both) -> Advice {
     let [what, why, mend] = one(lang, both);
     Advice { what, why, mend }
@@ -598,6 +611,19 @@ const BUILD_NEEDS_RESTART: Both = [
 const PENDING_EDITS: Both = [
     [
         "the file has edits that dockerd has not taken yet",
+        "any reload activates them too, so the list is not changed before they are taken, unless with_pending = true in [engine.docker]",
+        "see that they are meant, then: sudo systemctl reload docker",
+    ],
+    [
+        "配置文件中有 dockerd 尚未生效的修改",
+        "任何重载都会让它们一并生效，因此在它们生效之前不会更换列表，除非在 [engine.docker] 中设置 with_pending = true",
+        "确认这些修改无误后执行：sudo systemctl reload docker",
+    ],
+];
+
+const PENDING_EDITS_ONCE: Both = [
+    [
+        "the file has edits that dockerd has not taken yet",
         "the reload activates them too",
         "check that they are meant: compare the file with docker info",
     ],
@@ -682,6 +708,8 @@ mod tests {
         let problems = problems.chain(ProblemKind::ALL.iter().map(|kind| both.map(|lang| once(lang, *kind))));
         let problems = problems.chain(ProblemKind::ALL.iter().map(|kind| both.map(|lang| idle(lang, *kind))));
         let warnings = WarningKind::ALL.iter().map(|kind| both.map(|lang| warning(lang, *kind)));
+        let warnings =
+            warnings.chain(WarningKind::ALL.iter().map(|kind| both.map(|lang| warning_once(lang, *kind))));
         for [en, zh] in problems.chain(warnings) {
             for text in [en.what, en.why, en.mend, zh.what, zh.why, zh.mend] {
                 assert!(!text.is_empty() && !text.ends_with(['.', '。', ' ']), "{text:?}");
