@@ -955,6 +955,29 @@ fn a_mirror_that_is_off_is_explained_with_the_line_that_keeps_it_out() {
 }
 
 #[test]
+fn a_mirror_goes_by_the_name_that_it_has_in_mirrors_toml_now_and_else_by_its_last() {
+    // Renamed while the service is stopped, and its old name given to another.
+    let (host, path) = configured(
+        "[[mirror]]\nname = \"dao\"\nurl = \"https://docker.m.daocloud.io\"\n[[mirror]]\nname = \"DaoCloud\"\nurl = \"https://docker.1ms.run\"\n",
+    );
+    let mut gone = full();
+    gone["service"]["pid_started"] = 1.into();
+    host.publish("state", &gone);
+    for (name, url) in [
+        ("dao", "https://docker.m.daocloud.io"),
+        ("DaoCloud", "https://docker.1ms.run"),
+        ("毫秒镜像", "https://docker.1ms.run"),
+        ("xuanyuan", "https://docker.xuanyuan.example"),
+    ] {
+        let (code, text, errors) = host.run(&["explain", name, "--config", path.to_str().unwrap()]);
+        assert_eq!(code, 0, "{name}: {errors}");
+        assert!(text.lines().next().unwrap().contains(url), "{name}: {text}");
+        let (code, ..) = host.run(&["history", name, "--config", path.to_str().unwrap()]);
+        assert_eq!(code, 0, "{name}");
+    }
+}
+
+#[test]
 fn a_mirror_of_another_group_is_switched_off_for_good() {
     let (host, path) =
         configured(&SHIPPED.replace("group = \"world\"\nenabled = false", "group = \"world\""));
