@@ -142,7 +142,11 @@ const SAID: &[(&str, Option<&str>, &str)] = &[
     ("write: {}", None, "无法写入：{}"),
     ("another mirrorwatch is running", None, "另一个 mirrorwatch 正在运行"),
     // Docker's own pulls.
-    ("which process is dockerd cannot be told", None, "无法确定哪个进程是 dockerd"),
+    (
+        "which process is dockerd cannot be told; hint: `socket` in [engine.docker] must be its own and not that of a program in between; where several run, `pid_file` names the one",
+        None,
+        "无法确定哪个进程是 dockerd；提示：[engine.docker] 的 `socket` 须是 dockerd 自己的，而不是中间程序的；若有多个 dockerd，由 `pid_file` 指定",
+    ),
     ("{}: there is no journal", None, "{}：没有 journal"),
     ("dockerd has a network of its own", None, "dockerd 使用独立的网络命名空间"),
     (
