@@ -88,7 +88,7 @@ messages! {
     }
     resting(left: &str, at: &str) {
         "it asked to be left alone: no requests for {left} more (until {at})",
-        "对方要求暂停访问：还有 {left} 不发请求（至 {at}）",
+        "对方要求暂停访问：还有 {left}不发请求（至 {at}）",
     }
     failing(failures: u32, fall: u32, depth: &str) {
         "{failures} of {fall} failures in a row that would reject it, at {depth}",
