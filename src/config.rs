@@ -97,6 +97,10 @@ pub struct Said {
     pub groups: Option<Place>,
     /// `ca_file` of `[probe]`.
     pub ca_file: Option<Place>,
+    /// `sample` of `[schedule]`.
+    pub sample: Option<Place>,
+    /// `rehearse` of `[schedule]`.
+    pub rehearse: Option<Place>,
     /// `command` of `[notify]`.
     pub command: Option<Place>,
 }

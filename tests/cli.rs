@@ -1005,6 +1005,60 @@ fn check_names_the_line_of_what_a_setting_leads_to_and_is_not_there() {
 }
 
 #[test]
+fn check_says_what_becomes_of_a_schedule_that_the_budgets_do_not_carry() {
+    let mirror = "[[mirror]]\nname = \"a\"\nurl = \"https://a.example\"\n";
+    for (said, expected) in [
+        ("", None),
+        ("[schedule]\nrehearse = \"2h\"\nsample = \"10m\"\nconnect = \"1s\"\ndecide = \"1m\"\n", None),
+        (
+            "[schedule]\nrehearse = \"1m\"\n",
+            Some(
+                "6:12: rehearse is more often than bytes_per_day carries: a mirror that is not selected is rehearsed at most once in 2h\n",
+            ),
+        ),
+        (
+            "[schedule]\nsample = \"30s\"\n",
+            Some(
+                "6:10: sample is more often than requests_per_day carries: a selected mirror is sampled at most once in 7m 12s\n",
+            ),
+        ),
+        (
+            "[schedule]\nrehearse = \"30m\"\n[budget]\nrequests_per_day = 100\n",
+            Some(
+                "6:12: rehearse is more often than requests_per_day carries: a mirror that is not selected is rehearsed at most once in 8h\n",
+            ),
+        ),
+        // The schedule is that of the defaults.
+        (
+            "[budget]\nbytes_per_day = \"8MiB\"\n",
+            Some(
+                "toml: rehearse is more often than bytes_per_day carries: a mirror that is not selected is rehearsed at most once in 6h\n",
+            ),
+        ),
+        (
+            "[schedule]\nrehearse = \"1h\"\n[budget]\nbytes_per_day = \"1GiB\"\nrequests_per_day = 4000\ntotal_bytes_per_day = \"8MiB\"\n",
+            Some(
+                "6:12: rehearse is more often than total_bytes_per_day carries: a mirror that is not selected is rehearsed at most once in 4h 15m\n",
+            ),
+        ),
+    ] {
+        let (host, path) = configured(&format!("{said}{mirror}"));
+        let (code, text, errors) = host.run(&["check", path.to_str().unwrap()]);
+        assert_eq!(code, 0, "{errors}");
+        assert!(text.ends_with("valid; 1 mirror, 1 takes part\n"), "{text}");
+        match expected {
+            None => assert_eq!(errors, ""),
+            Some(expected) => {
+                let (place, what) = expected.split_once(": ").unwrap();
+                assert!(errors.contains(place) && errors.contains(what), "{said}{errors}");
+                let (_, _, errors) = host.run(&["check", path.to_str().unwrap(), "--lang", "zh"]);
+                assert!(errors.contains("过于频繁"), "{errors}");
+            }
+        }
+    }
+}
+
+#[test]
 fn a_registry_that_docker_has_no_mirrors_for_takes_no_part() {
     let (host, path) =
         configured("[[mirror]]\nname = \"a\"\nurl = \"https://a.example\"\nupstream = \"dockerhub\"\n");
