@@ -99,7 +99,7 @@ const SAID: &[(&str, Option<&str>, &str)] = &[
     ("a pull received nothing for {} s", None, "一次拉取 {} 秒没有收到数据"),
     ("a pull received {} kB/s", None, "一次拉取只有 {} kB/s"),
     // Verdicts.
-    ("serves 0 of {} images", Some("none of {} images"), "{} 个镜像都不提供"),
+    ("serves 0 of {} images", Some("none of {} images asked for"), "已询问的 {} 个镜像都不提供"),
     ("left alone until {}", None, "{} 之前不再访问"),
     ("comes and goes: not trusted before {}", None, "时好时坏，{} 之前不予采信"),
     ("{} of {} good rehearsals since", None, "此后演练成功 {} / {} 次"),
@@ -405,11 +405,11 @@ mod tests {
                 "/proc: hidepid hides dockerd from mirrorwatch-apply.service; hint: if it runs, give that unit the group of the mount's gid= (SupplementaryGroups=); /s: dockerd does not run",
                 "/proc：hidepid 使 mirrorwatch-apply.service 看不到 dockerd；提示：如果它在运行，请把挂载选项 gid= 所指的组加入该单元的 SupplementaryGroups=；/s: dockerd does not run",
             ),
-            ("HTTP 403; serves 0 of 3 images", "none of 3 images", "3 个镜像都不提供"),
+            ("HTTP 403; serves 0 of 3 images", "none of 3 images asked for", "已询问的 3 个镜像都不提供"),
             (
                 "HTTP 404: a web page, \"a; b\"; serves 0 of 1 images; left alone until T",
-                "HTTP 404: a web page, \"a; b\"; none of 1 images; left alone until T",
-                "HTTP 404，网页 \"a; b\"；1 个镜像都不提供；T 之前不再访问",
+                "HTTP 404: a web page, \"a; b\"; none of 1 images asked for; left alone until T",
+                "HTTP 404，网页 \"a; b\"；已询问的 1 个镜像都不提供；T 之前不再访问",
             ),
             (
                 "this host trusts no certificate authority; the package ca-certificates has them",

@@ -112,7 +112,7 @@ messages! {
     // explain: the rest.
     address(address: &str) { "answers from {address}", "响应地址 {address}" }
     layers_from(host: &str) { "layers from {host}", "层数据来自 {host}" }
-    coverage(served: usize, of: usize) { "{served} of {of} served", "提供 {of} 个中的 {served} 个" }
+    coverage(served: usize, of: usize) { "{served} served of {of} asked for so far", "已询问 {of} 个，提供 {served} 个" }
     image_served() { "served", "提供" }
     image_rests(why: &str, left: &str, at: &str) { "{why}; asked again in {left} at the earliest ({at})", "{why}；最早 {left}后再问（{at}）" }
     image_unasked() { "not asked for yet", "尚未询问" }

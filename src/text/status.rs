@@ -130,8 +130,8 @@ messages! {
         "* 首选   + 已选用   - 可用，暂不需要   x 不可使用   ? 无响应或尚未探测   o 已停用\n（另 1 项）：还有其他原因，全部见 mirrorwatch explain 名称",
     }
     legend_figures() {
-        "PULL: 30 MiB in 4 layers, predicted.  FIRST: cold connection to first byte of a layer.",
-        "耗时：拉取 30 MiB（4 层）的预计时间。首字节：从新建连接到层的第一个字节。",
+        "PULL: 30 MiB in 4 layers, predicted.  FIRST: cold connection to first byte of a layer.\nIMAGES: served, of those asked for so far.",
+        "耗时：拉取 30 MiB（4 层）的预计时间。首字节：从新建连接到层的第一个字节。\n覆盖：已询问的镜像中能提供的。",
     }
     legend_day() {
         "  24 H: speed, two hours a bar, a bar less is half as fast.",
