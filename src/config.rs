@@ -97,6 +97,10 @@ pub struct Said {
     pub groups: Option<Place>,
     /// `ca_file` of `[probe]`.
     pub ca_file: Option<Place>,
+    /// `sample` of `[schedule]`.
+    pub sample: Option<Place>,
+    /// `rehearse` of `[schedule]`.
+    pub rehearse: Option<Place>,
     /// `command` of `[notify]`.
     pub command: Option<Place>,
 }
@@ -347,7 +351,7 @@ fn understand(path: &Path, said: &[(PathBuf, Vec<u8>)], mut findings: Findings) 
     let main = roots.iter().find(|(source, _)| source.path == path);
     let settings = main.map_or_else(Settings::default, |(source, root)| {
         if source.text.trim_start_matches('\u{feff}').trim().is_empty() {
-            findings.file(Severity::Error, path, 0, Problem::EmptyFile);
+            findings.error(source, 0..0, Problem::EmptyFile);
         }
         settings::read(source, root.get_ref(), &mut findings)
     });
@@ -357,7 +361,14 @@ fn understand(path: &Path, said: &[(PathBuf, Vec<u8>)], mut findings: Findings) 
     let tables = roots.iter().map(|(source, root)| (*source, root.get_ref()));
     let mirrors = mirrors::read(tables, &settings.select.groups, &mut findings);
     if all_read && !findings.invalid() && mirrors.mirrors.is_empty() {
-        findings.file(Severity::Error, path, 0, Problem::NoMirror);
+        match main {
+            // Where one would be added.
+            Some((source, _)) => {
+                let end = source.text.trim_end().len();
+                findings.error(source, end..end, Problem::NoMirror);
+            }
+            None => findings.file(Severity::Error, path, 0, Problem::NoMirror),
+        }
     }
     if findings.invalid() {
         return Err(Invalid { diagnostics: findings.sorted(Severity::Error) });

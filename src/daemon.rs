@@ -327,7 +327,7 @@ impl Daemon {
                 route.glance();
             }
             let mut next = self.wake_at.min(self.look_at).min(self.tidy_at);
-            let others = self.publish_at.into_iter().chain(self.read_again_at).chain(watchdog.barks_at());
+            let others = self.publishes_at().into_iter().chain(self.read_again_at).chain(watchdog.barks_at());
             next = others.fold(next, Instant::min);
             tokio::select! {
                 biased;

@@ -67,6 +67,14 @@ pub struct Service {
     /// by the time it is read (addition).
     #[serde(default)]
     pub pid_started: Option<u64>,
+    /// For how long this host had been awake at `generated_at`, since it started, in milliseconds: how old a status is by
+    /// a clock that no sleep and nobody's hand moves (addition).
+    #[serde(default)]
+    pub awake_ms: Option<u64>,
+    /// Of when the last status is, if its process lives and has not renewed it as it should; found by who reads it
+    /// (addition).
+    #[serde(default)]
+    pub silent_since: Option<Timestamp>,
     /// Since when it runs.
     pub since: Option<Timestamp>,
     /// Its version.

@@ -63,3 +63,28 @@ macro_rules! messages {
     };
 }
 pub(crate) use messages;
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+
+    /// Chinese puts a blank between its own characters and others: in front of a length of time, which begins with a
+    /// digit, and not behind it, where its unit stands.
+    #[test]
+    fn behind_a_length_of_time_in_chinese_no_blank_is_left() {
+        let words = fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/text")).unwrap();
+        for words in words.map(|file| fs::read_to_string(file.unwrap().path()).unwrap()) {
+            for line in words.lines() {
+                for (at, end) in ["{age} ", "{left} ", "{length} ", "{minute} "]
+                    .iter()
+                    .flat_map(|time| line.match_indices(time))
+                    .map(|(at, time)| (at, at + time.len()))
+                {
+                    let is_chinese = |text: &str| text.chars().next().is_some_and(|c| !c.is_ascii());
+                    assert!(!is_chinese(&line[end..]), "{}", &line[at..]);
+                }
+            }
+        }
+    }
+}

@@ -161,7 +161,7 @@ fn who_is_asked_again_within_a_minute_is_warned_of_and_asked_all_the_same() {
     }
     let asked = a.requests().len();
     let line = "warning: asked more than 10 times in the last 1 h already: A, B; by hand they are";
-    says(&host, &["probe"], 0, [line, "警告：最近 1 小时 内的请求已超过 10 次：A, B；"]);
+    says(&host, &["probe"], 0, [line, "警告：最近 1 小时内的请求已超过 10 次：A, B；"]);
     says(&host, &["apply"], 0, [line, "内的请求已超过 10 次：A, B；"]);
     assert!(a.requests().len() > asked, "warned, and not refused");
     assert_eq!(host.run(&["probe", "--depth", "connect"]).ended(0).err, "", "a handshake is no request");

@@ -12,6 +12,7 @@ use mirrorwatch::mirror::MirrorUrl;
 use mirrorwatch::process::started;
 use mirrorwatch::pull::{Seen, Sign};
 use mirrorwatch::status::Status;
+use mirrorwatch::status::read::awake_ms;
 use mirrorwatch::store::Store;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -198,6 +199,31 @@ fn a_service_that_never_ran_is_code_3_with_the_command_that_starts_it() {
         errors.contains("hint: sudo systemctl enable --now mirrorwatch, or by hand: sudo mirrorwatch run"),
         "{errors}"
     );
+}
+
+#[test]
+fn a_service_that_no_longer_renews_its_status_is_code_1_and_is_not_called_well() {
+    for (written, code) in [(0, 1), (awake_ms(), 0)] {
+        let mut status = full();
+        status["service"]["awake_ms"] = written.into();
+        let host = Host::with(status);
+        let (ended, text, errors) = host.run(&["status"]);
+        assert_eq!((ended, errors.as_str()), (code, ""), "{text}");
+        assert_eq!(
+            text.starts_with("Not well: the service runs and has shown no sign of life for "),
+            code == 1,
+            "{text}"
+        );
+        assert_eq!(text.contains("then: sudo systemctl restart mirrorwatch"), code == 1, "{text}");
+        let (ended, json, _) = host.run(&["status", "--json"]);
+        assert_eq!(ended, code);
+        let since = serde_json::from_str::<Status>(&json).unwrap().service.silent_since;
+        assert_eq!(since.map(|at| at.to_string()), (code == 1).then(|| "2026-11-20T12:00:00Z".to_owned()));
+        let said = "the service runs and has shown no sign of life for ";
+        for command in [&["history"][..], &["why"], &["explain", "DaoCloud"]] {
+            assert_eq!(host.run(command).2.contains(said), code == 1, "{command:?}");
+        }
+    }
 }
 
 #[test]
@@ -929,6 +955,29 @@ fn a_mirror_that_is_off_is_explained_with_the_line_that_keeps_it_out() {
 }
 
 #[test]
+fn a_mirror_goes_by_the_name_that_it_has_in_mirrors_toml_now_and_else_by_its_last() {
+    // Renamed while the service is stopped, and its old name given to another.
+    let (host, path) = configured(
+        "[[mirror]]\nname = \"dao\"\nurl = \"https://docker.m.daocloud.io\"\n[[mirror]]\nname = \"DaoCloud\"\nurl = \"https://docker.1ms.run\"\n",
+    );
+    let mut gone = full();
+    gone["service"]["pid_started"] = 1.into();
+    host.publish("state", &gone);
+    for (name, url) in [
+        ("dao", "https://docker.m.daocloud.io"),
+        ("DaoCloud", "https://docker.1ms.run"),
+        ("毫秒镜像", "https://docker.1ms.run"),
+        ("xuanyuan", "https://docker.xuanyuan.example"),
+    ] {
+        let (code, text, errors) = host.run(&["explain", name, "--config", path.to_str().unwrap()]);
+        assert_eq!(code, 0, "{name}: {errors}");
+        assert!(text.lines().next().unwrap().contains(url), "{name}: {text}");
+        let (code, ..) = host.run(&["history", name, "--config", path.to_str().unwrap()]);
+        assert_eq!(code, 0, "{name}");
+    }
+}
+
+#[test]
 fn a_mirror_of_another_group_is_switched_off_for_good() {
     let (host, path) =
         configured(&SHIPPED.replace("group = \"world\"\nenabled = false", "group = \"world\""));
@@ -952,6 +1001,60 @@ fn check_names_the_line_of_what_a_setting_leads_to_and_is_not_there() {
         ["cannot be used as certificates", ":6:11", "there is no program \"/nonexistent/tell\"", ":8:11"]
     {
         assert!(errors.contains(expected), "{expected}: {errors}");
+    }
+}
+
+#[test]
+fn check_says_what_becomes_of_a_schedule_that_the_budgets_do_not_carry() {
+    let mirror = "[[mirror]]\nname = \"a\"\nurl = \"https://a.example\"\n";
+    for (said, expected) in [
+        ("", None),
+        ("[schedule]\nrehearse = \"2h\"\nsample = \"10m\"\nconnect = \"1s\"\ndecide = \"1m\"\n", None),
+        (
+            "[schedule]\nrehearse = \"1m\"\n",
+            Some(
+                "6:12: rehearse is more often than bytes_per_day carries: a mirror that is not selected is rehearsed at most once in 2h\n",
+            ),
+        ),
+        (
+            "[schedule]\nsample = \"30s\"\n",
+            Some(
+                "6:10: sample is more often than requests_per_day carries: a selected mirror is sampled at most once in 7m 12s\n",
+            ),
+        ),
+        (
+            "[schedule]\nrehearse = \"30m\"\n[budget]\nrequests_per_day = 100\n",
+            Some(
+                "6:12: rehearse is more often than requests_per_day carries: a mirror that is not selected is rehearsed at most once in 8h\n",
+            ),
+        ),
+        // The schedule is that of the defaults.
+        (
+            "[budget]\nbytes_per_day = \"8MiB\"\n",
+            Some(
+                "toml: rehearse is more often than bytes_per_day carries: a mirror that is not selected is rehearsed at most once in 6h\n",
+            ),
+        ),
+        (
+            "[schedule]\nrehearse = \"1h\"\n[budget]\nbytes_per_day = \"1GiB\"\nrequests_per_day = 4000\ntotal_bytes_per_day = \"8MiB\"\n",
+            Some(
+                "6:12: rehearse is more often than total_bytes_per_day carries: a mirror that is not selected is rehearsed at most once in 4h 15m\n",
+            ),
+        ),
+    ] {
+        let (host, path) = configured(&format!("{said}{mirror}"));
+        let (code, text, errors) = host.run(&["check", path.to_str().unwrap()]);
+        assert_eq!(code, 0, "{errors}");
+        assert!(text.ends_with("valid; 1 mirror, 1 takes part\n"), "{text}");
+        match expected {
+            None => assert_eq!(errors, ""),
+            Some(expected) => {
+                let (place, what) = expected.split_once(": ").unwrap();
+                assert!(errors.contains(place) && errors.contains(what), "{said}{errors}");
+                let (_, _, errors) = host.run(&["check", path.to_str().unwrap(), "--lang", "zh"]);
+                assert!(errors.contains("过于频繁"), "{errors}");
+            }
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use mirrorwatch::config::{self, Config, Diagnostic, Invalid};
+use mirrorwatch::config::{self, Config, Diagnostic, Invalid, Problem};
 use mirrorwatch::mirror::MirrorUrl;
 use mirrorwatch::text::Lang;
 use proptest::prelude::*;
@@ -82,6 +82,19 @@ fn every_bad_file_has_exactly_its_messages() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn every_error_in_a_file_that_could_be_read_has_its_line_and_column() {
+    for case in cases() {
+        let main = if case.is_dir() { case.join(MAIN) } else { case };
+        let Err(invalid) = config::load(&main) else { continue };
+        for found in invalid.diagnostics {
+            let unread =
+                [Problem::Missing, Problem::DanglingLink, Problem::Directory, Problem::NotADirectory];
+            assert!(found.place.is_some() || unread.contains(&found.problem), "{}", found.one_line());
+        }
+    }
 }
 
 #[test]
@@ -332,7 +345,7 @@ fn mirrors_may_stand_in_mirrors_d_alone_but_an_empty_mirrors_toml_is_invalid_sti
     let settings = "[select]\nmax = 1\n";
     assert_eq!(valid(settings, &[("local.toml", ONE)]).mirrors.len(), 1);
     let invalid = parse("", &[("local.toml", ONE)]).unwrap_err();
-    assert_eq!(invalid.to_string(), "mirrors.toml: the file is empty");
+    assert_eq!(invalid.to_string(), "mirrors.toml:1:1: the file is empty");
 }
 
 #[test]

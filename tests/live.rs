@@ -196,7 +196,7 @@ fn an_invalid_edit_changes_nothing_and_its_line_and_column_are_shown_until_it_is
             with("[[mirror]]\nname = \"P\"\nurl = \"https://p.example/v2\"\n"),
             format!("mirrors.toml:{}:", lines + 3),
         ),
-        ("nothing", String::new(), "mirrors.toml: ".to_owned()),
+        ("nothing", String::new(), "mirrors.toml:1:1: ".to_owned()),
     ] {
         let (before, reloads) = (host.status(), host.engine.reloads());
         write(&host, Way::InPlace, &text);

@@ -3,11 +3,14 @@
 
 mod expected;
 
-use mirrorwatch::reason::{ChangeKind, NetworkKind, ProblemKind, ReasonKind};
+use std::time::Duration;
+
+use mirrorwatch::reason::{ChangeKind, NetworkKind, ProblemKind, ReasonKind, WarningKind};
 use mirrorwatch::status::json::{Layout, to_string};
 use mirrorwatch::status::text::{Span, View, moment, render};
 use mirrorwatch::status::{
-    Engine, EnginePause, EngineState, Network, Reason, ServiceState, Status, Verdict, health::Trouble,
+    Engine, EnginePause, EngineState, Network, Reason, ServiceState, Status, Verdict, Warning,
+    health::Trouble,
 };
 use mirrorwatch::text::Lang;
 use mirrorwatch::timestamp::Timestamp;
@@ -54,9 +57,35 @@ fn colour_adds_nothing_but_colour() {
 
 type Change = Box<dyn Fn(&mut Status)>;
 
+fn world(name: &str, change: fn(&mut Status)) -> (String, Change) {
+    (name.to_owned(), Box::new(change))
+}
+
+/// An engine without its list, and no service at work that would give it one.
+fn idle_worlds() -> [(String, Change); 4] {
+    [
+        world("stopped, and so is Docker", |status| {
+            status.service.state = ServiceState::Stopped;
+            status.generated_at = NOW - Duration::from_secs(11_000);
+            refused(status, ProblemKind::NotRunning);
+        }),
+        world("stopped, and daemon.json is broken", |status| {
+            status.service.state = ServiceState::Stopped;
+            refused(status, ProblemKind::BrokenFile);
+        }),
+        world("silent, and Docker is down", |status| {
+            status.service.silent_since = Some(NOW - Duration::from_secs(11_000));
+            refused(status, ProblemKind::NotRunning);
+        }),
+        world("paused, and daemon.json is broken", |status| {
+            status.service.state = ServiceState::Paused;
+            refused(status, ProblemKind::BrokenFile);
+        }),
+    ]
+}
+
 /// Every state of the world that has a first line of its own.
 fn worlds() -> Vec<(String, Change)> {
-    let world = |name: &str, change: fn(&mut Status)| (name.to_owned(), Box::new(change) as Change);
     let away = |kind: NetworkKind, detail: &'static str| {
         let change = move |status: &mut Status| {
             status.service.network = Some(Network::Down);
@@ -92,6 +121,7 @@ fn worlds() -> Vec<(String, Change)> {
         ),
         away(NetworkKind::Portal, "first docker.m.daocloud.io: not_a_registry"),
         away(NetworkKind::Busy, "12.0 s without a turn"),
+        world("silent", |status| status.service.silent_since = Some(NOW - Duration::from_secs(11_000))),
         world("starting", |status| {
             status.service.state = ServiceState::Starting;
             status.engines[0].state = EngineState::Pending;
@@ -99,7 +129,7 @@ fn worlds() -> Vec<(String, Change)> {
         }),
         world("stopped", |status| {
             status.service.state = ServiceState::Stopped;
-            status.generated_at = NOW - std::time::Duration::from_secs(11_000);
+            status.generated_at = NOW - Duration::from_secs(11_000);
         }),
         world("stopped, and ill before", |status| {
             status.service.state = ServiceState::Stopped;
@@ -111,7 +141,7 @@ fn worlds() -> Vec<(String, Change)> {
         }),
         world("paused for a while", |status| {
             status.service.state = ServiceState::Paused;
-            status.service.paused_until = Some(NOW + std::time::Duration::from_secs(7190));
+            status.service.paused_until = Some(NOW + Duration::from_secs(7190));
         }),
         world("paused, and Docker is down", |status| {
             status.service.state = ServiceState::Paused;
@@ -143,16 +173,19 @@ fn worlds() -> Vec<(String, Change)> {
         }),
         world("the engine has not got it yet", |status| status.engines[0].state = EngineState::Pending),
     ];
+    worlds.extend(idle_worlds());
     for kind in ProblemKind::ALL {
-        let change: Change = Box::new(move |status| {
-            status.engines[0].state =
-                if kind.is_down() { EngineState::Pending } else { EngineState::Refused };
-            status.engines[0].problem_kind = Some(*kind);
-            status.engines[0].problem = Some("/etc/docker/daemon.json: the cause".into());
-        });
+        let change: Change = Box::new(move |status| refused(status, *kind));
         worlds.push((format!("engine: {kind}"), change));
     }
     worlds
+}
+
+fn refused(status: &mut Status, kind: ProblemKind) {
+    let engine = &mut status.engines[0];
+    engine.state = if kind.is_down() { EngineState::Pending } else { EngineState::Refused };
+    engine.problem_kind = Some(kind);
+    engine.problem = Some("/etc/docker/daemon.json: the cause".into());
 }
 
 fn invalid(status: &mut Status) {
@@ -198,6 +231,33 @@ fn every_reason_has_its_mark_and_its_words() {
 }
 
 #[test]
+fn every_warning_of_an_engine_has_its_words() {
+    for lang in [Lang::En, Lang::Zh] {
+        let mut status = full();
+        status.service.notices.clear();
+        let warning = |kind: &WarningKind| Warning { kind: *kind, detail: String::new() };
+        status.engines[0].warnings = WarningKind::ALL.iter().map(warning).collect();
+        let shown = render(&status, &view(lang, None));
+        let first = if lang == Lang::En { "warning: " } else { "警告：" };
+        let warnings: Vec<&str> = shown.lines().skip_while(|line| !line.starts_with(first)).collect();
+        check("status/warnings", lang, &(warnings[..2 * WarningKind::ALL.len()].join("\n") + "\n"));
+    }
+}
+
+/// Without `with_pending = true` no reload of ours activates them, and what waits for that is the list.
+#[test]
+fn of_edits_that_wait_it_is_said_that_the_list_waits_for_them_too() {
+    let mut status = full();
+    status.engines[0].warnings = vec![Warning { kind: WarningKind::PendingEdits, detail: "debug".into() }];
+    for lang in [Lang::En, Lang::Zh] {
+        let shown = render(&status, &view(lang, None));
+        let (_, line) = shown.split_once("(debug)").or_else(|| shown.split_once("（debug）")).unwrap();
+        let line = line.lines().next().unwrap();
+        assert!(line.contains("with_pending = true"), "{shown}");
+    }
+}
+
+#[test]
 fn every_switch_has_its_sentence() {
     for lang in [Lang::En, Lang::Zh] {
         let mut text = String::new();
@@ -222,6 +282,7 @@ fn what_is_not_healthy_is_exactly_the_contracts_list() {
         let words: Vec<&str> = health
             .iter()
             .map(|trouble| match trouble {
+                Trouble::Silent { .. } => "silent",
                 Trouble::NetworkDown { .. } => "network",
                 Trouble::NothingLive => "nothing live",
                 Trouble::NoEngine => "no engine",
@@ -239,11 +300,14 @@ fn what_is_not_healthy_is_exactly_the_contracts_list() {
                 &["nothing live"]
             }
             name if name.starts_with("the network is down") => &["network"],
+            "silent" => &["silent"],
             "starting" | "the engine has not got it yet" => &["engine"],
             "paused" | "paused for a while" | "one engine paused" => &["paused"],
-            "paused, and Docker is down" | "one engine paused, and Docker was given up" => {
-                &["engine", "paused"]
-            }
+            "stopped, and so is Docker" | "stopped, and daemon.json is broken" => &["engine"],
+            "silent, and Docker is down" => &["silent", "engine"],
+            "paused, and daemon.json is broken"
+            | "paused, and Docker is down"
+            | "one engine paused, and Docker was given up" => &["engine", "paused"],
             "mirrors.toml is invalid" | "stopped, and ill before" => &["config"],
             "two things at once" => &["engine", "config"],
             "no engine found" => &["no engine"],
@@ -317,7 +381,7 @@ fn what_is_published_is_what_is_read_and_the_runtime_directory_goes_first() {
     status.service.pid_started = mirrorwatch::process::started(std::process::id());
     status.write(state.path()).unwrap();
     assert_eq!(Status::read(runtime.path(), state.path()).unwrap(), status);
-    let newer = Status { generated_at: NOW + std::time::Duration::from_secs(60), ..status };
+    let newer = Status { generated_at: NOW + Duration::from_secs(60), ..status };
     newer.write(runtime.path()).unwrap();
     assert_eq!(Status::read(runtime.path(), state.path()).unwrap(), newer);
 }
@@ -335,7 +399,7 @@ fn an_engine_without_a_version_is_named_without_one() {
 
 #[test]
 fn a_time_of_today_is_a_clock_and_another_has_its_date() {
-    let hours = |n: u64| NOW + std::time::Duration::from_secs(n * 3600);
+    let hours = |n: u64| NOW + Duration::from_secs(n * 3600);
     assert_eq!(moment(hours(2), NOW), "14:00 UTC");
     assert_eq!(moment(hours(26), NOW), "2026-11-21 14:00 UTC");
 }

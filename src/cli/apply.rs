@@ -318,7 +318,7 @@ fn warn(global: &Global, facts: &Facts, change: bool) {
 }
 
 pub(super) fn warn_of(global: &Global, warning: &Warning) {
-    let advice = phrase::warning(global.lang, warning.kind);
+    let advice = phrase::warning_once(global.lang, warning.kind);
     note(
         global,
         &say::warning(

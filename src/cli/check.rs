@@ -2,12 +2,14 @@
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::exit::{Error, Exit};
 use super::out::Out;
 use super::{Global, judge};
 use crate::assembly;
 use crate::config::{Config, Diagnostic, Invalid, Problem, Severity};
+use crate::daemon::schedule::Carried;
 use crate::mirror::Mirror;
 use crate::text::round as say;
 
@@ -48,7 +50,30 @@ fn beside(config: &Config) -> (Vec<Diagnostic>, Vec<Diagnostic>) {
             problem: Problem::NoProgram { program: program.clone() },
         });
     }
+    warnings.extend(asked_less(config));
     (errors, warnings)
+}
+
+/// A schedule that the budgets do not carry. How long it becomes depends on what each mirror answers, so that a little
+/// more than was said is not worth a warning.
+fn asked_less(config: &Config) -> impl Iterator<Item = Diagnostic> {
+    let settings = assembly::settings(config, None);
+    let part = config.mirrors.iter().filter(|mirror| mirror.takes_part()).count();
+    let Carried { every, by } = settings.allowance.rehearsals(part.min(config.select.max));
+    let rehearsed = (settings.pace.rehearse, every, Problem::RehearsedLess { every: whole(every), by });
+    let Carried { every, by } = settings.allowance.samples();
+    let sampled = (settings.pace.sample, every, Problem::SampledLess { every: whole(every), by });
+    let less = [(rehearsed, &config.said.rehearse), (sampled, &config.said.sample)];
+    less.into_iter().filter(|((said, every, _), _)| *every > *said / 4 * 5).map(|((.., problem), place)| {
+        Diagnostic { severity: Severity::Warning, file: config.path.clone(), place: place.clone(), problem }
+    })
+}
+
+/// Without what is too small to matter beside the rest.
+fn whole(every: Duration) -> Duration {
+    const MINUTE: u64 = 60;
+    let seconds = every.as_secs();
+    Duration::from_secs(if seconds < 10 * MINUTE { seconds } else { seconds.div_ceil(MINUTE) * MINUTE })
 }
 
 /// Whether there is such a program, as `execvp` looks for it.

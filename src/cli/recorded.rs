@@ -8,7 +8,7 @@ use crate::assembly;
 use crate::config::Config;
 use crate::mirror::{DOCKER_HUB, Mirror, MirrorUrl};
 use crate::status::safe::line as safe;
-use crate::status::text::age;
+use crate::status::text::{age, length};
 use crate::status::{NoticeKind, ServiceState, Status};
 use crate::store::{Consequence, Key, Setback, SetbackKind, Store};
 use crate::text::detail::detail;
@@ -106,7 +106,11 @@ impl Recorded {
             Some(status) if status.service.state == ServiceState::Stopped => {
                 note(global, &say::not_running(lang, &age(lang, now.since(status.generated_at))));
             }
-            Some(_) => {}
+            Some(status) => {
+                if let Some(since) = status.service.silent_since {
+                    note(global, &shown::silent(lang, &length(lang, now.since(since))));
+                }
+            }
         }
         for line in status.iter().flat_map(|status| unkept(global, status)) {
             note(global, &line);
@@ -119,7 +123,8 @@ impl Recorded {
             ..Mirror::of_docker_hub(&mirror.name, mirror.url.clone())
         });
         let config = config.ok();
-        for mirror in config.iter().flat_map(|config| config.mirrors.clone()).chain(known) {
+        // mirrors.toml last: a name that was changed there while nothing ran is the one that is meant.
+        for mirror in known.chain(config.iter().flat_map(|config| config.mirrors.clone())) {
             let other = mirror.upstream != DOCKER_HUB;
             mirrors.insert((mirror.url.clone(), other, mirror.upstream.clone()), mirror);
         }
@@ -132,7 +137,14 @@ impl Recorded {
     /// Nobody knows it; with the name that was probably meant.
     pub(super) fn find(&self, global: &Global, said: &str) -> Result<&Mirror, Error> {
         let url = said.parse::<MirrorUrl>();
-        let found = self.mirrors.iter().find(|mirror| mirror.name == said || url.as_ref() == Ok(&mirror.url));
+        let at = |url: &MirrorUrl| self.mirrors.iter().find(|mirror| mirror.url == *url);
+        let named = || self.mirrors.iter().find(|mirror| mirror.name == said);
+        // By the name that the last status still shows.
+        let shown = || {
+            let shown = self.status.iter().flat_map(|status| &status.mirrors);
+            shown.filter(|mirror| mirror.name == said).find_map(|mirror| at(&mirror.url))
+        };
+        let found = named().or_else(|| at(url.as_ref().ok()?)).or_else(shown);
         found.ok_or_else(|| judge::no_such_mirror(global, Exit::Failed, said, &self.mirrors))
     }
 

@@ -130,6 +130,17 @@ pub enum Problem {
         /// So many hosts can share it.
         hosts: u32,
     },
+    /// Warning: mirrors are rehearsed so often, however often it was said.
+    RehearsedLess {
+        every: Duration,
+        /// The key of `[budget]` that allows no more.
+        by: &'static str,
+    },
+    /// Warning: the same of samples.
+    SampledLess {
+        every: Duration,
+        by: &'static str,
+    },
     /// Warning.
     NobodyTakesPart,
 }
@@ -274,6 +285,12 @@ impl Problem {
             Self::UpstreamNotSupported { upstream, .. } => say::upstream_not_supported(lang, upstream),
             Self::EmptyGroup { group, .. } => say::empty_group(lang, &quoted(group)),
             Self::PartTooSmall { key, share, .. } => say::part_too_small(lang, key, share),
+            Self::RehearsedLess { every, by } => {
+                say::rehearsed_less(lang, by, &humantime::format_duration(*every))
+            }
+            Self::SampledLess { every, by } => {
+                say::sampled_less(lang, by, &humantime::format_duration(*every))
+            }
             Self::NobodyTakesPart => say::nobody_takes_part(lang),
         }
     }
@@ -331,6 +348,8 @@ impl Problem {
             Self::EmptyGroup { near: None, .. } => Some(say::empty_group_hint(lang)),
             Self::PartTooSmall { hosts: 0, .. } => Some(say::part_too_small_alone_hint(lang)),
             Self::PartTooSmall { hosts, .. } => Some(say::part_too_small_hint(lang, hosts)),
+            Self::RehearsedLess { by, .. } => Some(say::asked_less_hint(lang, by, "rehearse")),
+            Self::SampledLess { by, .. } => Some(say::asked_less_hint(lang, by, "sample")),
             Self::NobodyTakesPart => Some(say::nobody_takes_part_hint(lang)),
         }
     }

@@ -60,6 +60,8 @@ pub(super) fn read<'a>(source: &'a Source, root: &'a DeTable<'a>, findings: &mut
     let said = Said {
         groups: place("select", "groups"),
         ca_file: place("probe", "ca_file"),
+        sample: place("schedule", "sample"),
+        rehearse: place("schedule", "rehearse"),
         command: place("notify", "command"),
     };
     let (select, groups_said) = select(&mut root.section("select", findings));

@@ -8,6 +8,7 @@ use tracing::error;
 use super::tell::News;
 use super::{Daemon, StartError, notify_systemd, view};
 use crate::assembly;
+use crate::status::read::{KEPT, RENEWED};
 use crate::status::{ServiceState, Status};
 
 /// Several events in a row make one status.
@@ -15,9 +16,6 @@ const PUBLISH: Duration = Duration::from_millis(100);
 /// How old a status may be, as part of `connect` and at most, that lacks nothing but when a mirror was last connected to:
 /// one for each connect would cost as much as the connect itself.
 const OLD: (f64, Duration) = (0.5, Duration::from_secs(30));
-/// How often the copy of the status that outlives a reboot is written when nothing changes.
-const KEEP_STATUS: Duration = Duration::from_secs(600);
-
 impl Daemon {
     /// Says it when all is well again, or is not any more. What a start finds is no change, and neither is the moment
     /// in which a list is being applied: how that ends tells.
@@ -50,6 +48,11 @@ impl Daemon {
         }
     }
 
+    /// When the next status is due, with or without news: whoever reads an older one takes us for dead.
+    pub(super) fn publishes_at(&self) -> Option<Instant> {
+        self.publish_at.or_else(|| Some(self.published_at? + RENEWED))
+    }
+
     /// Shows all that is known. What waits to be written goes to the disk before it, with news or when it is old.
     pub(super) fn publish(&mut self) {
         (self.publish_at, self.published_at) = (None, Some(Instant::now()));
@@ -76,7 +79,7 @@ impl Daemon {
             Err(_) => {}
         }
         notify_systemd(&[sd_notify::NotifyState::Status(&view::one_line(&status))]);
-        if self.kept_at.is_none_or(|at| at.elapsed() >= KEEP_STATUS) {
+        if self.kept_at.is_none_or(|at| at.elapsed() >= KEPT) {
             self.keep_status();
         }
     }

@@ -5,7 +5,7 @@ mod phase;
 
 use std::time::Duration;
 
-pub use budget::{Allowance, Together};
+pub use budget::{Allowance, Carried, Together};
 use budget::{Purpose, Request, Stands};
 
 use crate::image::Image;

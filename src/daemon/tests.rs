@@ -8,6 +8,7 @@ use tokio::time::advance;
 use super::*;
 use crate::observation::{Depth, Failure, Outcome, Stage};
 use crate::reason::{FailureKind, ProblemKind};
+use crate::status::read::RENEWED;
 
 /// Takes connections and never answers.
 fn silent() -> TcpListener {
@@ -77,6 +78,23 @@ async fn what_comes_first_after_a_sleep_is_held_against_nobody() {
             })
             .await;
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_status_is_renewed_also_when_there_is_no_news() {
+    let place = tempfile::tempdir().unwrap();
+    LocalSet::new()
+        .run_until(async {
+            let mut daemon = daemon(&place, &[silent()]);
+            daemon.publish();
+            assert_eq!(daemon.publishes_at(), Some(Instant::now() + RENEWED));
+            advance(RENEWED).await;
+            daemon.tick();
+            // Neither left out nor asked for at once again and again.
+            let pause = daemon.publishes_at().unwrap() - Instant::now();
+            assert!(!pause.is_zero() && pause < Duration::from_secs(1), "{pause:?}");
+        })
+        .await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -9,6 +9,7 @@ use crate::ranking::record::{Record, Standing};
 use crate::ranking::select::Entry;
 use crate::ranking::verdict::{Reason, Verdict};
 use crate::reason::{ProblemKind, ReasonKind};
+use crate::status::read::awake_ms;
 use crate::status::{
     self, Engine, EnginePause, EngineState, Network, Notice, NoticeKind, SCHEMA, Service, ServiceState,
     Status, Warning,
@@ -56,6 +57,8 @@ impl Daemon {
             },
             pid: Some(pid).filter(|_| !self.ended),
             pid_started: self.pid_started.filter(|_| !self.ended),
+            awake_ms: Some(awake_ms()),
+            silent_since: None,
             since: Some(self.since),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             network: Some(if outage.is_some() { Network::Down } else { Network::Up }),

@@ -7,6 +7,11 @@ use crate::timestamp::Timestamp;
 /// One thing that is not as it should be.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Trouble<'a> {
+    /// The service is there, and has not renewed its status for long.
+    Silent {
+        /// When it last did.
+        since: Timestamp,
+    },
     /// Our own network does not work.
     NetworkDown {
         /// Why it is taken to be so.
@@ -39,7 +44,8 @@ pub enum Trouble<'a> {
 impl Status {
     /// What is not healthy, in the order in which a person would mend it: first what the others follow from.
     pub fn health(&self) -> Vec<Trouble<'_>> {
-        let mut troubles = Vec::new();
+        let mut troubles: Vec<Trouble<'_>> =
+            self.service.silent_since.map(|since| Trouble::Silent { since }).into_iter().collect();
         let down = self.service.network == Some(Network::Down);
         if down {
             troubles.push(Trouble::NetworkDown {
@@ -100,6 +106,7 @@ impl Status {
 impl std::fmt::Display for Trouble<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
+            Self::Silent { since } => write!(f, "the service has not renewed its status since {since}"),
             Self::NetworkDown { reason, .. } => {
                 write!(f, "the network is down: {}", reason.unwrap_or("unknown"))
             }

@@ -3,9 +3,11 @@
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use rustix::io::Errno;
 use rustix::process::{Pid, test_kill_process};
+use rustix::time::{ClockId, clock_gettime};
 
 use super::json::{Layout, to_string};
 use super::{FILE_NAME, SCHEMA, ServiceState, Status};
@@ -13,6 +15,16 @@ use crate::confine::{self, outside};
 use crate::file;
 use crate::process;
 use crate::publish::{Durability, publish};
+
+/// A service renews its status in the runtime directory at least so often, whether or not there is news.
+pub const RENEWED: Duration = Duration::from_secs(120);
+
+/// And its copy in the state directory.
+pub const KEPT: Duration = Duration::from_secs(600);
+
+/// By so much a status may be late on a host that hardly gets to anything; a shorter one would make a status of every
+/// `docker build` a false alarm.
+const LATE: Duration = Duration::from_secs(120);
 
 /// Why no status could be shown.
 #[derive(Debug)]
@@ -61,7 +73,8 @@ impl Status {
         })?
     }
 
-    /// The last published status, with `service.state` made `stopped` when the process that wrote it is gone.
+    /// The last published status, with `service.state` made `stopped` when the process that wrote it is gone, and
+    /// `service.silent_since` set when it is there and no longer at work.
     ///
     /// The state directory's copy is for the time after systemd has removed the runtime directory.
     ///
@@ -69,10 +82,11 @@ impl Status {
     ///
     /// Neither file can be used; told of the runtime directory's, unless there is none.
     pub fn read(runtime_dir: &Path, state_dir: &Path) -> Result<Self, ReadError> {
-        let mut status = match read_file(runtime_dir) {
-            Ok(status) => status,
+        let (mut status, renewed) = match read_file(runtime_dir) {
+            Ok(status) => (status, RENEWED),
             Err(first) => match read_file(state_dir) {
-                Ok(status) => status,
+                // The other one may have been cleared away a moment ago.
+                Ok(status) => (status, KEPT + RENEWED),
                 Err(second) if first.is_absent() => return Err(second),
                 Err(_) => return Err(first),
             },
@@ -82,9 +96,24 @@ impl Status {
             service.state = ServiceState::Stopped;
             // By now it may be the number of another process.
             (service.pid, service.pid_started) = (None, None);
+        } else if is_overdue(service.awake_ms, awake_ms(), renewed) {
+            service.silent_since = Some(status.generated_at);
         }
         Ok(status)
     }
+}
+
+/// For how long this host has been awake since it started, in milliseconds. A status is timed by this and not by the
+/// time of day: it stands still while the host sleeps, and nobody sets it.
+pub fn awake_ms() -> u64 {
+    let awake = Duration::try_from(clock_gettime(ClockId::Monotonic)).unwrap_or_default();
+    u64::try_from(awake.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Whether what was written at `written` and is to be renewed so often has not been for too long. A version that did not
+/// say when it wrote promised nothing.
+fn is_overdue(written: Option<u64>, now: u64, renewed: Duration) -> bool {
+    written.is_some_and(|at| Duration::from_millis(now.saturating_sub(at)) > renewed + LATE)
 }
 
 fn read_file(dir: &Path) -> Result<Status, ReadError> {
@@ -173,6 +202,19 @@ mod tests {
         // The test's own program is not called mirrorwatch.
         assert!(!is_running(own, None));
         assert!(!is_running(0, None) && !is_running(u32::MAX, None));
+    }
+
+    #[test]
+    fn a_status_is_overdue_when_twice_the_time_has_passed_in_which_it_is_renewed() {
+        for (written, now, overdue) in [
+            (Some(1_000_000), 1_240_000, false),
+            (Some(1_000_000), 1_240_001, true),
+            // Of another start of this host, as after a restored snapshot; and of an older version.
+            (Some(1_000_000), 60_000, false),
+            (None, 1_000_000_000, false),
+        ] {
+            assert_eq!(is_overdue(written, now, RENEWED), overdue, "{written:?} at {now}");
+        }
     }
 
     #[test]

@@ -13,6 +13,7 @@ use super::{
 };
 use crate::reason::NetworkKind;
 use crate::text::detail::detail;
+use crate::text::engine::Advice;
 use crate::text::{Lang, engine as advise, reason as phrase, status as say};
 use crate::timestamp::Timestamp;
 
@@ -148,12 +149,24 @@ fn advice(out: &mut String, what: &str) {
 
 /// What else a person should know before doing anything: for an engine it says what was done, and what not.
 fn why_it_matters(out: &mut String, trouble: &Trouble<'_>, status: &Status, view: &View) {
-    if let Trouble::EngineWithout(Engine { problem_kind: Some(kind), paused, .. }) = trouble {
-        // Nobody who is paused comes back to do it later.
-        let paused = paused.is_some() || status.service.state == ServiceState::Paused;
-        let advice = if paused { advise::once(view.lang, *kind) } else { advise::problem(view.lang, *kind) };
-        writeln!(out, "  {}", advice.why).expect("a String takes everything");
+    if let Trouble::EngineWithout(engine) = trouble
+        && let Some(found) = found(engine, status, view)
+    {
+        writeln!(out, "  {}", found.why).expect("a String takes everything");
     }
+}
+
+/// What is known to be wrong with an engine. Who is not there, or paused, comes back to nothing later.
+fn found(engine: &Engine, status: &Status, view: &View) -> Option<Advice> {
+    let service = &status.service;
+    let at_work = match service.state {
+        ServiceState::Starting | ServiceState::Running => {
+            engine.paused.is_none() && service.silent_since.is_none()
+        }
+        ServiceState::Paused | ServiceState::Stopped => false,
+    };
+    let advice = if at_work { advise::problem } else { advise::idle };
+    engine.problem_kind.map(|kind| advice(view.lang, kind))
 }
 
 /// Whether this is what a start looks like, and not a trouble yet.
@@ -164,7 +177,8 @@ fn is_only_waiting(trouble: &Trouble<'_>) -> bool {
 fn trouble_style(trouble: &Trouble<'_>) -> Style {
     match trouble {
         Trouble::Paused { .. } => UNSURE,
-        Trouble::NetworkDown { .. }
+        Trouble::Silent { .. }
+        | Trouble::NetworkDown { .. }
         | Trouble::NothingLive
         | Trouble::NoEngine
         | Trouble::EngineWithout(_)
@@ -187,6 +201,7 @@ fn trouble_text(trouble: &Trouble<'_>, status: &Status, view: &View) -> String {
     let lang = view.lang;
     let upstream = safe(&status.upstream.name);
     match trouble {
+        Trouble::Silent { since } => say::silent(lang, &length(lang, view.now.since(*since))),
         Trouble::NetworkDown { reason, kind, detail } => {
             let (what, more) = match kind {
                 None => (say::network_down(lang), reason),
@@ -259,6 +274,7 @@ fn what_to_do(trouble: &Trouble<'_>, status: &Status, view: &View) -> String {
     let lang = view.lang;
     let config = safe(&status.service.config.path);
     match trouble {
+        Trouble::Silent { .. } => say::do_wake(lang),
         Trouble::NetworkDown { kind, .. } => match kind {
             None | Some(NetworkKind::Silence) => say::do_network(lang),
             Some(NetworkKind::Names) => say::do_names(lang),
@@ -268,10 +284,9 @@ fn what_to_do(trouble: &Trouble<'_>, status: &Status, view: &View) -> String {
         },
         Trouble::NothingLive => say::do_nothing_live(lang),
         Trouble::NoEngine => say::do_no_engine(lang, &config),
-        Trouble::EngineWithout(engine) => match engine.problem_kind {
-            Some(kind) => advise::problem(lang, kind).mend.to_owned(),
-            None => say::do_logs(lang),
-        },
+        Trouble::EngineWithout(engine) => {
+            found(engine, status, view).map_or_else(|| say::do_logs(lang), |found| found.mend.to_owned())
+        }
         Trouble::ConfigInvalid { .. } => say::do_check(lang, &config),
         Trouble::Paused { .. } => say::do_resume(lang),
     }

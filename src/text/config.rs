@@ -315,6 +315,21 @@ messages! {
     part_too_small_hint(hosts: &u32) { "of more than {hosts} hosts, all together may pass the budget", "主机多于 {hosts} 台时，合计可能超出上限" }
     /// What to do.
     part_too_small_alone_hint() { "below that no mirror can be rehearsed", "低于此数就无法对镜像源做完整探测" }
+    /// The schedule and a budget.
+    rehearsed_less(budget: &str, every: &humantime::FormattedDuration) {
+        "rehearse is more often than {budget} carries: a mirror that is not selected is rehearsed at most once in {every}",
+        "rehearse 过于频繁，{budget} 不够用：未选用的镜像源每 {every} 最多演练一次",
+    }
+    /// The same of samples.
+    sampled_less(budget: &str, every: &humantime::FormattedDuration) {
+        "sample is more often than {budget} carries: a selected mirror is sampled at most once in {every}",
+        "sample 过于频繁，{budget} 不够用：已选用的镜像源每 {every} 最多抽样一次",
+    }
+    /// What to do.
+    asked_less_hint(budget: &str, key: &str) {
+        "raise {budget} in [budget], or set {key} in [schedule] to that",
+        "请调大 [budget] 的 {budget}，或把 [schedule] 的 {key} 设为该值",
+    }
     /// The whole configuration.
     nobody_takes_part() { "no mirror takes part: all are disabled, in other groups, or for another registry", "没有镜像源参与：全部被停用、不在所选分组里，或对应其他仓库" }
     /// What to do.

@@ -99,7 +99,7 @@ const SAID: &[(&str, Option<&str>, &str)] = &[
     ("a pull received nothing for {} s", None, "一次拉取 {} 秒没有收到数据"),
     ("a pull received {} kB/s", None, "一次拉取只有 {} kB/s"),
     // Verdicts.
-    ("serves 0 of {} images", Some("none of {} images"), "{} 个镜像都不提供"),
+    ("serves 0 of {} images", Some("none of {} images asked for"), "已询问的 {} 个镜像都不提供"),
     ("left alone until {}", None, "{} 之前不再访问"),
     ("comes and goes: not trusted before {}", None, "时好时坏，{} 之前不予采信"),
     ("{} of {} good rehearsals since", None, "此后演练成功 {} / {} 次"),
@@ -142,7 +142,11 @@ const SAID: &[(&str, Option<&str>, &str)] = &[
     ("write: {}", None, "无法写入：{}"),
     ("another mirrorwatch is running", None, "另一个 mirrorwatch 正在运行"),
     // Docker's own pulls.
-    ("which process is dockerd cannot be told", None, "无法确定哪个进程是 dockerd"),
+    (
+        "which process is dockerd cannot be told; hint: `socket` in [engine.docker] must be its own and not that of a program in between; where several run, `pid_file` names the one",
+        None,
+        "无法确定哪个进程是 dockerd；提示：[engine.docker] 的 `socket` 须是 dockerd 自己的，而不是中间程序的；若有多个 dockerd，由 `pid_file` 指定",
+    ),
     ("{}: there is no journal", None, "{}：没有 journal"),
     ("dockerd has a network of its own", None, "dockerd 使用独立的网络命名空间"),
     (
@@ -401,11 +405,11 @@ mod tests {
                 "/proc: hidepid hides dockerd from mirrorwatch-apply.service; hint: if it runs, give that unit the group of the mount's gid= (SupplementaryGroups=); /s: dockerd does not run",
                 "/proc：hidepid 使 mirrorwatch-apply.service 看不到 dockerd；提示：如果它在运行，请把挂载选项 gid= 所指的组加入该单元的 SupplementaryGroups=；/s: dockerd does not run",
             ),
-            ("HTTP 403; serves 0 of 3 images", "none of 3 images", "3 个镜像都不提供"),
+            ("HTTP 403; serves 0 of 3 images", "none of 3 images asked for", "已询问的 3 个镜像都不提供"),
             (
                 "HTTP 404: a web page, \"a; b\"; serves 0 of 1 images; left alone until T",
-                "HTTP 404: a web page, \"a; b\"; none of 1 images; left alone until T",
-                "HTTP 404，网页 \"a; b\"；1 个镜像都不提供；T 之前不再访问",
+                "HTTP 404: a web page, \"a; b\"; none of 1 images asked for; left alone until T",
+                "HTTP 404，网页 \"a; b\"；已询问的 1 个镜像都不提供；T 之前不再访问",
             ),
             (
                 "this host trusts no certificate authority; the package ca-certificates has them",

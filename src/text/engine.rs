@@ -55,6 +55,54 @@ pub fn problem(lang: Lang, kind: ProblemKind) -> Advice {
     )
 }
 
+/// The same where no service is at work that would come back to it later: it is stopped, or paused.
+pub fn idle(lang: Lang, kind: ProblemKind) -> Advice {
+    let once = once(lang, kind);
+    match kind {
+        ProblemKind::BrokenFile => Advice { mend: one(lang, CORRECT_IT), ..once },
+        ProblemKind::NotEditable => Advice { mend: one(lang, MAKE_IT_CLEAR), ..once },
+        ProblemKind::ReloadsSpent => {
+            Advice { why: one(lang, OFTEN_ENOUGH), mend: one(lang, RAISE_RELOADS), ..once }
+        }
+        ProblemKind::Locked => once,
+        ProblemKind::NotRunning
+        | ProblemKind::GivenUp
+        | ProblemKind::CannotStart
+        | ProblemKind::NoAnswer
+        | ProblemKind::NotPermitted
+        | ProblemKind::Unreadable
+        | ProblemKind::Unwritable
+        | ProblemKind::FlagConflict
+        | ProblemKind::AuthorizationPlugins
+        | ProblemKind::ReloadBug
+        | ProblemKind::FlagsReset
+        | ProblemKind::Overridden
+        | ProblemKind::InsideAnApp
+        | ProblemKind::AnotherUsers
+        | ProblemKind::ValidationFailed
+        | ProblemKind::Raced
+        | ProblemKind::ReloadFailed
+        | ProblemKind::NotTaken
+        | ProblemKind::RollbackFailed
+        | ProblemKind::PendingEdits
+        | ProblemKind::Contested
+        | ProblemKind::Applier => Advice { mend: problem(lang, kind).mend, ..once },
+    }
+}
+
+const CORRECT_IT: [&str; 2] =
+    ["correct it at the line and column that are named", "按给出的行号和列号修正该文件"];
+
+const MAKE_IT_CLEAR: [&str; 2] =
+    ["make it unambiguous at the place that is named", "在给出的位置改得明确无误"];
+
+const OFTEN_ENOUGH: [&str; 2] = ["a list that changes so often helps nobody", "列表变动过于频繁并无益处"];
+
+const RAISE_RELOADS: [&str; 2] = [
+    "raise reloads_per_day in [budget]; sudo mirrorwatch apply acts at once",
+    "调大 [budget] 里的 reloads_per_day；sudo mirrorwatch apply 会立即生效",
+];
+
 /// The same for a command that acts once and ends: nobody comes back to do it later.
 pub fn once(lang: Lang, kind: ProblemKind) -> Advice {
     let again = match kind {
@@ -85,12 +133,15 @@ pub fn once(lang: Lang, kind: ProblemKind) -> Advice {
         | ProblemKind::PendingEdits
         | ProblemKind::RollbackFailed => return problem(lang, kind),
     };
-    let [en, zh] = again;
-    let [why, mend] = match lang {
+    let [why, mend] = one(lang, again);
+    Advice { why, mend, ..problem(lang, kind) }
+}
+
+fn one<T>(lang: Lang, [en, zh]: [T; 2]) -> T {
+    match lang {
         Lang::En => en,
         Lang::Zh => zh,
-    };
-    Advice { why, mend, ..problem(lang, kind) }
+    }
 }
 
 const NOT_RUNNING_ONCE: [[&str; 2]; 2] = [
@@ -174,11 +225,21 @@ pub fn warning(lang: Lang, kind: WarningKind) -> Advice {
     )
 }
 
-fn advice(lang: Lang, [en, zh]: Both) -> Advice {
-    let [what, why, mend] = match lang {
-        Lang::En => en,
-        Lang::Zh => zh,
-    };
+/// The same for a command that is about to reload.
+pub fn warning_once(lang: Lang, kind: WarningKind) -> Advice {
+    match kind {
+        WarningKind::PendingEdits => advice(lang, PENDING_EDITS_ONCE),
+        WarningKind::LoginLeaks
+        | WarningKind::BuildNeedsRestart
+        | WarningKind::FlagsReset
+        | WarningKind::MisspeltKey
+        | WarningKind::ProxyHidden
+        | WarningKind::StateFull => warning(lang, kind),
+    }
+}
+
+fn advice(lang: Lang, both: Both) -> Advice {
+    let [what, why, mend] = one(lang, both);
     Advice { what, why, mend }
 }
 
@@ -550,6 +611,19 @@ const BUILD_NEEDS_RESTART: Both = [
 const PENDING_EDITS: Both = [
     [
         "the file has edits that dockerd has not taken yet",
+        "any reload activates them too, so the list is not changed before they are taken, unless with_pending = true in [engine.docker]",
+        "see that they are meant, then: sudo systemctl reload docker",
+    ],
+    [
+        "配置文件中有 dockerd 尚未生效的修改",
+        "任何重载都会让它们一并生效，因此在它们生效之前不会更换列表，除非在 [engine.docker] 中设置 with_pending = true",
+        "确认这些修改无误后执行：sudo systemctl reload docker",
+    ],
+];
+
+const PENDING_EDITS_ONCE: Both = [
+    [
+        "the file has edits that dockerd has not taken yet",
         "the reload activates them too",
         "check that they are meant: compare the file with docker info",
     ],
@@ -607,9 +681,23 @@ mod tests {
     fn a_command_that_ends_promises_nothing_for_later() {
         for kind in ProblemKind::ALL {
             let said = once(Lang::En, *kind);
-            for promise in ["as soon as", "next round", "by itself", "applied afterwards"] {
-                assert!(!said.why.contains(promise) && !said.mend.contains(promise), "{kind}: {promise}");
-            }
+            promises_nothing(*kind, said, &["as soon as", "next round", "by itself", "applied afterwards"]);
+        }
+    }
+
+    #[test]
+    fn where_no_service_is_at_work_nothing_is_promised_and_no_command_is_to_be_repeated() {
+        for kind in ProblemKind::ALL {
+            let promises =
+                ["as soon as", "next round", "applied afterwards", "still replaced", "same command"];
+            promises_nothing(*kind, idle(Lang::En, *kind), &promises);
+            promises_nothing(*kind, idle(Lang::Zh, *kind), &["立即应用", "重试", "之后会", "仍会", "本命令"]);
+        }
+    }
+
+    fn promises_nothing(kind: ProblemKind, said: Advice, promises: &[&str]) {
+        for promise in promises {
+            assert!(!said.why.contains(promise) && !said.mend.contains(promise), "{kind}: {promise}");
         }
     }
 
@@ -618,7 +706,10 @@ mod tests {
         let both = [Lang::En, Lang::Zh];
         let problems = ProblemKind::ALL.iter().map(|kind| both.map(|lang| problem(lang, *kind)));
         let problems = problems.chain(ProblemKind::ALL.iter().map(|kind| both.map(|lang| once(lang, *kind))));
+        let problems = problems.chain(ProblemKind::ALL.iter().map(|kind| both.map(|lang| idle(lang, *kind))));
         let warnings = WarningKind::ALL.iter().map(|kind| both.map(|lang| warning(lang, *kind)));
+        let warnings =
+            warnings.chain(WarningKind::ALL.iter().map(|kind| both.map(|lang| warning_once(lang, *kind))));
         for [en, zh] in problems.chain(warnings) {
             for text in [en.what, en.why, en.mend, zh.what, zh.why, zh.mend] {
                 assert!(!text.is_empty() && !text.ends_with(['.', '。', ' ']), "{text:?}");

@@ -88,7 +88,7 @@ messages! {
     }
     resting(left: &str, at: &str) {
         "it asked to be left alone: no requests for {left} more (until {at})",
-        "对方要求暂停访问：还有 {left} 不发请求（至 {at}）",
+        "对方要求暂停访问：还有 {left}不发请求（至 {at}）",
     }
     failing(failures: u32, fall: u32, depth: &str) {
         "{failures} of {fall} failures in a row that would reject it, at {depth}",
@@ -112,7 +112,7 @@ messages! {
     // explain: the rest.
     address(address: &str) { "answers from {address}", "响应地址 {address}" }
     layers_from(host: &str) { "layers from {host}", "层数据来自 {host}" }
-    coverage(served: usize, of: usize) { "{served} of {of} served", "提供 {of} 个中的 {served} 个" }
+    coverage(served: usize, of: usize) { "{served} served of {of} asked for so far", "已询问 {of} 个，提供 {served} 个" }
     image_served() { "served", "提供" }
     image_rests(why: &str, left: &str, at: &str) { "{why}; asked again in {left} at the earliest ({at})", "{why}；最早 {left}后再问（{at}）" }
     image_unasked() { "not asked for yet", "尚未询问" }

@@ -27,7 +27,7 @@ messages! {
     }
     asked_in_haste(names: &str, requests: u32, minute: &str) {
         "warning: asked more than {requests} times in the last {minute} already: {names}; by hand they are asked all the same, and that counts too: a mirror bans whom it sees too often",
-        "警告：最近 {minute} 内的请求已超过 {requests} 次：{names}；手动探测仍会访问并计入预算，访问过多可能被该镜像源封禁",
+        "警告：最近 {minute}内的请求已超过 {requests} 次：{names}；手动探测仍会访问并计入预算，访问过多可能被该镜像源封禁",
     }
     check_network() { "check the network and the proxy, then try again", "请检查网络和代理后重试" }
     nothing_changed() { "the network is down: nothing was changed", "网络不通：未作任何改动" }

@@ -27,6 +27,10 @@ messages! {
     nobody() { "none", "无" }
 
     // What is not well. Fragments, put into `not_well_one` or behind a dash.
+    silent(age: &str) {
+        "the service runs and has shown no sign of life for {age}: it hangs, or cannot write its status; what is known is as old",
+        "服务进程仍在，但已有 {age}没有更新状态：它可能已卡住，或无法写入状态文件；已知信息只到那时为止",
+    }
     network_down() {
         "the network is down: all who were asked failed together; nothing is changed until it is back",
         "网络不通：所有探测目标同时失败；恢复之前不作任何改动",
@@ -77,6 +81,10 @@ messages! {
 
     // What to do about it: a command, or a short sentence.
     do_start() { "sudo systemctl enable --now mirrorwatch    (by hand: sudo mirrorwatch run)", "sudo systemctl enable --now mirrorwatch    （手动运行：sudo mirrorwatch run）" }
+    do_wake() {
+        "see why: journalctl -u mirrorwatch -n 50; then: sudo systemctl restart mirrorwatch",
+        "查看原因：journalctl -u mirrorwatch -n 50；然后执行：sudo systemctl restart mirrorwatch",
+    }
     do_network() { "look at: ip route; getent hosts registry-1.docker.io", "请检查：ip route；getent hosts registry-1.docker.io" }
     do_names() { "look at: resolvectl status; getent hosts registry-1.docker.io", "请检查：resolvectl status；getent hosts registry-1.docker.io" }
     do_clock() { "look at: timedatectl; let it be set: sudo timedatectl set-ntp true", "请检查：timedatectl；启用自动校时：sudo timedatectl set-ntp true" }
@@ -122,8 +130,8 @@ messages! {
         "* 首选   + 已选用   - 可用，暂不需要   x 不可使用   ? 无响应或尚未探测   o 已停用\n（另 1 项）：还有其他原因，全部见 mirrorwatch explain 名称",
     }
     legend_figures() {
-        "PULL: 30 MiB in 4 layers, predicted.  FIRST: cold connection to first byte of a layer.",
-        "耗时：拉取 30 MiB（4 层）的预计时间。首字节：从新建连接到层的第一个字节。",
+        "PULL: 30 MiB in 4 layers, predicted.  FIRST: cold connection to first byte of a layer.\nIMAGES: served, of those asked for so far.",
+        "耗时：拉取 30 MiB（4 层）的预计时间。首字节：从新建连接到层的第一个字节。\n覆盖：已询问的镜像中能提供的。",
     }
     legend_day() {
         "  24 H: speed, two hours a bar, a bar less is half as fast.",

@@ -134,6 +134,40 @@ fn a_mirror_that_is_never_chosen_is_asked_a_third_of_what_a_chosen_one_is() {
 }
 
 #[test]
+fn a_schedule_that_the_budgets_do_not_carry_becomes_what_check_says_of_it() {
+    for (requests, mebibytes, total, sample) in
+        [(400, 24, 256, MINUTE), (100, 24, 256, MINUTE), (4000, 1024, 48, 10 * MINUTE)]
+    {
+        let mut world = World::new(&healthy());
+        let mut changed = settings(false);
+        (changed.pace.rehearse, changed.pace.sample) = (MINUTE, sample);
+        changed.allowance.requests_per_day = requests;
+        changed.allowance.bytes_per_day = mebibytes << 20;
+        changed.allowance.total_bytes_per_day = total << 20;
+        let allowance = changed.allowance.clone();
+        let candidates = healthy().iter().map(|(name, _)| (mirror(name), Record::default())).collect();
+        world.tell(Event::Configured { settings: Box::new(changed), candidates });
+        world.run(3 * DAY);
+        let pause = |name: &str, depth: Depth| {
+            let probes = world.probes[&url(name)].iter();
+            let count =
+                probes.filter(|(at, asked)| *asked == depth && world.now.since(*at) < 2 * DAY).count();
+            2 * DAY / u32::try_from(count.max(1)).unwrap()
+        };
+        let rehearsed = allowance.rehearsals(healthy().len()).every;
+        let sampled = allowance.samples().every.max(sample);
+        let is_about = |seen: Duration, said: Duration| seen > said.mul_f64(0.95) && seen < said.mul_f64(1.6);
+        for (name, depth, said) in [("d", Depth::Rehearse, rehearsed), ("a", Depth::Sample, sampled)] {
+            let seen = pause(name, depth);
+            assert!(
+                is_about(seen, said),
+                "{requests}, {mebibytes}: {depth:?} each {seen:?} and not {said:?}"
+            );
+        }
+    }
+}
+
+#[test]
 fn who_has_left_the_list_is_watched_and_asked_no_more_than_who_never_stood_there() {
     let mut world = busy_host(&healthy());
     world.run(DAY);

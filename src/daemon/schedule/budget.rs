@@ -67,6 +67,18 @@ pub struct Together {
 /// The most that a sample costs: a new token, a redirect to itself, the layer.
 const SAMPLE: Spent = Spent { requests: 3, refusals: 1, bytes: 40 << 10 };
 
+/// What a rehearsal costs ordinarily, where a layer is as long as is read of one.
+const ORDINARY: Spent = Spent { requests: 7, refusals: 0, bytes: 1 << 20 };
+
+/// How often a budget lets be asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Carried {
+    /// Once in so long at the most.
+    pub every: Duration,
+    /// The key of `[budget]` that allows no more.
+    pub by: &'static str,
+}
+
 /// Refusals are counted over so long.
 const TWO_DAYS: Duration = Duration::from_secs(48 * 3600);
 /// The percentage of a day's requests and bytes at which samples and usual rehearsals end: what remains is for the
@@ -124,6 +136,30 @@ impl Allowance {
     fn sampled(&self, sample: Duration) -> Duration {
         let many = u64::from(self.requests_per_day / 2).min(self.bytes_per_day / 2 / SAMPLE.bytes);
         sample.max(DAY / u32::try_from(many).unwrap_or(u32::MAX).max(1))
+    }
+
+    /// How often a mirror outside the list is rehearsed at the most, where so many serve.
+    pub fn rehearsals(&self, serving: usize) -> Carried {
+        let (requests, bytes) = self.outside();
+        // The last one is begun only when the worst that it can cost still fits.
+        let times = |limit: u64, most: u64, each: u64| 1 + limit.saturating_sub(most) / each;
+        let each = |times: u64| DAY / u32::try_from(times).unwrap_or(u32::MAX);
+        let requests = times(requests.into(), REHEARSAL.requests.into(), ORDINARY.requests.into());
+        let bytes = times(bytes, REHEARSAL.bytes, ORDINARY.bytes);
+        let together = Together { bytes: 0, whole: serving };
+        let carried = [
+            Carried { every: each(requests), by: "requests_per_day" },
+            Carried { every: each(bytes), by: "bytes_per_day" },
+            Carried { every: self.stretched(Duration::ZERO, together), by: "total_bytes_per_day" },
+        ];
+        carried.into_iter().max_by_key(|one| one.every).expect("there are three")
+    }
+
+    /// How often one in the list is sampled at the most.
+    pub fn samples(&self) -> Carried {
+        let of_bytes = self.bytes_per_day / 2 / SAMPLE.bytes < u64::from(self.requests_per_day / 2);
+        let by = if of_bytes { "bytes_per_day" } else { "requests_per_day" };
+        Carried { every: self.sampled(Duration::ZERO), by }
     }
 
     /// The pause between two samples, longer as the budget of the day runs out, so that it lasts for the day.

@@ -34,7 +34,8 @@ const JOURNALS: [&str; 2] = ["/var/log/journal", "/run/log/journal"];
 /// Where dockerd's log can be followed, and would tell of pulls.
 pub(super) fn source(process: Option<&Process>, document: &Document<'_>, info: &Info) -> LogSource {
     let Some(process) = process else {
-        return LogSource::Unreadable("which process is dockerd cannot be told".to_owned());
+        let why = "which process is dockerd cannot be told; hint: `socket` in [engine.docker] must be its own and not that of a program in between; where several run, `pid_file` names the one";
+        return LogSource::Unreadable(why.to_owned());
     };
     // Whoever debugs says everything, whatever the level.
     if let Some(level) = level(process, document).filter(|_| !info.debug)
@@ -152,6 +153,8 @@ fn plain(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::text::Lang;
+    use crate::text::detail::detail;
 
     #[test]
     fn the_message_of_an_error_line_is_found_and_made_safe() {
@@ -166,6 +169,19 @@ mod tests {
             ("", None),
         ] {
             assert_eq!(error_in(line).as_deref(), message, "{line}");
+        }
+    }
+
+    #[test]
+    fn where_dockerd_is_not_found_it_is_said_what_to_do_in_both_languages() {
+        let LogSource::Unreadable(why) = source(None, &Document::parse(None).unwrap(), &Info::default())
+        else {
+            panic!("nobody knows where that logs")
+        };
+        for lang in [Lang::En, Lang::Zh] {
+            let said = detail(lang, &why);
+            assert!(said.contains("`socket`") && said.contains("`pid_file`"), "{said}");
+            assert_eq!(said == why, lang == Lang::En, "{said}");
         }
     }
 

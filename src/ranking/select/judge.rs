@@ -111,10 +111,20 @@ pub(super) fn judge_by_upstream(
             proved_faster((upstream, &figure), &one.figure, policy, Figure::predicted)
         };
         if slower {
-            let detail = format!("{own:.1} s, the upstream {theirs:.1} s");
+            let [own, theirs] = told_apart(own, theirs);
+            let detail = format!("{own} s, the upstream {theirs} s");
             one.reasons.push(Reason::new(ReasonKind::SlowerThanUpstream, detail, None));
         }
     }
+}
+
+/// Two figures with one digit behind the point, or with as many as it takes to see that they differ: a reason that
+/// shows the same figure twice is none.
+fn told_apart(one: f64, other: f64) -> [String; 2] {
+    const MOST: usize = 6;
+    let shown = |digits| [one, other].map(|figure| format!("{figure:.digits$}"));
+    let differ = |[one, other]: &[String; 2]| one != other;
+    (1..MOST).map(shown).find(differ).unwrap_or_else(|| shown(MOST))
 }
 
 /// Of several with one backend only the better takes part; a member stays it until another has proved to be

@@ -56,3 +56,33 @@ fn a_member_that_is_no_candidate_any_more_leaves_by_its_url() {
         (ChangeKind::MemberRemoved, Some("https://gone.example"))
     );
 }
+
+/// A mirror of so many bytes per second, rehearsed once.
+fn of_speed(speed: f64) -> Record {
+    let mut record = Record::default();
+    let mut seen =
+        crate::observation::Observation::new(Timestamp::default(), crate::observation::Depth::Rehearse);
+    let time = |millis| Some(std::time::Duration::from_millis(millis));
+    (seen.stages.manifest, seen.stages.layer) = (time(300), time(100));
+    seen.bytes_per_second = Some(speed);
+    record.observe(&seen, &Policy::default());
+    record
+}
+
+#[test]
+fn who_is_slower_than_the_upstream_is_so_by_the_figures_that_are_shown() {
+    let mirror = Mirror::of_docker_hub("A", "https://a.example".parse().unwrap());
+    let nothing = Current { list: &[], last_faster: None, provisional: false };
+    for (speed, shown) in [
+        (2_000_000.0, "20.5 s, the upstream 13.9 s"),
+        (2_990_000.0, "13.91 s, the upstream 13.87 s"),
+        (2_999_000.0, "13.875 s, the upstream 13.870 s"),
+    ] {
+        let (record, upstream) = (of_speed(speed), of_speed(3_000_000.0));
+        let candidates = [Candidate { mirror: &mirror, record: &record }];
+        let upstream = Upstream::Record(&upstream);
+        let selection = select(Timestamp::default(), &Policy::default(), &candidates, upstream, &nothing);
+        let details: Vec<&str> = selection.entries[0].reasons.iter().map(|reason| &*reason.detail).collect();
+        assert_eq!(details, [shown], "{speed}");
+    }
+}
