@@ -24,6 +24,7 @@ use crate::status::text::View;
 use crate::status::{self, SCHEMA};
 use crate::store::{Store, Switch};
 use crate::text::detail::detail;
+use crate::text::engine::Beside;
 use crate::text::{cli as words, engine as phrase, round as say};
 
 #[derive(Serialize)]
@@ -387,11 +388,22 @@ pub(super) fn warn_of(global: &Global, warning: &Warning) {
 /// A problem of the engine as an error: what, and what to do about it.
 pub(super) fn refused(global: &Global, problem: &Problem) -> Error {
     let exit = if problem.kind == ProblemKind::NotPermitted { Exit::NotPermitted } else { Exit::Failed };
-    let advice = phrase::once(global.lang, problem.kind);
+    let lang = global.lang;
+    let advice = phrase::once(lang, problem.kind);
+    // A detail that knows what to do knows it of this very case.
+    let (said, mend) = match problem.detail.split_once("; hint: ") {
+        Some((said, hint)) => (said, detail(lang, hint)),
+        None => (&*problem.detail, advice.mend.to_owned()),
+    };
+    let said = detail(lang, said);
     let said = Error::new(
         exit,
-        say::problem(global.lang, &detail(global.lang, &problem.detail), advice.what, advice.why),
+        match phrase::beside(problem.kind) {
+            Beside::WhatAndWhy => say::problem(lang, &said, advice.what, advice.why),
+            Beside::Why => say::problem_and_why(lang, &said, advice.why),
+            Beside::Nothing => said,
+        },
     );
     // Not permitted: the command to type instead says more than any advice.
-    if exit == Exit::NotPermitted { said } else { said.with_hint(advice.mend) }
+    if exit == Exit::NotPermitted { said } else { said.with_hint(mend) }
 }

@@ -112,6 +112,7 @@ async fn show_probed(
         current: Vec::new(),
     };
     let judgement = judge::judge(global, config, &store, question).await?;
+    judgement.tell_of_network(global);
     let mut shown = judgement.shown();
     for mirror in &mut shown {
         mirror.selected = None;

@@ -200,9 +200,6 @@ pub async fn judge(
         .map_or(Upstream::NotCompared, |mirror| Upstream::Record(records.get(&mirror.url).unwrap_or(&none)));
     let current = Current { list: &question.current, last_faster: None, provisional: false };
     let selection = select(assembly::now(), &policy, &candidates, yardstick, &current);
-    if network_down {
-        note(global, &say::network_down(global.lang));
-    }
     Ok(Judgement { selection, records, spent, network_down })
 }
 
@@ -306,6 +303,13 @@ fn write_down(
 }
 
 impl Judgement {
+    /// Says that this round is no one's fault, to who asked what mirrors do.
+    pub fn tell_of_network(&self, global: &Global) {
+        if self.network_down {
+            note(global, &say::network_down(global.lang));
+        }
+    }
+
     /// Whether anybody is live.
     pub fn some_live(&self) -> bool {
         self.selection.entries.iter().any(|entry| entry.verdict == Verdict::Live)

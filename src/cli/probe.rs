@@ -67,6 +67,7 @@ pub async fn probe(global: &Global, asked: Asked, out: &mut Out) -> Result<Exit,
         current: Vec::new(),
     };
     let judgement = judge::judge(global, &config, &store, question).await?;
+    judgement.tell_of_network(global);
     print(global, &judgement, asked.depth, asked.json, out)?;
     Ok(if some_live(&judgement, asked.depth) { Exit::Ok } else { Exit::Failed })
 }

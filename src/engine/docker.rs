@@ -328,8 +328,8 @@ impl Docker {
         // Before our first write it may have been made empty: a `touch` is how many begin.
         if blank(&snapshot) && was_written_lately(path) && self.backups.accepted(path).is_some() {
             let detail = format!(
-                "{}: not written: it is empty, and somebody may be about to fill it; hint: if nobody is, write an empty \
-                 JSON object into it, or wait ten minutes",
+                "{}: not written: it is empty, \
+                 and somebody may be about to fill it; hint: if nobody is, write an empty JSON object into it, or wait ten minutes",
                 path.display()
             );
             return Err(Problem::new(ProblemKind::Raced, detail));

@@ -30,7 +30,10 @@ messages! {
         "警告：最近 {minute} 内的请求已超过 {requests} 次：{names}；手动探测仍会访问并计入预算，访问过多可能被该镜像源封禁",
     }
     check_network() { "check the network and the proxy, then try again", "请检查网络和代理后重试" }
-    nothing_changed() { "the network is down: nothing was changed", "网络不通：未作任何改动" }
+    nothing_changed() {
+        "this host's own network seems to be down: nobody who was asked answered, so nothing was changed",
+        "本机网络似乎不通：所有探测目标都没有响应，因此未作任何改动",
+    }
     no_such_mirror(name: &str) { "there is no mirror {name}", "没有名为 {name} 的镜像源" }
     names_are_in(path: &str) { "every name is in {path} and in mirrors.d beside it", "所有名称见 {path} 和同目录的 mirrors.d" }
     did_you_mean(name: &str, path: &str) {
@@ -146,6 +149,7 @@ messages! {
         "警告：{what}（{detail}）：{why}\n  提示：{mend}",
     }
     problem(detail: &str, what: &str, why: &str) { "{detail}\n{what}: {why}", "{detail}\n{what}：{why}" }
+    problem_and_why(detail: &str, why: &str) { "{detail}\n{why}", "{detail}\n{why}" }
     paste_page_of_desktop() {
         "Docker Desktop: Settings > Docker Engine, then Apply & restart",
         "Docker Desktop：设置（Settings）> Docker Engine，然后点击 Apply & restart",

@@ -252,7 +252,7 @@ fn a_dry_run_that_would_leave_the_list_as_it_is_is_0_and_an_apply_that_does_is_1
     let server_error = || Fault::everywhere(Act::server_error(503));
     let nothing_live =
         ["no mirror is live and the upstream does not answer", "没有可用的镜像源，上游也没有响应"];
-    let network_down = ["the network is down: nothing was changed", "网络不通：未作任何改动"];
+    let network_down = ["nobody who was asked answered, so nothing was changed", "本机网络似乎不通"];
     let down = || [&registry, &upstream].into_iter().for_each(Registry::stop);
     let ill = || [&registry, &upstream].into_iter().for_each(|one| one.set_fault(server_error()));
     for (happens, why) in [(&ill as &dyn Fn(), nothing_live), (&down, network_down)] {
