@@ -192,6 +192,34 @@ fn a_failed_apply_says_once_what_failed_why_and_what_to_do() {
 }
 
 #[test]
+fn a_reload_command_that_is_slow_is_named_while_it_is_waited_for_and_one_that_fails_with_what_to_do() {
+    let registry = Registry::start(Options::default());
+    let mut toml = Toml::of(&[("A", &registry)]);
+    let host = Host::new(&toml);
+    let slow = |then: &str| format!("sleep 4; {then}");
+    toml.docker = format!("reload = [\"sh\", \"-c\", \"{}\"]\n", slow("exit 3"));
+    host.configure(&toml);
+    let command = "sh -c 'sleep 4; exit 3'";
+    for (lang, waiting, hint) in [
+        ("en", "waiting for the `reload` command of [engine.docker]", "hint: type it, to see what it does: "),
+        ("zh", "正在等待 [engine.docker] 中 `reload` 命令结束", "提示：请手动执行，查看其结果："),
+    ] {
+        let said = host.run(&["apply", "--lang", lang]).ended(1);
+        let lines: Vec<&str> = said.err.lines().collect();
+        assert!(lines[0].starts_with(waiting) && lines[0].ends_with(command), "{said:?}");
+        assert!(lines[3].starts_with(&format!("{hint}{command}")), "{said:?}");
+        assert!(!said.err.contains("systemctl"), "{said:?}");
+    }
+    let marker = host.engine.file().with_file_name("reload").display().to_string();
+    toml.docker = format!("reload = [\"sh\", \"-c\", \"{}\"]\n", slow(&format!("touch {marker}")));
+    host.configure(&toml);
+    for command in ["apply", "restore"] {
+        let said = host.run(&[command]).ended(0);
+        assert!(said.err.starts_with("waiting for the `reload` command"), "{said:?}");
+    }
+}
+
+#[test]
 fn who_is_asked_again_within_a_minute_is_warned_of_and_asked_all_the_same() {
     let [a, b, c] = [0, 1, 2].map(|_| Registry::start(Options::default()));
     let host = Host::new(&Toml {

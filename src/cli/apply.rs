@@ -1,11 +1,9 @@
 //! `apply`: the engine's list, by hand.
 
+mod change;
 mod paste;
 
-use std::io;
-
 use serde::Serialize;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::exit::{Error, Exit};
 use super::judge::{self, Judgement, Question};
@@ -25,7 +23,9 @@ use crate::status::{self, SCHEMA};
 use crate::store::{Store, Switch};
 use crate::text::detail::detail;
 use crate::text::engine::Beside;
-use crate::text::{cli as words, engine as phrase, round as say};
+use crate::text::{engine as phrase, round as say};
+
+pub(super) use change::{Uninterrupted, patiently};
 
 #[derive(Serialize)]
 struct Report {
@@ -97,7 +97,7 @@ pub async fn apply(global: &Global, asked: Asked, json: bool, out: &mut Out) -> 
         return dry(global, &report, json, out);
     }
     let _uninterrupted = Uninterrupted::begin(global)?;
-    let applied = docker.apply(list).await.map_err(|problem| refused(global, &problem))?;
+    let applied = patiently(global, &docker, docker.apply(list)).await?;
     remember(global, &config, &store, &judgement, &facts, &applied);
     let report = Report {
         schema: SCHEMA,
@@ -276,22 +276,6 @@ fn remember(
             subject: None,
             reason: None,
         });
-    }
-}
-
-/// From its making on SIGINT, SIGTERM and SIGHUP do not end the process: half-way through, the file would be
-/// written and unproven. What follows takes seconds at most.
-pub(super) struct Uninterrupted {
-    _signals: [Signal; 3],
-}
-
-impl Uninterrupted {
-    pub(super) fn begin(global: &Global) -> Result<Self, Error> {
-        let failed = |error: io::Error| Error::failed(words::signals(global.lang, &error.to_string()));
-        let heard = |kind| signal(kind).map_err(failed);
-        let kinds = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()];
-        let [interrupt, terminate, hang_up] = kinds.map(heard);
-        Ok(Self { _signals: [interrupt?, terminate?, hang_up?] })
     }
 }
 

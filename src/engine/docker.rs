@@ -126,6 +126,14 @@ impl Docker {
             || App::of_socket(&self.settings.socket).is_some()
     }
 
+    /// The command that was configured to have it reload, with its arguments.
+    pub fn reload_command(&self) -> Option<&[String]> {
+        match &self.settings.reload {
+            Reload::Command(command) => Some(command),
+            Reload::Auto | Reload::Systemd | Reload::Signal | Reload::None => None,
+        }
+    }
+
     /// Its API.
     pub fn socket(&self) -> &Path {
         &self.settings.socket

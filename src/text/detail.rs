@@ -238,10 +238,9 @@ const SAID: &[(&str, Option<&str>, &str)] = &[
     ("and somebody's edit could not be put back: {}", None, "且他人的修改未能放回：{}"),
     ("its bytes are in {}", None, "其内容保存在 {}"),
     ("there was no file before", None, "此前没有该文件"),
-    ("did not end within {}", None, "在 {} 内没有结束"),
+    ("{}: did not end within {}", None, "{}：在 {} 内没有结束"),
     ("said nothing", None, "没有输出"),
-    ("exit status: {}: {}", None, "退出码 {}：{}"),
-    ("exit status: {}", None, "退出码 {}"),
+    ("{}: exit status: {}: {}", None, "{}：退出码 {}：{}"),
     (
         "dockerd told of the list and did not show it within {}: {}",
         None,
@@ -442,6 +441,11 @@ mod tests {
                 "/proc: hidepid hides dockerd from mirrorwatch-apply.service; hint: if it runs, give that unit the group of the mount's gid= (SupplementaryGroups=); /s: dockerd does not run",
                 "/proc: hidepid hides dockerd from mirrorwatch-apply.service; hint: if it runs, give that unit the group of the mount's gid= (SupplementaryGroups=); /s: dockerd does not run",
                 "/proc：hidepid 使 mirrorwatch-apply.service 看不到 dockerd；提示：如果它在运行，请把挂载选项 gid= 所指的组加入该单元的 SupplementaryGroups=；/s: dockerd does not run",
+            ),
+            (
+                "sh -c true && sleep 1000: did not end within 30s; the old file is back",
+                "sh -c true && sleep 1000: did not end within 30s; the old file is back",
+                "sh -c true && sleep 1000：在 30s 内没有结束；已恢复原文件",
             ),
             ("HTTP 403; serves 0 of 3 images", "none of 3 images", "3 个镜像都不提供"),
             (

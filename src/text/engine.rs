@@ -468,12 +468,12 @@ const RELOAD_FAILED: Both = [
     [
         "dockerd could not be asked to reload",
         "it would go on with the old list, and a new one in the file would come as a surprise at its next start",
-        "see whether this works: sudo systemctl reload docker; `reload` in [engine.docker] sets another way",
+        "see whether the command that is named works when you type it, else this: sudo systemctl reload docker; `reload` in [engine.docker] sets another way",
     ],
     [
         "无法通知 dockerd 重载",
         "它会继续使用旧列表，而文件中的新列表会在下次启动时突然生效",
-        "确认这条命令可用：sudo systemctl reload docker；其他方式可在 [engine.docker] 的 `reload` 中设置",
+        "手动执行给出的命令，看是否可用；没有给出时执行：sudo systemctl reload docker；其他方式可在 [engine.docker] 的 `reload` 中设置",
     ],
 ];
 

@@ -72,6 +72,15 @@ messages! {
         "{name} switched off in {path}: it came from Docker's own list",
         "已在 {path} 中停用 {name}：它来自 Docker 原有的列表",
     }
+    waiting_for_command(command: &str) {
+        "waiting for the `reload` command of [engine.docker]; it is given 30 s, and as long again if the change must be undone: {command}",
+        "正在等待 [engine.docker] 中 `reload` 命令结束（限时 30 秒；若需撤销改动会再执行一次）：{command}",
+    }
+    waiting_for_engine() { "waiting for Docker to take the list", "正在等待 Docker 采用该列表" }
+    try_reload(command: &str) {
+        "type it, to see what it does: {command}; it stands at `reload` in [engine.docker], and has to end by itself, and with 0",
+        "请手动执行，查看其结果：{command}；它写在 [engine.docker] 的 `reload` 中，必须能自行结束，且退出码为 0",
+    }
     in_place(list: &str) { "In place, and the engine says so: {list}", "已生效，引擎已确认：{list}" }
     unchanged(list: &str) { "Nothing to change, the engine has it already: {list}", "无需改动，引擎已在使用：{list}" }
     written_not_verified(list: &str) {
