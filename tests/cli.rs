@@ -490,6 +490,41 @@ fn a_shipped_mirror_that_is_off_takes_part_once_it_is_added() {
 }
 
 #[test]
+fn a_name_given_to_one_that_is_off_is_said_to_be_in_vain_and_one_of_another_is_no_riddle() {
+    let (host, path) = configured(SHIPPED);
+    let config = path.to_str().unwrap();
+    let add = |lang: &str, url: &str, name: &str| {
+        host.run(&["add", url, "--name", name, "--config", config, "--lang", lang])
+    };
+    for (lang, said) in [
+        (
+            "en",
+            "hint: that is http://127.0.0.2:9, which is switched off; to switch it on: mirrorwatch add http://127.0.0.2:9;",
+        ),
+        ("zh", "提示：该名称属于已停用的 http://127.0.0.2:9；要启用它：mirrorwatch add http://127.0.0.2:9；"),
+    ] {
+        let (code, _, errors) = add(lang, "http://127.0.0.4:9", "off");
+        assert!(code == 1 && errors.contains(said), "{errors}");
+    }
+    for (lang, said) in [
+        ("en", "hint: that is http://127.0.0.1:9; another name is given with --name"),
+        ("zh", "提示：该名称属于 http://127.0.0.1:9；请用 --name 指定其他名称"),
+    ] {
+        let (code, _, errors) = add(lang, "http://127.0.0.4:9", "DaoCloud");
+        assert!(code == 1 && errors.contains(said), "{errors}");
+    }
+    for (lang, url, name, said) in [
+        ("en", "http://127.0.0.2:9", "off", "it keeps the name it has, off, and is not called mine: "),
+        ("zh", "http://127.0.0.3:9", "far", "保留原有名称 far，未改为 mine："),
+    ] {
+        let (code, _, errors) = add(lang, url, "mine");
+        assert!(code == 0 && errors.contains(said), "{errors}");
+        let after = mirrorwatch::config::load(&path).unwrap();
+        assert!(after.mirrors.iter().any(|mirror| mirror.name == name && mirror.enabled), "{name}");
+    }
+}
+
+#[test]
 fn what_a_later_file_keeps_out_is_not_said_to_be_added() {
     let (host, path) = configured(SHIPPED);
     let directory = host.dir.path().join("mirrors.d");

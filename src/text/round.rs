@@ -43,6 +43,18 @@ messages! {
     known_host(what: &str, hint: &str) { "warning: {what}\n  hint: {hint}", "警告：{what}\n  提示：{hint}" }
     is_there(name: &str, at: &str) { "{name} is there already: {at}", "{name} 已经存在：{at}" }
     name_is_taken(name: &str, at: &str) { "the name {name} is taken: {at}", "名称 {name} 已被使用：{at}" }
+    name_of_another(url: &str) {
+        "that is {url}; another name is given with --name",
+        "该名称属于 {url}；请用 --name 指定其他名称",
+    }
+    name_of_one_that_is_off(url: &str) {
+        "that is {url}, which is switched off; to switch it on: mirrorwatch add {url}; another name is given with --name",
+        "该名称属于已停用的 {url}；要启用它：mirrorwatch add {url}；或用 --name 指定其他名称",
+    }
+    keeps_its_name(name: &str, said: &str, at: &str) {
+        "it keeps the name it has, {name}, and is not called {said}: a name is changed where it stands, {at}",
+        "保留原有名称 {name}，未改为 {said}：名称须在其所在处修改：{at}",
+    }
     added_all_the_same(name: &str) {
         "it is added all the same; to take it out again: mirrorwatch remove {name}",
         "仍会添加；如需移除：mirrorwatch remove {name}",
