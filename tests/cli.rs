@@ -135,6 +135,11 @@ fn a_usage_error_is_code_2_and_says_what_was_meant() {
         (&["--colour", "never"], "'--color'"),
         (&["pause", "--for", "5x"], "expected a duration such as 30s, 5m, 2h"),
         (&["pause", "--for", "0s"], "must last a while"),
+        (&["pause", "--for", "-1h"], "'-1h' for '--for <DURATION>': expected a duration such as 30s, 5m, 2h"),
+        (&["why", "--since", "-1h"], "'-1h' for '--since <DURATION>': expected a duration"),
+        (&["history", "--since", "-1h"], "'-1h' for '--since <DURATION>': expected a duration"),
+        (&["restore", "--to", "-1"], "expected a number of `restore --list`"),
+        (&["add", "https://a.example", "--name", "-x"], "the name begins with a dash"),
         // humantime itself panics at these.
         (&["why", "--since", "18446744073709551615s 1000000000ns"], "expected a duration"),
         (&["history", "--since", "584542046090y 19767615s 1000000000ns"], "expected a duration"),
@@ -151,6 +156,8 @@ fn a_usage_error_is_code_2_and_says_what_was_meant() {
         assert_eq!((code, data.as_str()), (2, ""), "{args:?}");
         assert!(errors.contains(expected), "{args:?}: {errors}");
     }
+    let (_, _, errors) = host.run(&["--lang", "zh", "pause", "--for", "-1h"]);
+    assert_eq!(errors, "错误：--for <时长> 的值不正确：-1h\n提示：请写成 30s、5m、2h 这样的时长\n");
     let (code, _, errors) = host.run(&["--lang", "zh", "statsu"]);
     assert_eq!(code, 2);
     assert!(errors.starts_with("错误：没有这个命令：statsu\n"), "{errors}");
@@ -875,7 +882,7 @@ fn what_was_asked_and_is_no_candidate_has_a_history_by_its_url() {
     host.run(&["probe", url, "--depth", "connect", "--config", config]);
     let (code, text, errors) = host.run(&["history", url, "--config", config]);
     assert!(code == 0 && text.contains(url) && text.contains("connection refused"), "{text}{errors}");
-    assert_eq!(host.run(&["history", "http://127.0.0.8:9", "--config", config]).0, 1, "nobody asked it");
+    assert_eq!(host.run(&["history", "http://127.0.0.8:9", "--config", config]).0, 2, "nobody asked it");
 }
 
 #[test]

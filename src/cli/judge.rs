@@ -71,14 +71,14 @@ pub fn load(global: &Global, path: &Path) -> Result<Config, Error> {
 /// last line.
 pub fn invalid_config(global: &Global, path: &Path, invalid: &config::Invalid) -> Error {
     let lang = global.lang;
-    // A file that is not there or may not be read has no mistake in it that anybody could mend.
+    // What is not there, is no file or may not be read has no mistake in it that anybody could mend.
     if let Some(first) = invalid.diagnostics.first() {
         let all = |problem| invalid.diagnostics.iter().all(|diagnostic| diagnostic.problem == problem);
         let message = say::about(lang, &first.file.display().to_string(), &first.problem.what(lang));
         if all(Problem::Forbidden) {
             return Error::new(Exit::NotPermitted, message);
         }
-        if all(Problem::Missing) {
+        if all(Problem::Missing) || all(Problem::Directory) {
             let hint = first.problem.hint(lang).unwrap_or_default();
             return Error::new(Exit::Config, message).with_hint(hint);
         }
