@@ -96,7 +96,8 @@ fn print(
         // What would be selected is a matter of `apply`.
         mirror.selected = None;
         mirror.reasons.retain(|reason| reason.kind != crate::reason::ReasonKind::NotSelected);
-        if depth == Depth::Connect {
+        // In a table a mark says that it was not asked for more; where nothing is read into a verdict, a word has to.
+        if depth == Depth::Connect && !json {
             mirror.reasons.retain(|reason| reason.kind != crate::reason::ReasonKind::Unprobed);
         }
     }
