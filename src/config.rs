@@ -97,6 +97,8 @@ pub struct Said {
     pub groups: Option<Place>,
     /// `ca_file` of `[probe]`.
     pub ca_file: Option<Place>,
+    /// `images` of `[probe]`.
+    pub images: Option<Place>,
     /// `command` of `[notify]`.
     pub command: Option<Place>,
 }

@@ -998,6 +998,28 @@ fn check_names_the_line_of_what_a_setting_leads_to_and_is_not_there() {
 }
 
 #[test]
+fn check_says_what_is_asked_for_where_no_image_is_named_and_none_is_learned() {
+    let mirror = "[[mirror]]\nname = \"a\"\nurl = \"https://a.example\"\n";
+    for (probe, warned) in [
+        ("images = []\nlearn_images = false", true),
+        ("images = []", false),
+        ("images = [\"nginx\"]\nlearn_images = false", false),
+        ("learn_images = false", false),
+    ] {
+        let (host, path) = configured(&format!("[probe]\n{probe}\n{mirror}"));
+        for (lang, words) in [
+            ("en", "mirrors are asked for library/busybox:latest all the same"),
+            ("zh", "仍会用 library/busybox:latest 探测"),
+        ] {
+            let (code, _, errors) = host.run(&["check", path.to_str().unwrap(), "--lang", lang]);
+            assert_eq!(code, 0, "{errors}");
+            let said = errors.contains(words) && errors.contains("mirrors.toml:6:10");
+            assert_eq!(said, warned, "{probe}: {errors}");
+        }
+    }
+}
+
+#[test]
 fn a_registry_that_docker_has_no_mirrors_for_takes_no_part() {
     let (host, path) =
         configured("[[mirror]]\nname = \"a\"\nurl = \"https://a.example\"\nupstream = \"dockerhub\"\n");

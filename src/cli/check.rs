@@ -48,6 +48,14 @@ fn beside(config: &Config) -> (Vec<Diagnostic>, Vec<Diagnostic>) {
             problem: Problem::NoProgram { program: program.clone() },
         });
     }
+    if let Some(instead) = assembly::asked_unnamed(config) {
+        warnings.push(Diagnostic {
+            severity: Severity::Warning,
+            file: config.path.clone(),
+            place: config.said.images.clone(),
+            problem: Problem::NoImage { instead: instead.to_string() },
+        });
+    }
     (errors, warnings)
 }
 

@@ -60,6 +60,7 @@ pub(super) fn read<'a>(source: &'a Source, root: &'a DeTable<'a>, findings: &mut
     let said = Said {
         groups: place("select", "groups"),
         ca_file: place("probe", "ca_file"),
+        images: place("probe", "images"),
         command: place("notify", "command"),
     };
     let (select, groups_said) = select(&mut root.section("select", findings));
