@@ -18,7 +18,7 @@ use rusqlite::Connection;
 use rustix::process::Signal;
 use serde_json::{Map, Value, json};
 
-use host::{Host, Toml, mirror};
+use host::{Host, Said, Toml, mirror};
 use namespace::is_inside;
 use support::registry::{Registry, at_speed};
 
@@ -393,6 +393,45 @@ fn with_a_disk_that_never_had_room_it_runs_in_memory_and_says_so() {
         assert_eq!(status["engines"][0]["state"], "refused", "{what}: {:#}", status["engines"]);
         assert!(service.lives());
         assert_eq!(service.end(Signal::TERM), Some(0));
+    }
+}
+
+#[test]
+fn a_round_by_hand_that_nothing_can_remember_says_so() {
+    if !has_own_mounts("a_round_by_hand_that_nothing_can_remember_says_so") {
+        return;
+    }
+    let a = at_speed(20_000_000);
+    for (fault, said) in [
+        (
+            "full",
+            [
+                "state.db: no space left on the device; the latest records were not saved",
+                "state.db：磁盘空间不足；最新的记录未能保存",
+            ],
+        ),
+        (
+            "read-only",
+            [
+                "state.db: read-only; the latest records were not saved",
+                "state.db：只读，无法写入；最新的记录未能保存",
+            ],
+        ),
+    ] {
+        let host = Host::new(&Toml::of(&[("A", &a)]));
+        small_disk(&host, "64k");
+        assert_eq!(host.run(&["-q", "probe"]).ended(0).err, "");
+        if fault == "full" {
+            fs::write(host.at("state/filler"), vec![0; 1 << 20]).expect_err("the disk is full now");
+        } else {
+            mount(&["-o", "remount,ro"], &host.at("state"));
+        }
+        for (lang, said) in ["en", "zh"].into_iter().zip(said) {
+            for command in [&["probe"][..], &["apply", "--dry-run"]] {
+                let Said { err, .. } = host.run(&[&["--lang", lang], command].concat()).ended(0);
+                assert_eq!(err.matches(said).count(), 1, "{fault}: {command:?}: {err}");
+            }
+        }
     }
 }
 
