@@ -484,6 +484,8 @@ fn a_run_by_root_leaves_nothing_behind_that_keeps_the_service_s_own_user_from_st
     }
     let mut service = host.serve();
     host.wait_for(&[&a]);
+    // Whoever can read the lock can hold it for ever.
+    assert_eq!(fs::metadata(&lock).unwrap().mode() & 0o777, 0o600);
     assert_eq!(service.end(Signal::TERM), Some(0));
     for file in fs::read_dir(&state).unwrap().map(|entry| entry.unwrap().path()) {
         assert_eq!(fs::metadata(&file).unwrap().uid(), NOBODY, "{}", file.display());
