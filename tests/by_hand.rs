@@ -151,7 +151,7 @@ fn a_failed_apply_says_once_what_failed_why_and_what_to_do() {
     let file = host.engine.file().display().to_string();
     let check = |words: [String; 2]| {
         for (lang, words) in ["en", "zh"].into_iter().zip(words) {
-            let said = host.run(&["apply", "--lang", lang]).ended(1);
+            let said = host.run(&["apply", "--lang", lang, "-q"]).ended(1);
             assert_eq!((&*said.out, said.err), ("", words));
         }
     };
@@ -201,8 +201,16 @@ fn a_reload_command_that_is_slow_is_named_while_it_is_waited_for_and_one_that_fa
     host.configure(&toml);
     let command = "sh -c 'sleep 4; exit 3'";
     for (lang, waiting, hint) in [
-        ("en", "waiting for the `reload` command of [engine.docker]", "hint: type it, to see what it does: "),
-        ("zh", "正在等待 [engine.docker] 中 `reload` 命令结束", "提示：请手动执行，查看其结果："),
+        (
+            "en",
+            "waiting for Docker to take the list; the `reload` command of [engine.docker] ",
+            "hint: type it, to see what it does: ",
+        ),
+        (
+            "zh",
+            "正在等待 Docker 采用该列表；[engine.docker] 的 `reload` 命令",
+            "提示：请手动执行，查看其结果：",
+        ),
     ] {
         let said = host.run(&["apply", "--lang", lang]).ended(1);
         let lines: Vec<&str> = said.err.lines().collect();
@@ -215,7 +223,7 @@ fn a_reload_command_that_is_slow_is_named_while_it_is_waited_for_and_one_that_fa
     host.configure(&toml);
     for command in ["apply", "restore"] {
         let said = host.run(&[command]).ended(0);
-        assert!(said.err.starts_with("waiting for the `reload` command"), "{said:?}");
+        assert!(said.err.starts_with("waiting for Docker to take the list; "), "{said:?}");
     }
 }
 

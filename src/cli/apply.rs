@@ -375,14 +375,14 @@ pub(super) fn refused(global: &Global, problem: &Problem) -> Error {
     let lang = global.lang;
     let advice = phrase::once(lang, problem.kind);
     // A detail that knows what to do knows it of this very case.
-    let (said, mend) = match problem.detail.split_once("; hint: ") {
-        Some((said, hint)) => (said, detail(lang, hint)),
-        None => (&*problem.detail, advice.mend.to_owned()),
+    let (said, beside, mend) = match problem.detail.split_once("; hint: ") {
+        Some((said, hint)) => (said, phrase::beside(problem.kind).min(Beside::Why), detail(lang, hint)),
+        None => (&*problem.detail, phrase::beside(problem.kind), advice.mend.to_owned()),
     };
     let said = detail(lang, said);
     let said = Error::new(
         exit,
-        match phrase::beside(problem.kind) {
+        match beside {
             Beside::WhatAndWhy => say::problem(lang, &said, advice.what, advice.why),
             Beside::Why => say::problem_and_why(lang, &said, advice.why),
             Beside::Nothing => said,

@@ -21,14 +21,14 @@ pub struct Advice {
 type Both = [[&'static str; 3]; 2];
 
 /// How much of an advice is told beside the detail of a problem.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Beside {
-    /// The detail is a path and what the system says of it, perhaps.
-    WhatAndWhy,
+    /// The detail says what is the matter, and why it matters.
+    Nothing,
     /// The detail says what is the matter.
     Why,
-    /// The detail says why that matters, too.
-    Nothing,
+    /// The detail is a path and what the system says of it, perhaps.
+    WhatAndWhy,
 }
 
 /// How much is left to be said beside the detail, where both are shown one below the other.
@@ -38,8 +38,7 @@ pub const fn beside(kind: ProblemKind) -> Beside {
         | ProblemKind::NotPermitted
         | ProblemKind::NotTaken
         | ProblemKind::ReloadBug
-        | ProblemKind::RollbackFailed
-        | ProblemKind::Unwritable => Beside::Why,
+        | ProblemKind::RollbackFailed => Beside::Why,
         ProblemKind::AuthorizationPlugins
         | ProblemKind::FlagConflict
         | ProblemKind::Overridden
@@ -59,6 +58,7 @@ pub const fn beside(kind: ProblemKind) -> Beside {
         | ProblemKind::ReloadFailed
         | ProblemKind::ReloadsSpent
         | ProblemKind::Unreadable
+        | ProblemKind::Unwritable
         | ProblemKind::ValidationFailed => Beside::WhatAndWhy,
     }
 }

@@ -85,8 +85,8 @@ messages! {
         "已在 {path} 中停用 {name}：它来自 Docker 原有的列表",
     }
     waiting_for_command(command: &str) {
-        "waiting for the `reload` command of [engine.docker]; it is given 30 s, and as long again if the change must be undone: {command}",
-        "正在等待 [engine.docker] 中 `reload` 命令结束（限时 30 秒；若需撤销改动会再执行一次）：{command}",
+        "waiting for Docker to take the list; the `reload` command of [engine.docker] is given 30 s, and as long again if the change must be undone: {command}",
+        "正在等待 Docker 采用该列表；[engine.docker] 的 `reload` 命令限时 30 秒，若需撤销改动会再执行一次：{command}",
     }
     waiting_for_engine() { "waiting for Docker to take the list", "正在等待 Docker 采用该列表" }
     try_reload(command: &str) {
