@@ -749,6 +749,7 @@ fn news_that_come_while_they_are_read_are_told_once_too() {
         ended = child.try_wait().unwrap().is_some();
         told.extend(store.news().into_iter().map(|(_, seen)| seen.at));
     }
+    assert!(child.wait().unwrap().success());
     assert!(told.into_iter().eq((0..LOGGED).map(moment)));
 }
 

@@ -34,6 +34,11 @@ const LOOK_AWAY: Duration = Duration::from_secs(2);
 /// look wakes us, reads the names of all processes, and is written into the status.
 const LOOK_GONE: Duration = Duration::from_secs(30);
 
+/// From one look for an engine that is away to the next.
+fn pause_away(since: Instant, now: Instant) -> Duration {
+    (now.duration_since(since) / 10).clamp(LOOK_AWAY, LOOK_GONE)
+}
+
 impl Daemon {
     pub(super) fn apply(&mut self, list: Vec<MirrorUrl>, change: Change) {
         let Some(hand) = self.docker.clone() else {
@@ -54,12 +59,13 @@ impl Daemon {
     pub(super) fn look(&mut self) {
         self.overhear();
         let now = Instant::now();
-        (self.looked_at, self.look_at) = (Some(now), now + LOOK_REFUSING);
-        let Some(hand) = self.docker.clone() else {
+        let pause = self.away.map_or(LOOK_REFUSING, |since| pause_away(since, now));
+        (self.looked_at, self.look_at) = (Some(now), now + pause);
+        if self.docker.is_none() {
             // `auto` looks again: an engine may be installed later.
             self.docker = Hand::new(&self.config, &self.places, self.applier.as_ref());
-            return;
-        };
+        }
+        let Some(hand) = self.docker.clone() else { return };
         if !self.looking {
             self.looking = true;
             self.tasks.spawn_local(async move { Done::Looked(Box::new(hand.look().await)) });
@@ -127,22 +133,23 @@ impl Daemon {
             Err(problem) => {
                 let away = problem.kind.is_down() || problem.kind == ProblemKind::NoAnswer;
                 let now = Instant::now();
-                let pause = if away {
-                    let since = *self.away.get_or_insert(now);
-                    (now.duration_since(since) / 10).clamp(LOOK_AWAY, LOOK_GONE)
-                } else {
-                    LOOK_REFUSING
-                };
+                let pause = if away { pause_away(*self.away.get_or_insert(now), now) } else { LOOK_REFUSING };
                 self.look_at = now + pause;
                 let kind = problem.kind;
                 if away {
                     self.stop_listening();
                 }
-                if self.problem.as_ref().map(|known| known.kind) != Some(kind) {
-                    warn!("{problem}");
-                }
-                self.problem = Some(problem);
                 self.unseen = true;
+                if kind.is_down() && Hand::new(&self.config, &self.places, self.applier.as_ref()).is_none() {
+                    // Nobody can start what is not there any more. What it was is kept: an upgrade may bring it back.
+                    info!("the engine is not installed any more");
+                    (self.docker, self.problem) = (None, None);
+                } else {
+                    if self.problem.as_ref().map(|known| known.kind) != Some(kind) {
+                        warn!("{problem}");
+                    }
+                    self.problem = Some(problem);
+                }
                 self.step(Event::Engine(EngineView::Problem(kind)));
             }
         }
