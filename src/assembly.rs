@@ -91,11 +91,15 @@ fn images(config: &Config, facts: Option<&Facts>) -> Vec<Image> {
             }
         }
     }
-    if images.is_empty() {
-        // A host may have none yet, and who is asked for nothing is never found to serve.
-        return config::Probe::default().images;
-    }
-    images
+    // A host may have none yet, and who is asked for nothing is never found to serve.
+    if images.is_empty() { config::Probe::default().images } else { images }
+}
+
+/// What mirrors are asked for although nobody ever named an image: mirrors.toml names none, and none is learned.
+pub fn asked_unnamed(config: &Config) -> Option<Image> {
+    let probe = &config.probe;
+    let unnamed = probe.images.is_empty() && !probe.learn_images;
+    unnamed.then(|| images(config, None)).and_then(|images| images.into_iter().next())
 }
 
 /// Everything that the daemon's decisions need of mirrors.toml.

@@ -101,6 +101,8 @@ pub struct Said {
     pub sample: Option<Place>,
     /// `rehearse` of `[schedule]`.
     pub rehearse: Option<Place>,
+    /// `images` of `[probe]`.
+    pub images: Option<Place>,
     /// `command` of `[notify]`.
     pub command: Option<Place>,
 }

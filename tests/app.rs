@@ -21,6 +21,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use engine::Engine;
+use support::fault::{Act, Fault};
 use support::registry::{Options, Registry};
 
 /// User and group of nobody.
@@ -194,6 +195,20 @@ fn where_the_applications_file_is_seen_the_text_to_paste_is_the_whole_of_it() {
     assert_eq!(report["paste"]["whole"], true);
     assert_eq!(report["paste"]["text"], whole);
     assert_eq!(home.files(), before);
+}
+
+#[test]
+fn where_no_mirror_is_live_there_is_nothing_to_paste_and_that_is_no_failure() {
+    let home = Home::desktop();
+    home.engine.be_given(&json!({"registry-mirrors": [home.registry.url()]}).to_string());
+    home.registry.set_fault(Fault::everywhere(Act::server_error(503)));
+    let (code, out, err) = home.run(&["apply", "--dry-run"]);
+    assert_eq!((code, &*out), (Some(0), ""), "{err}");
+    assert!(err.contains("no mirror is live") && err.contains("the list is left as it is"), "{err}");
+    let (code, out, _) = home.run(&["apply", "--dry-run", "--json"]);
+    let report: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((code, &report["changed"], &report["paste"]), (Some(0), &json!(false), &json!(null)));
+    assert_eq!(report["list"], json!([home.registry.url()]));
 }
 
 #[test]

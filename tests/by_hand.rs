@@ -146,6 +146,88 @@ fn with_docker_down_for_its_broken_file_every_command_names_the_place_and_not_on
 }
 
 #[test]
+fn a_failed_apply_says_once_what_failed_why_and_what_to_do() {
+    let (host, registry) = host("{}\n");
+    let file = host.engine.file().display().to_string();
+    let check = |words: [String; 2]| {
+        for (lang, words) in ["en", "zh"].into_iter().zip(words) {
+            let said = host.run(&["apply", "--lang", lang, "-q"]).ended(1);
+            assert_eq!((&*said.out, said.err), ("", words));
+        }
+    };
+    fs::hard_link(host.engine.file(), host.at("etc/second")).unwrap();
+    check([
+        format!(
+            "error: {file}: cannot be replaced: it has several hard links\n\
+             a file is only ever replaced as a whole, so that a crash never leaves half of it\n\
+             hint: the file has several hard links; make it a file of its own: cp it aside and mv it back\n"
+        ),
+        format!(
+            "错误：{file}：无法替换：它有多个硬链接\n\
+             文件只会整体原子替换，这样即使崩溃也不会留下半截内容\n\
+             提示：请把它变成独立的文件：先 cp 一份，再 mv 回来\n"
+        ),
+    ]);
+    fs::remove_file(host.at("etc/second")).unwrap();
+    host.engine.be_stubborn();
+    check([
+        format!(
+            "error: {file}: dockerd did not take the list within 5s: it gave no reason; the old file is back\n\
+             a file that dockerd refuses would keep it from starting at the next boot\n\
+             hint: see the reason in its log: sudo journalctl -u docker -n 20\n"
+        ),
+        format!(
+            "错误：{file}：dockerd 在 5s 内没有采用该列表：未说明原因；已恢复原文件\n\
+             留下 dockerd 拒绝的文件会使它在下次开机时无法启动\n\
+             提示：在日志中查看原因：sudo journalctl -u docker -n 20\n"
+        ),
+    ]);
+    registry.stop();
+    check([
+        "error: this host's own network seems to be down: nobody who was asked answered, so nothing was changed\n\
+         hint: check the network and the proxy, then try again\n"
+            .to_owned(),
+        "错误：本机网络似乎不通：所有探测目标都没有响应，因此未作任何改动\n提示：请检查网络和代理后重试\n".to_owned(),
+    ]);
+}
+
+#[test]
+fn a_reload_command_that_is_slow_is_named_while_it_is_waited_for_and_one_that_fails_with_what_to_do() {
+    let registry = Registry::start(Options::default());
+    let mut toml = Toml::of(&[("A", &registry)]);
+    let host = Host::new(&toml);
+    let slow = |then: &str| format!("sleep 4; {then}");
+    toml.docker = format!("reload = [\"sh\", \"-c\", \"{}\"]\n", slow("exit 3"));
+    host.configure(&toml);
+    let command = "sh -c 'sleep 4; exit 3'";
+    for (lang, waiting, hint) in [
+        (
+            "en",
+            "waiting for Docker to take the list; the `reload` command of [engine.docker] ",
+            "hint: type it, to see what it does: ",
+        ),
+        (
+            "zh",
+            "正在等待 Docker 采用该列表；[engine.docker] 的 `reload` 命令",
+            "提示：请手动执行，查看其结果：",
+        ),
+    ] {
+        let said = host.run(&["apply", "--lang", lang]).ended(1);
+        let lines: Vec<&str> = said.err.lines().collect();
+        assert!(lines[0].starts_with(waiting) && lines[0].ends_with(command), "{said:?}");
+        assert!(lines[3].starts_with(&format!("{hint}{command}")), "{said:?}");
+        assert!(!said.err.contains("systemctl"), "{said:?}");
+    }
+    let marker = host.engine.file().with_file_name("reload").display().to_string();
+    toml.docker = format!("reload = [\"sh\", \"-c\", \"{}\"]\n", slow(&format!("touch {marker}")));
+    host.configure(&toml);
+    for command in ["apply", "restore"] {
+        let said = host.run(&[command]).ended(0);
+        assert!(said.err.starts_with("waiting for Docker to take the list; "), "{said:?}");
+    }
+}
+
+#[test]
 fn who_is_asked_again_within_a_minute_is_warned_of_and_asked_all_the_same() {
     let [a, b, c] = [0, 1, 2].map(|_| Registry::start(Options::default()));
     let host = Host::new(&Toml {

@@ -136,6 +136,11 @@ fn a_usage_error_is_code_2_and_says_what_was_meant() {
         (&["--colour", "never"], "'--color'"),
         (&["pause", "--for", "5x"], "expected a duration such as 30s, 5m, 2h"),
         (&["pause", "--for", "0s"], "must last a while"),
+        (&["pause", "--for", "-1h"], "'-1h' for '--for <DURATION>': expected a duration such as 30s, 5m, 2h"),
+        (&["why", "--since", "-1h"], "'-1h' for '--since <DURATION>': expected a duration"),
+        (&["history", "--since", "-1h"], "'-1h' for '--since <DURATION>': expected a duration"),
+        (&["restore", "--to", "-1"], "expected a number of `restore --list`"),
+        (&["add", "https://a.example", "--name", "-x"], "the name begins with a dash"),
         // humantime itself panics at these.
         (&["why", "--since", "18446744073709551615s 1000000000ns"], "expected a duration"),
         (&["history", "--since", "584542046090y 19767615s 1000000000ns"], "expected a duration"),
@@ -152,6 +157,8 @@ fn a_usage_error_is_code_2_and_says_what_was_meant() {
         assert_eq!((code, data.as_str()), (2, ""), "{args:?}");
         assert!(errors.contains(expected), "{args:?}: {errors}");
     }
+    let (_, _, errors) = host.run(&["--lang", "zh", "pause", "--for", "-1h"]);
+    assert_eq!(errors, "错误：--for <时长> 的值不正确：-1h\n提示：请写成 30s、5m、2h 这样的时长\n");
     let (code, _, errors) = host.run(&["--lang", "zh", "statsu"]);
     assert_eq!(code, 2);
     assert!(errors.starts_with("错误：没有这个命令：statsu\n"), "{errors}");
@@ -516,6 +523,41 @@ fn a_shipped_mirror_that_is_off_takes_part_once_it_is_added() {
 }
 
 #[test]
+fn a_name_given_to_one_that_is_off_is_said_to_be_in_vain_and_one_of_another_is_no_riddle() {
+    let (host, path) = configured(SHIPPED);
+    let config = path.to_str().unwrap();
+    let add = |lang: &str, url: &str, name: &str| {
+        host.run(&["add", url, "--name", name, "--config", config, "--lang", lang])
+    };
+    for (lang, said) in [
+        (
+            "en",
+            "hint: that is http://127.0.0.2:9, which is switched off; to switch it on: mirrorwatch add http://127.0.0.2:9;",
+        ),
+        ("zh", "提示：该名称属于已停用的 http://127.0.0.2:9；要启用它：mirrorwatch add http://127.0.0.2:9；"),
+    ] {
+        let (code, _, errors) = add(lang, "http://127.0.0.4:9", "off");
+        assert!(code == 1 && errors.contains(said), "{errors}");
+    }
+    for (lang, said) in [
+        ("en", "hint: that is http://127.0.0.1:9; another name is given with --name"),
+        ("zh", "提示：该名称属于 http://127.0.0.1:9；请用 --name 指定其他名称"),
+    ] {
+        let (code, _, errors) = add(lang, "http://127.0.0.4:9", "DaoCloud");
+        assert!(code == 1 && errors.contains(said), "{errors}");
+    }
+    for (lang, url, name, said) in [
+        ("en", "http://127.0.0.2:9", "off", "it keeps the name it has, off, and is not called mine: "),
+        ("zh", "http://127.0.0.3:9", "far", "保留原有名称 far，未改为 mine："),
+    ] {
+        let (code, _, errors) = add(lang, url, "mine");
+        assert!(code == 0 && errors.contains(said), "{errors}");
+        let after = mirrorwatch::config::load(&path).unwrap();
+        assert!(after.mirrors.iter().any(|mirror| mirror.name == name && mirror.enabled), "{name}");
+    }
+}
+
+#[test]
 fn what_a_later_file_keeps_out_is_not_said_to_be_added() {
     let (host, path) = configured(SHIPPED);
     let directory = host.dir.path().join("mirrors.d");
@@ -866,7 +908,7 @@ fn what_was_asked_and_is_no_candidate_has_a_history_by_its_url() {
     host.run(&["probe", url, "--depth", "connect", "--config", config]);
     let (code, text, errors) = host.run(&["history", url, "--config", config]);
     assert!(code == 0 && text.contains(url) && text.contains("connection refused"), "{text}{errors}");
-    assert_eq!(host.run(&["history", "http://127.0.0.8:9", "--config", config]).0, 1, "nobody asked it");
+    assert_eq!(host.run(&["history", "http://127.0.0.8:9", "--config", config]).0, 2, "nobody asked it");
 }
 
 #[test]
@@ -1054,6 +1096,28 @@ fn check_says_what_becomes_of_a_schedule_that_the_budgets_do_not_carry() {
                 let (_, _, errors) = host.run(&["check", path.to_str().unwrap(), "--lang", "zh"]);
                 assert!(errors.contains("过于频繁"), "{errors}");
             }
+        }
+    }
+}
+
+#[test]
+fn check_says_what_is_asked_for_where_no_image_is_named_and_none_is_learned() {
+    let mirror = "[[mirror]]\nname = \"a\"\nurl = \"https://a.example\"\n";
+    for (probe, warned) in [
+        ("images = []\nlearn_images = false", true),
+        ("images = []", false),
+        ("images = [\"nginx\"]\nlearn_images = false", false),
+        ("learn_images = false", false),
+    ] {
+        let (host, path) = configured(&format!("[probe]\n{probe}\n{mirror}"));
+        for (lang, words) in [
+            ("en", "mirrors are asked for library/busybox:latest all the same"),
+            ("zh", "仍会用 library/busybox:latest 探测"),
+        ] {
+            let (code, _, errors) = host.run(&["check", path.to_str().unwrap(), "--lang", lang]);
+            assert_eq!(code, 0, "{errors}");
+            let said = errors.contains(words) && errors.contains("mirrors.toml:6:10");
+            assert_eq!(said, warned, "{probe}: {errors}");
         }
     }
 }

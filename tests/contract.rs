@@ -4,6 +4,7 @@
 #![expect(clippy::disallowed_methods, reason = "a test plays the editors that truncate and write")]
 
 mod host;
+mod namespace;
 #[expect(dead_code, reason = "the fakes are shared by several tests, and each uses a part")]
 mod support;
 

@@ -315,7 +315,7 @@ fn both_go_by_the_record_while_the_service_runs_while_it_is_down_and_while_mirro
             assert!(said.out.contains("可用，已选为首选"), "{said:?}");
             let said = run(&["explain", "Alpah"]).ended(1);
             assert!(said.err.contains("Alpha"), "what was meant: {said:?}");
-            run(&["history", "nobody"]).ended(1);
+            run(&["history", "nobody"]).ended(2);
             let json = run(&["history", "Alpha", "--since", "1h", "--json"]).ended(0).json();
             let observations = json["observations"].as_array().unwrap();
             assert!(

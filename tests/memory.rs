@@ -18,7 +18,7 @@ use rusqlite::Connection;
 use rustix::process::Signal;
 use serde_json::{Map, Value, json};
 
-use host::{Host, Toml, mirror};
+use host::{Host, Said, Toml, mirror};
 use namespace::is_inside;
 use support::registry::{Registry, at_speed};
 
@@ -397,6 +397,45 @@ fn with_a_disk_that_never_had_room_it_runs_in_memory_and_says_so() {
 }
 
 #[test]
+fn a_round_by_hand_that_nothing_can_remember_says_so() {
+    if !has_own_mounts("a_round_by_hand_that_nothing_can_remember_says_so") {
+        return;
+    }
+    let a = at_speed(20_000_000);
+    for (fault, said) in [
+        (
+            "full",
+            [
+                "state.db: no space left on the device; the latest records were not saved",
+                "state.db：磁盘空间不足；最新的记录未能保存",
+            ],
+        ),
+        (
+            "read-only",
+            [
+                "state.db: read-only; the latest records were not saved",
+                "state.db：只读，无法写入；最新的记录未能保存",
+            ],
+        ),
+    ] {
+        let host = Host::new(&Toml::of(&[("A", &a)]));
+        small_disk(&host, "64k");
+        assert_eq!(host.run(&["-q", "probe"]).ended(0).err, "");
+        if fault == "full" {
+            fs::write(host.at("state/filler"), vec![0; 1 << 20]).expect_err("the disk is full now");
+        } else {
+            mount(&["-o", "remount,ro"], &host.at("state"));
+        }
+        for (lang, said) in ["en", "zh"].into_iter().zip(said) {
+            for command in [&["probe"][..], &["apply", "--dry-run"]] {
+                let Said { err, .. } = host.run(&[&["--lang", lang], command].concat()).ended(0);
+                assert_eq!(err.matches(said).count(), 1, "{fault}: {command:?}: {err}");
+            }
+        }
+    }
+}
+
+#[test]
 fn a_disk_that_fills_up_is_said_and_forgotten_when_there_is_room_again() {
     if !has_own_mounts("a_disk_that_fills_up_is_said_and_forgotten_when_there_is_room_again") {
         return;
@@ -445,6 +484,8 @@ fn a_run_by_root_leaves_nothing_behind_that_keeps_the_service_s_own_user_from_st
     }
     let mut service = host.serve();
     host.wait_for(&[&a]);
+    // Whoever can read the lock can hold it for ever.
+    assert_eq!(fs::metadata(&lock).unwrap().mode() & 0o777, 0o600);
     assert_eq!(service.end(Signal::TERM), Some(0));
     for file in fs::read_dir(&state).unwrap().map(|entry| entry.unwrap().path()) {
         assert_eq!(fs::metadata(&file).unwrap().uid(), NOBODY, "{}", file.display());

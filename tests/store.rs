@@ -744,6 +744,28 @@ fn news_are_what_others_logged_and_only_once() {
 }
 
 #[test]
+fn news_that_come_while_they_are_read_are_told_once_too() {
+    const LOGGED: u64 = 2000;
+    let test = "news_that_come_while_they_are_read_are_told_once_too";
+    let moment = |n| Timestamp::from_millis(NOW.as_millis() + n);
+    if let Some(dir) = part() {
+        let store = open(&dir);
+        return (0..LOGGED).for_each(|n| store.log(&key(1), &served(moment(n))));
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    let mut child = again(test, &[], dir.path()).stdout(Stdio::null()).spawn().unwrap();
+    let (mut told, mut ended) = (Vec::new(), false);
+    while !ended {
+        // Whatever it logged before it ended is there to be read after that.
+        ended = child.try_wait().unwrap().is_some();
+        told.extend(store.news().into_iter().map(|(_, seen)| seen.at));
+    }
+    assert!(child.wait().unwrap().success());
+    assert!(told.into_iter().eq((0..LOGGED).map(moment)));
+}
+
+#[test]
 fn kill_9_in_the_middle_of_writing_leaves_every_round_whole() {
     let test = "kill_9_in_the_middle_of_writing_leaves_every_round_whole";
     const MIRRORS: usize = 20;

@@ -148,6 +148,14 @@ mod tests {
     }
 
     #[test]
+    fn nobody_else_may_open_the_lock_and_so_hold_it() {
+        use std::os::unix::fs::PermissionsExt;
+        let place = tempfile::tempdir().unwrap();
+        let held = lock(place.path()).unwrap();
+        assert_eq!(held.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+    }
+
+    #[test]
     fn what_another_version_wrote_there_besides_is_no_damage() {
         let place = tempfile::tempdir().unwrap();
         let json =

@@ -1,16 +1,14 @@
 //! `apply`: the engine's list, by hand.
 
+mod change;
 mod paste;
 
-use std::io;
-
 use serde::Serialize;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::exit::{Error, Exit};
 use super::judge::{self, Judgement, Question};
 use super::out::Out;
-use super::{Global, confine, note, recorded, view};
+use super::{Global, color_of_stderr, confine, note, recorded, view};
 use crate::applier::{self, Memory, Rules, root_state};
 use crate::assembly::{self, DOCKER, ENGINE_FACT, SELECTION_FACT};
 use crate::config::{Config, Enabled};
@@ -20,10 +18,14 @@ use crate::mirror::MirrorUrl;
 use crate::pause::Pause;
 use crate::reason::{ChangeKind, ProblemKind, WarningKind};
 use crate::status::json::{Layout, to_string};
+use crate::status::text::View;
 use crate::status::{self, SCHEMA};
 use crate::store::{Store, Switch};
 use crate::text::detail::detail;
-use crate::text::{cli as words, engine as phrase, round as say};
+use crate::text::engine::Beside;
+use crate::text::{engine as phrase, round as say};
+
+pub(super) use change::{Uninterrupted, patiently};
 
 #[derive(Serialize)]
 struct Report {
@@ -69,12 +71,17 @@ pub async fn apply(global: &Global, asked: Asked, json: bool, out: &mut Out) -> 
     let facts = docker.facts().await.map_err(|problem| refused(global, &problem))?;
     let judgement = round(global, &config, &store, Some(&facts)).await?;
     let list = &judgement.selection.list;
+    let as_it_is =
+        Untouched { file: facts.file.display().to_string(), list: facts.mirrors.clone(), dry_run, json };
     if judgement.network_down {
-        return network_down(global, dry_run);
+        return as_it_is.left(global, Why::NetworkDown, &judgement, out);
     }
     let plan = docker.plan(list).await.map_err(|problem| refused(global, &problem))?;
+    if is_nothing_live(&judgement) {
+        warn(global, &facts, false);
+        return as_it_is.left(global, Why::NothingLive, &judgement, out);
+    }
     warn(global, &facts, plan.change);
-    nothing_live(global, &judgement, out)?;
     if dry_run {
         let report = Report {
             schema: SCHEMA,
@@ -90,7 +97,7 @@ pub async fn apply(global: &Global, asked: Asked, json: bool, out: &mut Out) -> 
         return dry(global, &report, json, out);
     }
     let _uninterrupted = Uninterrupted::begin(global)?;
-    let applied = docker.apply(list).await.map_err(|problem| refused(global, &problem))?;
+    let applied = patiently(global, &docker, docker.apply(list)).await?;
     remember(global, &config, &store, &judgement, &facts, &applied);
     let report = Report {
         schema: SCHEMA,
@@ -154,22 +161,64 @@ async fn round(
     judge::judge(global, config, store, question).await
 }
 
-/// Whatever the list is, it stays.
-fn network_down(global: &Global, dry_run: bool) -> Result<Exit, Error> {
-    if dry_run {
-        note(global, &say::nothing_changed(global.lang));
-        return Ok(Exit::Ok);
-    }
-    Err(Error::failed(say::nothing_changed(global.lang)).with_hint(say::check_network(global.lang)))
+/// Without the upstream an empty list would be no better.
+fn is_nothing_live(judgement: &Judgement) -> bool {
+    !judgement.some_live() && !judgement.selection.list.is_empty()
 }
 
-/// Without the upstream an empty list would be no better.
-fn nothing_live(global: &Global, judgement: &Judgement, out: &mut Out) -> Result<(), Error> {
-    if judgement.some_live() || judgement.selection.list.is_empty() {
-        return Ok(());
+/// Why a list stays, whatever it is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Why {
+    NetworkDown,
+    NothingLive,
+}
+
+/// A list that stays.
+struct Untouched {
+    file: String,
+    list: Vec<String>,
+    dry_run: bool,
+    json: bool,
+}
+
+impl Untouched {
+    /// Says that it stays, and why. To whoever asked only what would be done, that is an answer like another.
+    fn left(self, global: &Global, why: Why, judgement: &Judgement, out: &mut Out) -> Result<Exit, Error> {
+        let Self { file, list, dry_run, json } = self;
+        let lang = global.lang;
+        let (what, hint) = match why {
+            Why::NetworkDown => (say::nothing_changed(lang), say::check_network(lang)),
+            Why::NothingLive => (say::nothing_live(lang), say::add_one(lang)),
+        };
+        let mirrors = judgement.shown();
+        if json {
+            let report = Report {
+                schema: SCHEMA,
+                in_place: (!dry_run).then_some(false),
+                changed: false,
+                engine: DOCKER,
+                file,
+                list,
+                diff: dry_run.then(String::new),
+                paste: None,
+                mirrors,
+            };
+            out.print(&to_string(&report, Layout::Indented))?;
+        } else if why == Why::NothingLive {
+            if dry_run {
+                // What it has on standard output is a diff.
+                let view = View { color: color_of_stderr(global), ..view(global, out) };
+                note(global, rows(&mirrors, &view).trim_end());
+            } else {
+                table(global, &mirrors, out)?;
+            }
+        }
+        if dry_run {
+            note(global, &what);
+            return Ok(Exit::Ok);
+        }
+        Err(Error::failed(what).with_hint(hint))
     }
-    table(global, &judgement.shown(), out)?;
-    Err(Error::failed(say::nothing_live(global.lang)).with_hint(say::add_one(global.lang)))
 }
 
 fn dry(global: &Global, report: &Report, json: bool, out: &mut Out) -> Result<Exit, Error> {
@@ -185,13 +234,18 @@ fn dry(global: &Global, report: &Report, json: bool, out: &mut Out) -> Result<Ex
     Ok(Exit::Ok)
 }
 
-/// Mirrors that are switched off have nothing to do with this round.
 fn table(global: &Global, mirrors: &[status::Mirror], out: &mut Out) -> Result<(), Error> {
+    let rows = rows(mirrors, &view(global, out));
+    out.print(&rows)
+}
+
+/// Mirrors that are switched off have nothing to do with this round.
+fn rows(mirrors: &[status::Mirror], view: &View) -> String {
     let off = |mirror: &status::Mirror| {
         mirror.reasons.iter().any(|why| why.kind == crate::reason::ReasonKind::Disabled)
     };
     let rows: Vec<&status::Mirror> = mirrors.iter().filter(|mirror| !off(mirror)).collect();
-    out.print(&status::text::mirrors(&rows, &view(global, out)))
+    status::text::mirrors(&rows, view)
 }
 
 /// What stood there before: keeps the selection, the switch, and what an older run would need to restore.
@@ -222,22 +276,6 @@ fn remember(
             subject: None,
             reason: None,
         });
-    }
-}
-
-/// From its making on SIGINT, SIGTERM and SIGHUP do not end the process: half-way through, the file would be
-/// written and unproven. What follows takes seconds at most.
-pub(super) struct Uninterrupted {
-    _signals: [Signal; 3],
-}
-
-impl Uninterrupted {
-    pub(super) fn begin(global: &Global) -> Result<Self, Error> {
-        let failed = |error: io::Error| Error::failed(words::signals(global.lang, &error.to_string()));
-        let heard = |kind| signal(kind).map_err(failed);
-        let kinds = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()];
-        let [interrupt, terminate, hang_up] = kinds.map(heard);
-        Ok(Self { _signals: [interrupt?, terminate?, hang_up?] })
     }
 }
 
@@ -334,11 +372,22 @@ pub(super) fn warn_of(global: &Global, warning: &Warning) {
 /// A problem of the engine as an error: what, and what to do about it.
 pub(super) fn refused(global: &Global, problem: &Problem) -> Error {
     let exit = if problem.kind == ProblemKind::NotPermitted { Exit::NotPermitted } else { Exit::Failed };
-    let advice = phrase::once(global.lang, problem.kind);
+    let lang = global.lang;
+    let advice = phrase::once(lang, problem.kind);
+    // A detail that knows what to do knows it of this very case.
+    let (said, beside, mend) = match problem.detail.split_once("; hint: ") {
+        Some((said, hint)) => (said, phrase::beside(problem.kind).min(Beside::Why), detail(lang, hint)),
+        None => (&*problem.detail, phrase::beside(problem.kind), advice.mend.to_owned()),
+    };
+    let said = detail(lang, said);
     let said = Error::new(
         exit,
-        say::problem(global.lang, &detail(global.lang, &problem.detail), advice.what, advice.why),
+        match beside {
+            Beside::WhatAndWhy => say::problem(lang, &said, advice.what, advice.why),
+            Beside::Why => say::problem_and_why(lang, &said, advice.why),
+            Beside::Nothing => said,
+        },
     );
     // Not permitted: the command to type instead says more than any advice.
-    if exit == Exit::NotPermitted { said } else { said.with_hint(advice.mend) }
+    if exit == Exit::NotPermitted { said } else { said.with_hint(mend) }
 }

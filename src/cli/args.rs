@@ -193,6 +193,11 @@ fn argument(name: &'static str, value: &'static str, help: String, lang: Lang) -
     Arg::new(name).value_name(value).help(help).help_heading(say::heading_arguments(lang))
 }
 
+/// One whose value somebody may begin with a dash, `--for -1h`: what is wrong with it says our own reading.
+fn read_by_us(option: Arg) -> Arg {
+    option.allow_hyphen_values(true)
+}
+
 fn option(name: &'static str, value: &'static str, help: String, lang: Lang) -> Arg {
     Arg::new(name).long(name).value_name(placeholder(lang, value)).help(help)
 }
@@ -256,7 +261,7 @@ fn apply(lang: Lang) -> Clap {
 fn restore(lang: Lang) -> Clap {
     sub("restore", say::restore(lang), say::restore_long(lang), lang).args([
         flag("list", say::list(lang)).conflicts_with_all(["to", "dry-run"]),
-        option("to", "N", say::to(lang), lang)
+        read_by_us(option("to", "N", say::to(lang), lang))
             .value_parser(move |text: &str| text.parse::<u64>().map_err(|_| say::bad_number(lang)))
             .default_value("0")
             .hide_default_value(true),
@@ -266,20 +271,20 @@ fn restore(lang: Lang) -> Clap {
 }
 
 fn pause(lang: Lang) -> Clap {
-    let length = option("for", "DURATION", say::length(lang), lang);
+    let length = read_by_us(option("for", "DURATION", say::length(lang), lang));
     sub("pause", say::pause(lang), say::pause_long(lang), lang)
         .arg(length.value_parser(move |text: &str| duration(text, lang)))
 }
 
 fn why(lang: Lang) -> Clap {
-    let since = option("since", "DURATION", say::since(lang), lang);
+    let since = read_by_us(option("since", "DURATION", say::since(lang), lang));
     // Nothing at all is an answer here: only what is heard from now on.
     let length = move |text: &str| timestamp::duration(text).ok_or_else(|| say::bad_duration(lang));
     sub("why", say::why(lang), say::why_long(lang), lang).args([since.value_parser(length), json(lang)])
 }
 
 fn history(lang: Lang) -> Clap {
-    let since = option("since", "DURATION", say::history_since(lang), lang);
+    let since = read_by_us(option("since", "DURATION", say::history_since(lang), lang));
     sub("history", say::history(lang), say::history_long(lang), lang).args([
         argument("name", "NAME", say::name_or_url(lang), lang),
         since.value_parser(move |text: &str| duration(text, lang)),
@@ -292,7 +297,7 @@ fn add(lang: Lang) -> Clap {
         move |text: &str| NameError::check(text).map(|()| text.to_owned()).map_err(|error| error.what(lang));
     sub("add", say::add(lang), say::add_long(lang), lang).args([
         argument("url", "URL", say::url(lang), lang).required(true),
-        option("name", "NAME", say::name(lang), lang).value_parser(named),
+        read_by_us(option("name", "NAME", say::name(lang), lang)).value_parser(named),
     ])
 }
 

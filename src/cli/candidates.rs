@@ -61,17 +61,27 @@ fn edit(
     path: &Path,
 ) -> Result<Edit, Error> {
     let lang = global.lang;
+    let asked = name.is_some();
     let name = name.unwrap_or_else(|| url.authority().to_owned());
     let at = |name: &str| config.stands.get(name).map(|stands| place(&stands.at)).unwrap_or_default();
     let known = config.mirrors.iter().find(|mirror| mirror.url == *url);
     if let Some(known) = known.filter(|known| known.enabled) {
         return Err(Error::failed(say::is_there(lang, &known.name, &at(&known.name))));
     }
-    // What is switched off is switched on again under the name it has.
-    let name = known.map_or(name, |known| known.name.clone());
-    if known.is_none() && config.mirrors.iter().any(|mirror| mirror.name == name) {
-        return Err(Error::failed(say::name_is_taken(lang, &name, &at(&name))));
+    let bearer = config.mirrors.iter().find(|mirror| mirror.name == name);
+    if let Some(other) = bearer.filter(|_| known.is_none()) {
+        let url = other.url.as_str();
+        let hint = match other.enabled {
+            true => say::name_of_another(lang, url),
+            false => say::name_of_one_that_is_off(lang, url),
+        };
+        return Err(Error::failed(say::name_is_taken(lang, &name, &at(&name))).with_hint(hint));
     }
+    // What is switched off is switched on again under the name it has.
+    if let Some(known) = known.filter(|known| asked && known.name != name) {
+        note(global, &say::keeps_its_name(lang, &known.name, &name, &at(&known.name)));
+    }
+    let name = known.map_or(name, |known| known.name.clone());
     let standing = known.map_or(Standing::New, |known| match &known.group {
         Some(group) if !config.select.groups.contains(group) => Standing::OffByGroup,
         Some(_) | None => Standing::Off,
@@ -112,6 +122,7 @@ async fn show_probed(
         current: Vec::new(),
     };
     let judgement = judge::judge(global, config, &store, question).await?;
+    judgement.tell_of_network(global);
     let mut shown = judgement.shown();
     for mirror in &mut shown {
         mirror.selected = None;

@@ -51,6 +51,14 @@ fn beside(config: &Config) -> (Vec<Diagnostic>, Vec<Diagnostic>) {
         });
     }
     warnings.extend(asked_less(config));
+    if let Some(instead) = assembly::asked_unnamed(config) {
+        warnings.push(Diagnostic {
+            severity: Severity::Warning,
+            file: config.path.clone(),
+            place: config.said.images.clone(),
+            problem: Problem::NoImage { instead: instead.to_string() },
+        });
+    }
     (errors, warnings)
 }
 

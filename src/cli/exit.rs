@@ -126,7 +126,7 @@ fn with_places(global: &Global, typed: &[OsString], env: &dyn Fn(&str) -> Option
 }
 
 /// What was typed, such that a shell reads it as the same words.
-fn quoted(typed: &[OsString]) -> String {
+pub(super) fn quoted(typed: &[OsString]) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,@%+".contains(c);
     let words = typed.iter().map(|word| match word.to_string_lossy() {
         word if !word.is_empty() && word.chars().all(plain) => word.into_owned(),

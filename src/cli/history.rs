@@ -102,7 +102,9 @@ pub fn history(
     out: &mut Out,
 ) -> Result<Exit, Error> {
     let recorded = Recorded::read(global, now)?;
-    let only = name.map(|name| recorded.find_asked(global, name)).transpose()?;
+    // A name that nobody has is a slip at the keyboard, as for `probe`; that nothing was seen is an answer.
+    let slip = |error| Error { exit: Exit::Usage, ..error };
+    let only = name.map(|name| recorded.find_asked(global, name).map_err(slip)).transpose()?;
     let key = only.as_ref().map(assembly::key);
     let since = now - since.unwrap_or(SINCE);
     let names = |url: &crate::mirror::MirrorUrl| recorded.name_of(url).map(str::to_owned);

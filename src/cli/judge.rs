@@ -55,6 +55,8 @@ pub struct Judgement {
     pub records: HashMap<MirrorUrl, Record>,
     /// What it cost, by mirror.
     pub spent: HashMap<MirrorUrl, Spent>,
+    /// All that is remembered, this round included: what the day has cost.
+    pub remembered: HashMap<MirrorUrl, Record>,
     /// Nobody answered, the upstream included: our own network.
     pub network_down: bool,
 }
@@ -71,14 +73,14 @@ pub fn load(global: &Global, path: &Path) -> Result<Config, Error> {
 /// last line.
 pub fn invalid_config(global: &Global, path: &Path, invalid: &config::Invalid) -> Error {
     let lang = global.lang;
-    // A file that is not there or may not be read has no mistake in it that anybody could mend.
+    // What is not there, is no file or may not be read has no mistake in it that anybody could mend.
     if let Some(first) = invalid.diagnostics.first() {
         let all = |problem| invalid.diagnostics.iter().all(|diagnostic| diagnostic.problem == problem);
         let message = say::about(lang, &first.file.display().to_string(), &first.problem.what(lang));
         if all(Problem::Forbidden) {
             return Error::new(Exit::NotPermitted, message);
         }
-        if all(Problem::Missing) {
+        if all(Problem::Missing) || all(Problem::Directory) {
             let hint = first.problem.hint(lang).unwrap_or_default();
             return Error::new(Exit::Config, message).with_hint(hint);
         }
@@ -187,7 +189,7 @@ pub async fn judge(
         add(spent.entry(url.clone()).or_default(), observation);
     }
     let held = if network_down { Held::AgainstNobody } else { Held::AgainstEach(&policy) };
-    write_down(&global.state_dir, store, held, &asked, &seen);
+    let remembered = write_down(&global.state_dir, store, held, &asked, &seen);
     recorded::tell_of_loss(global, store);
     let none = Record::default();
     let candidates: Vec<Candidate<'_>> = question
@@ -200,10 +202,7 @@ pub async fn judge(
         .map_or(Upstream::NotCompared, |mirror| Upstream::Record(records.get(&mirror.url).unwrap_or(&none)));
     let current = Current { list: &question.current, last_faster: None, provisional: false };
     let selection = select(assembly::now(), &policy, &candidates, yardstick, &current);
-    if network_down {
-        note(global, &say::network_down(global.lang));
-    }
-    Ok(Judgement { selection, records, spent, network_down })
+    Ok(Judgement { selection, records, spent, remembered, network_down })
 }
 
 /// Says who had rather not be asked now. By hand they are all the same: somebody is waiting for the answer.
@@ -272,14 +271,15 @@ enum Held<'a> {
     AgainstNobody,
 }
 
-/// A round by hand counts against the budget, and for the records; without the right to write, it still runs.
+/// A round by hand counts against the budget, and for the records; without the right to write, it still runs. Gives all
+/// that is remembered then.
 fn write_down(
     state: &Path,
     store: &Store,
     held: Held<'_>,
     asked: &[Mirror],
     seen: &[(MirrorUrl, Observation)],
-) {
+) -> HashMap<MirrorUrl, Record> {
     // A running service keeps the records, and hears of what was logged.
     let alone = !daemon::is_running(state);
     let ended = assembly::now();
@@ -303,20 +303,35 @@ fn write_down(
             }
         }
     });
+    records
 }
 
 impl Judgement {
+    /// Says that this round is no one's fault, to who asked what mirrors do.
+    pub fn tell_of_network(&self, global: &Global) {
+        if self.network_down {
+            note(global, &say::network_down(global.lang));
+        }
+    }
+
     /// Whether anybody is live.
     pub fn some_live(&self) -> bool {
         self.selection.entries.iter().any(|entry| entry.verdict == Verdict::Live)
     }
 
-    /// The mirrors as they are printed.
+    /// The mirrors as they are printed: as this round saw them, and with what was asked of them in the whole day.
     pub fn shown(&self) -> Vec<status::Mirror> {
         let none = Record::default();
         let now = assembly::now();
+        let seen = |url| self.records.get(url).unwrap_or(&none);
+        let budget = |url| self.remembered.get(url).unwrap_or(&none).spent(now);
         let entries = self.selection.entries.iter();
-        entries.map(|entry| view::mirror(entry, self.records.get(&entry.url).unwrap_or(&none), now)).collect()
+        entries
+            .map(|entry| status::Mirror {
+                budget: budget(&entry.url),
+                ..view::mirror(entry, seen(&entry.url), now)
+            })
+            .collect()
     }
 }
 

@@ -67,6 +67,7 @@ pub async fn probe(global: &Global, asked: Asked, out: &mut Out) -> Result<Exit,
         current: Vec::new(),
     };
     let judgement = judge::judge(global, &config, &store, question).await?;
+    judgement.tell_of_network(global);
     print(global, &judgement, asked.depth, asked.json, out)?;
     Ok(if some_live(&judgement, asked.depth) { Exit::Ok } else { Exit::Failed })
 }
@@ -95,7 +96,8 @@ fn print(
         // What would be selected is a matter of `apply`.
         mirror.selected = None;
         mirror.reasons.retain(|reason| reason.kind != crate::reason::ReasonKind::NotSelected);
-        if depth == Depth::Connect {
+        // In a table a mark says that it was not asked for more; where nothing is read into a verdict, a word has to.
+        if depth == Depth::Connect && !json {
             mirror.reasons.retain(|reason| reason.kind != crate::reason::ReasonKind::Unprobed);
         }
     }

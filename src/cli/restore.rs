@@ -1,6 +1,6 @@
 //! `restore`: the engine's file as it was, by hand.
 
-use super::apply::{Uninterrupted, engine, recover, refused, remember_only, warn_of};
+use super::apply::{Uninterrupted, engine, patiently, recover, refused, remember_only, warn_of};
 use super::exit::{Error, Exit};
 use super::out::Out;
 use super::{Global, note, pause, recorded};
@@ -160,14 +160,14 @@ pub async fn restore(global: &Global, to: u64, pause: bool, out: &mut Out) -> Re
         warn_of(global, warning);
     }
     let from = facts.map(|facts| facts.mirrors).unwrap_or_default();
-    let applied = match docker.restore(to).await {
+    let applied = match patiently(global, &docker, docker.restore(to)).await {
         Ok(applied) => applied,
-        Err(problem) => {
+        Err(failed) => {
             // Nothing was restored, so nothing is to be left in peace.
             if let Some(Err(error)) = before.map(|before| before.put_back(&root_state(&global.state_dir))) {
                 note(global, &detail(global.lang, &error.to_string()));
             }
-            return Err(refused(global, &problem));
+            return Err(failed);
         }
     };
     if applied.changed {

@@ -118,6 +118,11 @@ pub enum Problem {
     NoProgram {
         program: String,
     },
+    /// Warning: no image is named, and none is learned.
+    NoImage {
+        /// What is asked for then.
+        instead: String,
+    },
     /// Warning.
     EmptyGroup {
         group: String,
@@ -282,6 +287,7 @@ impl Problem {
             Self::EngineNotSupported { engine } => say::engine_not_supported(lang, engine),
             Self::CaFile { why } => say::ca_file(lang, why),
             Self::NoProgram { program } => say::no_program(lang, &quoted(program)),
+            Self::NoImage { instead } => say::no_image(lang, instead),
             Self::UpstreamNotSupported { upstream, .. } => say::upstream_not_supported(lang, upstream),
             Self::EmptyGroup { group, .. } => say::empty_group(lang, &quoted(group)),
             Self::PartTooSmall { key, share, .. } => say::part_too_small(lang, key, share),
@@ -342,6 +348,7 @@ impl Problem {
             Self::EngineNotSupported { .. } => Some(say::engine_not_supported_hint(lang)),
             Self::CaFile { .. } => Some(say::ca_file_hint(lang)),
             Self::NoProgram { .. } => Some(say::no_program_hint(lang)),
+            Self::NoImage { .. } => Some(say::no_image_hint(lang)),
             Self::UpstreamNotSupported { meant: true, .. } => Some(did_you_mean(&quoted(DOCKER_HUB))),
             Self::UpstreamNotSupported { meant: false, .. } => Some(say::upstream_not_supported_hint(lang)),
             Self::EmptyGroup { near: Some(near), .. } => Some(say::did_you_mean(lang, &quoted(near))),

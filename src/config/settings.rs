@@ -62,6 +62,7 @@ pub(super) fn read<'a>(source: &'a Source, root: &'a DeTable<'a>, findings: &mut
         ca_file: place("probe", "ca_file"),
         sample: place("schedule", "sample"),
         rehearse: place("schedule", "rehearse"),
+        images: place("probe", "images"),
         command: place("notify", "command"),
     };
     let (select, groups_said) = select(&mut root.section("select", findings));

@@ -70,12 +70,13 @@ impl Daemon {
     pub(super) fn look(&mut self) {
         self.overhear();
         let now = Instant::now();
-        (self.looked_at, self.look_at) = (Some(now), now + LOOK_REFUSING);
-        let Some(hand) = self.docker.clone() else {
+        let pause = self.away.map_or(LOOK_REFUSING, |since| pause_away(now.duration_since(since)));
+        (self.looked_at, self.look_at) = (Some(now), now + pause);
+        if self.docker.is_none() {
             // `auto` looks again: an engine may be installed later.
             self.docker = Hand::new(&self.config, &self.places, self.applier.as_ref());
-            return;
-        };
+        }
+        let Some(hand) = self.docker.clone() else { return };
         if !self.looking {
             self.looking = true;
             self.tasks.spawn_local(async move { Done::Looked(Box::new(hand.look().await)) });
@@ -148,11 +149,17 @@ impl Daemon {
                 if away {
                     self.stop_listening();
                 }
-                if self.problem.as_ref().map(|known| known.kind) != Some(kind) {
-                    warn!("{problem}");
-                }
-                self.problem = Some(problem);
                 self.unseen = true;
+                if kind.is_down() && Hand::new(&self.config, &self.places, self.applier.as_ref()).is_none() {
+                    // Nobody can start what is not there any more. What it was is kept: an upgrade may bring it back.
+                    info!("the engine is not installed any more");
+                    (self.docker, self.problem) = (None, None);
+                } else {
+                    if self.problem.as_ref().map(|known| known.kind) != Some(kind) {
+                        warn!("{problem}");
+                    }
+                    self.problem = Some(problem);
+                }
                 self.step(Event::Engine(EngineView::Problem(kind)));
             }
         }

@@ -126,6 +126,14 @@ impl Docker {
             || App::of_socket(&self.settings.socket).is_some()
     }
 
+    /// The command that was configured to have it reload, with its arguments.
+    pub fn reload_command(&self) -> Option<&[String]> {
+        match &self.settings.reload {
+            Reload::Command(command) => Some(command),
+            Reload::Auto | Reload::Systemd | Reload::Signal | Reload::None => None,
+        }
+    }
+
     /// Its API.
     pub fn socket(&self) -> &Path {
         &self.settings.socket
@@ -328,8 +336,8 @@ impl Docker {
         // Before our first write it may have been made empty: a `touch` is how many begin.
         if blank(&snapshot) && was_written_lately(path) && self.backups.accepted(path).is_some() {
             let detail = format!(
-                "{}: not written: it is empty, and somebody may be about to fill it; hint: if nobody is, write an empty \
-                 JSON object into it, or wait ten minutes",
+                "{}: not written: it is empty, \
+                 and somebody may be about to fill it; hint: if nobody is, write an empty JSON object into it, or wait ten minutes",
                 path.display()
             );
             return Err(Problem::new(ProblemKind::Raced, detail));

@@ -11,7 +11,7 @@ use rusqlite::{Connection, MAIN_DB, OpenFlags};
 use super::FILE;
 use super::aside::{ENDINGS, beside, set_aside};
 use super::schema::{self, Origin};
-use super::setback::{Consequence, Setback, SetbackKind};
+use super::setback::{Consequence, Setback, SetbackKind, unwritable};
 use crate::confine::{self, outside};
 use crate::timestamp::Timestamp;
 
@@ -139,7 +139,7 @@ fn connect(path: &Path) -> Result<(Connection, Place), Setback> {
         return Err(setback);
     }
     if connection.is_readonly(MAIN_DB).map_err(of)? {
-        return Err(because(SetbackKind::ReadOnly, "read-only"));
+        return Err(because(unwritable(path), "read-only"));
     }
     expect_whole(&connection, path)?;
     // Readers never wait for the writer, and a crash costs nothing that was committed. A power cut may cost

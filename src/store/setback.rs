@@ -90,7 +90,7 @@ impl Setback {
     pub(super) fn of(error: &Error, path: &Path, consequence: Consequence) -> Self {
         let kind = match error.sqlite_error_code() {
             Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => SetbackKind::Damaged,
-            Some(ErrorCode::ReadOnly) => SetbackKind::ReadOnly,
+            Some(ErrorCode::ReadOnly) => unwritable(path),
             Some(ErrorCode::DiskFull) => SetbackKind::Full,
             Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => SetbackKind::Busy,
             Some(ErrorCode::PermissionDenied) => SetbackKind::NotPermitted,
@@ -161,6 +161,15 @@ fn barred(path: &Path) -> Option<SetbackKind> {
         Err(rustix::io::Errno::ROFS) => Some(SetbackKind::ReadOnly),
         Err(rustix::io::Errno::ACCESS | rustix::io::Errno::PERM) => Some(SetbackKind::NotPermitted),
         Ok(()) | Err(_) => None,
+    }
+}
+
+/// Why a file that SQLite has open to read only is so: it tries that by itself where it may not write.
+pub(super) fn unwritable(path: &Path) -> SetbackKind {
+    use rustix::fs::{Access, access};
+    match access(path, Access::WRITE_OK) {
+        Err(rustix::io::Errno::ACCESS | rustix::io::Errno::PERM) => SetbackKind::NotPermitted,
+        Ok(()) | Err(_) => SetbackKind::ReadOnly,
     }
 }
 

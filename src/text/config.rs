@@ -305,6 +305,16 @@ messages! {
         "write its whole path, and see that it may be run: chmod a+x PROGRAM",
         "请写完整路径，并确认它有执行权限：chmod a+x 程序",
     }
+    /// `images` of `[probe]`.
+    no_image(instead: &str) {
+        "no image is named, and with learn_images = false none is learned: mirrors are asked for {instead} all the same",
+        "没有写出镜像，而 learn_images = false 又不使用本机的镜像：仍会用 {instead} 探测",
+    }
+    /// What to do.
+    no_image_hint() {
+        "a mirror that is asked for nothing cannot be judged: name an image that is pulled here, or remove the line",
+        "不请求任何镜像就无法判断镜像源：请写一个会在本机拉取的镜像，或删除这一行",
+    }
     /// A group.
     empty_group(group: &str) { "no mirror is in the group {group}", "没有镜像源属于分组 {group}" }
     /// What to do.

@@ -169,6 +169,7 @@ const SAID: &[(&str, Option<&str>, &str)] = &[
     ("another program rewrites the list again and again", None, "另有程序反复改写该列表"),
     ("reloaded {} times in 24 hours", None, "24 小时内已重载 {} 次"),
     ("cannot be replaced: {}; hint: {}", None, "无法替换：{}；提示：{}"),
+    ("cannot be replaced: {}", None, "无法替换：{}"),
     ("Operation not permitted", None, "操作不被允许"),
     ("Read-only file system", None, "只读文件系统"),
     ("somebody else wrote it meanwhile", None, "其间被他人写入"),
@@ -236,9 +237,14 @@ const SAID: &[(&str, Option<&str>, &str)] = &[
     ("dockerd did not take the list within {}: {}", None, "dockerd 在 {} 内没有采用该列表：{}"),
     ("it gave no reason", None, "未说明原因"),
     ("the old file is back", None, "已恢复原文件"),
-    ("did not end within {}", None, "在 {} 内没有结束"),
+    ("and the old file could not be put back: {}", None, "且原文件未能恢复：{}"),
+    ("the old file could not be put back: {}", None, "原文件未能恢复：{}"),
+    ("and somebody's edit could not be put back: {}", None, "且他人的修改未能放回：{}"),
+    ("its bytes are in {}", None, "其内容保存在 {}"),
+    ("there was no file before", None, "此前没有该文件"),
+    ("{}: did not end within {}", None, "{}：在 {} 内没有结束"),
     ("said nothing", None, "没有输出"),
-    ("exit status: {}", None, "退出码 {}"),
+    ("{}: exit status: {}: {}", None, "{}：退出码 {}：{}"),
     (
         "dockerd told of the list and did not show it within {}: {}",
         None,
@@ -248,6 +254,41 @@ const SAID: &[(&str, Option<&str>, &str)] = &[
         "not written: it is empty, and somebody may be about to fill it; hint: if nobody is, write an empty JSON object into it, or wait ten minutes",
         None,
         "未写入：文件为空，可能有人正要写入；提示：若非如此，请写入一个空的 JSON 对象，或等待十分钟",
+    ),
+    (
+        "not written: it is empty, and somebody may be about to fill it",
+        None,
+        "未写入：文件为空，可能有人正要写入",
+    ),
+    (
+        "if nobody is, write an empty JSON object into it, or wait ten minutes",
+        None,
+        "若非如此，请写入一个空的 JSON 对象，或等待十分钟",
+    ),
+    (
+        "not written: dockerd was started with --registry-mirror={}, and it does not start with both",
+        None,
+        "未写入：dockerd 以 --registry-mirror={} 启动，与配置文件中的列表并存时无法启动",
+    ),
+    (
+        "not written: dockerd {} forgets its insecure-registries at a reload",
+        None,
+        "未写入：dockerd {} 在重载后会丢失 insecure-registries",
+    ),
+    (
+        "it tells dockerd where to pull {} from, so {} has no effect there",
+        None,
+        "dockerd 按它的设置拉取 {}，{} 在此不起作用",
+    ),
+    (
+        "not written: it has authorization-plugins, and one that fails to load at a reload ends dockerd",
+        None,
+        "未写入：其中有 authorization-plugins，重载时只要有一个加载失败，dockerd 就会退出",
+    ),
+    (
+        "not written: dockerd has authorization plugins that are not in the file, and a reload would switch them off",
+        None,
+        "未写入：dockerd 有未写在文件中的授权插件，重载会停用它们",
     ),
     (
         "not written: dockerd was started with --authorization-plugin, and a reload would switch the plugins off",
@@ -406,6 +447,11 @@ mod tests {
                 "/proc：hidepid 使 mirrorwatch-apply.service 看不到 dockerd；提示：如果它在运行，请把挂载选项 gid= 所指的组加入该单元的 SupplementaryGroups=；/s: dockerd does not run",
             ),
             ("HTTP 403; serves 0 of 3 images", "none of 3 images asked for", "已询问的 3 个镜像都不提供"),
+            (
+                "sh -c true && sleep 1000: did not end within 30s; the old file is back",
+                "sh -c true && sleep 1000: did not end within 30s; the old file is back",
+                "sh -c true && sleep 1000：在 30s 内没有结束；已恢复原文件",
+            ),
             (
                 "HTTP 404: a web page, \"a; b\"; serves 0 of 1 images; left alone until T",
                 "HTTP 404: a web page, \"a; b\"; none of 1 images asked for; left alone until T",

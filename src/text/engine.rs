@@ -20,6 +20,49 @@ pub struct Advice {
 /// What, why and mend in English, and again in Chinese.
 type Both = [[&'static str; 3]; 2];
 
+/// How much of an advice is told beside the detail of a problem.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Beside {
+    /// The detail says what is the matter, and why it matters.
+    Nothing,
+    /// The detail says what is the matter.
+    Why,
+    /// The detail is a path and what the system says of it, perhaps.
+    WhatAndWhy,
+}
+
+/// How much is left to be said beside the detail, where both are shown one below the other.
+pub const fn beside(kind: ProblemKind) -> Beside {
+    match kind {
+        ProblemKind::Locked
+        | ProblemKind::NotPermitted
+        | ProblemKind::NotTaken
+        | ProblemKind::ReloadBug
+        | ProblemKind::RollbackFailed => Beside::Why,
+        ProblemKind::AuthorizationPlugins
+        | ProblemKind::FlagConflict
+        | ProblemKind::Overridden
+        | ProblemKind::PendingEdits
+        | ProblemKind::Raced => Beside::Nothing,
+        ProblemKind::Applier
+        | ProblemKind::AnotherUsers
+        | ProblemKind::BrokenFile
+        | ProblemKind::CannotStart
+        | ProblemKind::Contested
+        | ProblemKind::FlagsReset
+        | ProblemKind::GivenUp
+        | ProblemKind::InsideAnApp
+        | ProblemKind::NoAnswer
+        | ProblemKind::NotEditable
+        | ProblemKind::NotRunning
+        | ProblemKind::ReloadFailed
+        | ProblemKind::ReloadsSpent
+        | ProblemKind::Unreadable
+        | ProblemKind::Unwritable
+        | ProblemKind::ValidationFailed => Beside::WhatAndWhy,
+    }
+}
+
 /// What a problem means and what to do about it.
 pub fn problem(lang: Lang, kind: ProblemKind) -> Advice {
     advice(
@@ -485,24 +528,24 @@ const RACED: Both = [
 const RELOAD_FAILED: Both = [
     [
         "dockerd could not be asked to reload",
-        "it would go on with the old list, so the file is as it was",
-        "see whether this works: sudo systemctl reload docker; `reload` in [engine.docker] sets another way",
+        "it would go on with the old list, and a new one in the file would come as a surprise at its next start",
+        "see whether the command that is named works when you type it, else this: sudo systemctl reload docker; `reload` in [engine.docker] sets another way",
     ],
     [
         "无法通知 dockerd 重载",
-        "它会继续使用旧列表，因此配置文件保持原样",
-        "确认这条命令可用：sudo systemctl reload docker；其他方式可在 [engine.docker] 的 `reload` 中设置",
+        "它会继续使用旧列表，而文件中的新列表会在下次启动时突然生效",
+        "手动执行给出的命令，看是否可用；没有给出时执行：sudo systemctl reload docker；其他方式可在 [engine.docker] 的 `reload` 中设置",
     ],
 ];
 
 const NOT_TAKEN: Both = [
     [
-        "dockerd did not take the new list; the old file is back",
+        "dockerd did not take the new list",
         "a file that dockerd refuses would keep it from starting at the next boot",
         "see the reason in its log: sudo journalctl -u docker -n 20",
     ],
     [
-        "dockerd 没有接受新列表，已恢复原来的文件",
+        "dockerd 没有接受新列表",
         "留下 dockerd 拒绝的文件会使它在下次开机时无法启动",
         "在日志中查看原因：sudo journalctl -u docker -n 20",
     ],

@@ -30,7 +30,10 @@ messages! {
         "警告：最近 {minute}内的请求已超过 {requests} 次：{names}；手动探测仍会访问并计入预算，访问过多可能被该镜像源封禁",
     }
     check_network() { "check the network and the proxy, then try again", "请检查网络和代理后重试" }
-    nothing_changed() { "the network is down: nothing was changed", "网络不通：未作任何改动" }
+    nothing_changed() {
+        "this host's own network seems to be down: nobody who was asked answered, so nothing was changed",
+        "本机网络似乎不通：所有探测目标都没有响应，因此未作任何改动",
+    }
     no_such_mirror(name: &str) { "there is no mirror {name}", "没有名为 {name} 的镜像源" }
     names_are_in(path: &str) { "every name is in {path} and in mirrors.d beside it", "所有名称见 {path} 和同目录的 mirrors.d" }
     did_you_mean(name: &str, path: &str) {
@@ -40,6 +43,18 @@ messages! {
     known_host(what: &str, hint: &str) { "warning: {what}\n  hint: {hint}", "警告：{what}\n  提示：{hint}" }
     is_there(name: &str, at: &str) { "{name} is there already: {at}", "{name} 已经存在：{at}" }
     name_is_taken(name: &str, at: &str) { "the name {name} is taken: {at}", "名称 {name} 已被使用：{at}" }
+    name_of_another(url: &str) {
+        "that is {url}; another name is given with --name",
+        "该名称属于 {url}；请用 --name 指定其他名称",
+    }
+    name_of_one_that_is_off(url: &str) {
+        "that is {url}, which is switched off; to switch it on: mirrorwatch add {url}; another name is given with --name",
+        "该名称属于已停用的 {url}；要启用它：mirrorwatch add {url}；或用 --name 指定其他名称",
+    }
+    keeps_its_name(name: &str, said: &str, at: &str) {
+        "it keeps the name it has, {name}, and is not called {said}: a name is changed where it stands, {at}",
+        "保留原有名称 {name}，未改为 {said}：名称须在其所在处修改：{at}",
+    }
     added_all_the_same(name: &str) {
         "it is added all the same; to take it out again: mirrorwatch remove {name}",
         "仍会添加；如需移除：mirrorwatch remove {name}",
@@ -68,6 +83,15 @@ messages! {
     switched_off_adopted(name: &str, path: &str) {
         "{name} switched off in {path}: it came from Docker's own list",
         "已在 {path} 中停用 {name}：它来自 Docker 原有的列表",
+    }
+    waiting_for_command(command: &str) {
+        "waiting for Docker to take the list; the `reload` command of [engine.docker] is given 30 s, and as long again if the change must be undone: {command}",
+        "正在等待 Docker 采用该列表；[engine.docker] 的 `reload` 命令限时 30 秒，若需撤销改动会再执行一次：{command}",
+    }
+    waiting_for_engine() { "waiting for Docker to take the list", "正在等待 Docker 采用该列表" }
+    try_reload(command: &str) {
+        "type it, to see what it does: {command}; it stands at `reload` in [engine.docker], and has to end by itself, and with 0",
+        "请手动执行，查看其结果：{command}；它写在 [engine.docker] 的 `reload` 中，必须能自行结束，且退出码为 0",
     }
     in_place(list: &str) { "In place, and the engine says so: {list}", "已生效，引擎已确认：{list}" }
     unchanged(list: &str) { "Nothing to change, the engine has it already: {list}", "无需改动，引擎已在使用：{list}" }
@@ -146,6 +170,7 @@ messages! {
         "警告：{what}（{detail}）：{why}\n  提示：{mend}",
     }
     problem(detail: &str, what: &str, why: &str) { "{detail}\n{what}: {why}", "{detail}\n{what}：{why}" }
+    problem_and_why(detail: &str, why: &str) { "{detail}\n{why}", "{detail}\n{why}" }
     paste_page_of_desktop() {
         "Docker Desktop: Settings > Docker Engine, then Apply & restart",
         "Docker Desktop：设置（Settings）> Docker Engine，然后点击 Apply & restart",

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::given::{INVALID, at_speed, healthy};
 use crate::host::{Host, Toml, mirror};
 use crate::support::content::ImageSpec;
+use crate::support::fault::{Act, Fault};
 use crate::support::registry::{Options, Registry};
 
 #[test]
@@ -241,4 +242,39 @@ fn apply_empties_the_list_when_only_the_upstream_answers() {
     host.run(&["apply"]).ended(0);
     assert!(host.engine.mirrors().is_empty());
     assert!(host.engine.text().unwrap().contains("[]"), "{:?}", host.engine.text());
+}
+
+#[test]
+fn a_dry_run_that_would_leave_the_list_as_it_is_is_0_and_an_apply_that_does_is_1() {
+    let (registry, upstream) = (healthy(), healthy());
+    let host = Host::new(&Toml::of(&[("A", &registry)]).upstream(&upstream.url()));
+    host.run(&["apply"]).ended(0);
+    let server_error = || Fault::everywhere(Act::server_error(503));
+    let nothing_live =
+        ["no mirror is live and the upstream does not answer", "没有可用的镜像源，上游也没有响应"];
+    let network_down = ["nobody who was asked answered, so nothing was changed", "本机网络似乎不通"];
+    let down = || [&registry, &upstream].into_iter().for_each(Registry::stop);
+    let ill = || [&registry, &upstream].into_iter().for_each(|one| one.set_fault(server_error()));
+    for (happens, why) in [(&ill as &dyn Fn(), nothing_live), (&down, network_down)] {
+        happens();
+        for (lang, why) in ["en", "zh"].into_iter().zip(why) {
+            let said = host.run(&["apply", "--dry-run", "--lang", lang]).ended(0);
+            assert_eq!(said.out, "", "nothing to write, no diff");
+            assert!(said.err.contains(why), "{}", said.err);
+            let said = host.run(&["apply", "--lang", lang]).ended(1);
+            assert!(said.err.contains(why), "{}", said.err);
+        }
+        for (arguments, code, in_place) in
+            [(&["apply", "--dry-run", "--json"][..], 0, Value::Null), (&["apply", "--json"], 1, json!(false))]
+        {
+            let report = host.run(arguments).ended(code).json();
+            assert_eq!(
+                (&report["in_place"], &report["changed"], &report["list"]),
+                (&in_place, &json!(false), &json!([registry.url()])),
+                "{arguments:?}"
+            );
+            assert_eq!(report["mirrors"][0]["verdict"], "rejected", "{report:#}");
+        }
+    }
+    assert_eq!(host.engine.mirrors(), [registry.url()]);
 }

@@ -1,12 +1,15 @@
 //! mirrors.toml and the engine's file while the service runs.
 
 use std::fs;
+use std::path::Path;
+use std::process::Command;
 
 use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use super::given::{INVALID, at_speed, broken, healthy};
-use crate::host::{Host, Toml, has_reason, mirror, said};
+use crate::host::{Host, Toml, exists, has_reason, mirror, said};
+use crate::namespace::is_inside;
 use crate::support::content::ImageSpec;
 use crate::support::fault::{Act, Place};
 use crate::support::registry::{Options, Registry};
@@ -188,5 +191,40 @@ fn an_engine_that_was_left_out_for_a_while_is_given_its_list_again() {
     host.wait_for_rehearsals("B", 2);
     assert_eq!(host.engine.mirrors(), [a.url(), b.url()]);
     host.configure(&toml);
+    host.wait_for(&[&b]);
+}
+
+#[test]
+fn a_docker_that_is_removed_is_absent_and_one_that_is_installed_again_is_given_its_list() {
+    let test = "contract::edits::a_docker_that_is_removed_is_absent_and_one_that_is_installed_again_is_given_its_list";
+    if !is_inside(&["--mount", "--propagation", "private"], test) {
+        return;
+    }
+    // The host that runs the tests has one of its own.
+    for place in ["/usr/bin", "/usr/sbin", "/usr/local/bin", "/usr/local/sbin"]
+        .map(|place| place.to_owned() + "/dockerd")
+    {
+        if exists(Path::new(&place)) {
+            assert!(Command::new("mount").args(["--bind", "/dev/null", &place]).status().unwrap().success());
+        }
+    }
+    let (a, b) = (at_speed(20_000_000), at_speed(4_000_000));
+    let toml = Toml::of(&[("A", &a), ("B", &b)]);
+    let host = Host::new(&toml);
+    let text = host.text_of(&toml).replacen("enabled = true", "enabled = \"auto\"", 1);
+    host.write(&text);
+    let _service = host.serve();
+    host.wait_for(&[&a, &b]);
+    let (socket, aside) = (host.engine.socket(), host.at("docker/aside"));
+    fs::rename(&socket, &aside).unwrap();
+    // The service looks after its engine then.
+    host.write(&(text.clone() + "\n#"));
+    host.wait_for_status("no Docker", |status| status["engines"][0]["state"] == "absent");
+    let said = host.run(&["status"]);
+    assert!(!said.out.contains("systemctl start docker"), "{}", said.out);
+    a.stop();
+    host.wait_for_status("A's rejection", |status| mirror(status, "A")["verdict"] == "rejected");
+    assert_eq!(host.engine.mirrors(), [a.url(), b.url()]);
+    fs::rename(&aside, &socket).unwrap();
     host.wait_for(&[&b]);
 }

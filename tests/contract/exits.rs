@@ -135,6 +135,27 @@ fn what_only_looks_needs_no_rights() {
     let _service = host.serve();
     host.wait_for_status("a healthy service", |status| status["engines"][0]["state"] == "in_place");
     host.run_as_nobody(&["status"]).ended(0);
+    // Nothing is wrong with the disk: who asks without the right to write knows that nothing is kept.
+    assert_eq!(host.run_as_nobody(&["probe"]).ended(0).err, "");
+}
+
+#[test]
+fn a_directory_in_the_place_of_mirrors_toml_is_one_error_and_78() {
+    let host = Host::new(&Toml::default());
+    let place = host.at("etc").display().to_string();
+    for (lang, what, hint) in [
+        (
+            "en",
+            "error: {}: this is a directory, not a file\n",
+            "hint: name the file in it, such as mirrors.toml\n",
+        ),
+        ("zh", "错误：{}：这是目录，不是文件\n", "提示：请写出目录里的文件，例如 mirrors.toml\n"),
+    ] {
+        for arguments in [&["check", &place][..], &["probe", "--config", &place]] {
+            let said = host.run(&[&["--lang", lang], arguments].concat()).ended(78);
+            assert_eq!(said.err, format!("{}{hint}", what.replace("{}", &place)));
+        }
+    }
 }
 
 #[test]

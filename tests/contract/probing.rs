@@ -45,6 +45,39 @@ fn probe_json_has_the_objects_of_the_status_and_what_was_spent() {
 }
 
 #[test]
+fn what_is_spent_is_of_the_round_and_the_budget_of_the_day() {
+    let (good, dead, off) = (healthy(), healthy(), healthy());
+    dead.stop();
+    let toml = Toml::of(&[("good", &good), ("dead", &dead)]);
+    let host = Host::new(&toml.clone().mirror("off", &off.url(), ""));
+    host.run(&["probe", "--json"]).ended(0);
+    let (first, first_of_off) = (good.requests().len(), off.requests().len());
+    host.configure(&toml.mirror("off", &off.url(), "enabled = false"));
+    for arguments in [&["probe", "--json"][..], &["apply", "--dry-run", "--json"]] {
+        let before = good.requests().len();
+        let report = host.run(arguments).ended(0).json();
+        let (one, all) = (mirror(&report, "good"), good.requests().len());
+        assert!(before >= first && all > before);
+        assert_eq!(one["budget"]["requests_today"], all, "{arguments:?}: {one:#}");
+        if arguments[0] == "probe" {
+            assert_eq!(one["requests"], all - before);
+        } else {
+            assert_eq!(mirror(&report, "off")["budget"]["requests_today"], first_of_off, "{report:#}");
+        }
+        assert_eq!(mirror(&report, "dead")["budget"]["requests_today"], 0);
+    }
+    let one = &host.run(&["probe", "--json", "--depth", "connect", "good"]).ended(0).json()["mirrors"][0];
+    assert_eq!(
+        (&one["requests"], &one["budget"]["requests_today"]),
+        (&json!(0), &json!(good.requests().len()))
+    );
+    // A handshake proves nothing of what it serves.
+    assert_eq!((&one["verdict"], kinds(one)), (&json!("rejected"), vec!["unprobed".to_owned()]));
+    let said = host.run(&["probe", "--depth", "connect", "good"]).ended(0);
+    assert!(!said.out.contains("probed"), "{}", said.out);
+}
+
+#[test]
 fn probe_asks_whom_it_is_told_and_a_url_need_not_be_in_mirrors_toml() {
     let (known, unknown, off) = (healthy(), healthy(), healthy());
     let toml = Toml::of(&[("known", &known)]).mirror("off", &off.url(), "enabled = false");

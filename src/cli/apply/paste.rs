@@ -3,7 +3,7 @@
 
 use serde::Serialize;
 
-use super::{Report, network_down, nothing_live, refused, remember_only, round};
+use super::{Report, Untouched, Why, is_nothing_live, refused, remember_only, round};
 use crate::assembly::DOCKER;
 use crate::cli::exit::{Error, Exit};
 use crate::cli::out::Out;
@@ -39,7 +39,7 @@ pub(super) async fn app(global: &Global, docker: &Docker, dry_run: bool) -> Resu
 /// One round, select, and what to paste.
 ///
 /// # Errors
-/// No mirror is live.
+/// No probe could be made.
 pub(super) async fn paste(
     global: &Global,
     config: &Config,
@@ -54,10 +54,15 @@ pub(super) async fn paste(
     });
     let facts: Option<Facts> = facts.ok();
     let judgement = round(global, config, &store, facts.as_ref()).await?;
-    if judgement.network_down {
-        return network_down(global, true);
+    let why = match judgement.network_down {
+        true => Some(Why::NetworkDown),
+        false => is_nothing_live(&judgement).then_some(Why::NothingLive),
+    };
+    if let Some(why) = why {
+        let list = facts.map(|facts| facts.mirrors).unwrap_or_default();
+        let as_it_is = Untouched { file: app.paste(&list).file, list, dry_run: true, json };
+        return as_it_is.left(global, why, &judgement, out);
     }
-    nothing_live(global, &judgement, out)?;
     let list = docker.list(&judgement.selection.list);
     let changed = facts.is_none_or(|facts| facts.mirrors != list);
     let paste = app.paste(&list);

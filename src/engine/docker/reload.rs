@@ -171,7 +171,7 @@ async fn property(unit: &str, name: &str) -> Option<String> {
 
 async fn run(command: &[String]) -> Result<(), Problem> {
     let shown = command.join(" ");
-    let failed = |cause: String| Problem::new(ProblemKind::ReloadFailed, format!("{shown}: {cause}"));
+    let failed = |detail: String| Problem::new(ProblemKind::ReloadFailed, detail);
     let mut child = Command::new(&command[0]);
     child
         .args(&command[1..])
@@ -180,12 +180,15 @@ async fn run(command: &[String]) -> Result<(), Problem> {
         .stderr(Stdio::piped())
         .kill_on_drop(true);
     match timeout(DEADLINE, ended(child)).await {
-        Err(_) => Err(failed(format!("did not end within {DEADLINE:?}"))),
-        Ok(Err(error)) => Err(failed(error.to_string())),
+        Err(_) => Err(failed(format!("{shown}: did not end within {DEADLINE:?}"))),
+        Ok(Err(error)) => Err(failed(format!("{shown}: {error}"))),
         Ok(Ok((status, _))) if status.success() => Ok(()),
         Ok(Ok((status, said))) => {
             let said = super::log::last_line(&said).unwrap_or_else(|| "said nothing".to_owned());
-            Err(failed(format!("{status}: {said}")))
+            Err(failed(match status.code() {
+                Some(code) => format!("{shown}: exit status: {code}: {said}"),
+                None => format!("{shown}: {status}: {said}"),
+            }))
         }
     }
 }
