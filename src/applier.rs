@@ -6,7 +6,7 @@
 //!
 //! | file | who writes | what |
 //! | --- | --- | --- |
-//! | `<runtime-dir>/request.json` | the prober | [`Request`]: names from mirrors.toml, in their order |
+//! | `<runtime-dir>/request.json` | the prober | [`Request`]: mirrors that are known here too, in their order |
 //! | `<runtime-dir>-apply/engine.json` | the applier | [`Report`]: what the engine is, and what became of the request |
 //! | `<state-dir>-apply/` | the applier, and commands of root | what is kept of the engine's file, the pause, [`Memory`] |
 //!

@@ -153,6 +153,8 @@ struct Daemon {
     problem: Option<Problem>,
     /// `problem` is why the engine could not be looked at.
     unseen: bool,
+    /// The engine's program was found when it was last seen.
+    had_program: bool,
     verified_at: Option<Timestamp>,
     adopted: Vec<MirrorUrl>,
     /// The selection that the store was last known to have: another one there is somebody's `apply`.
@@ -258,6 +260,7 @@ impl Daemon {
             facts: None,
             problem: None,
             unseen: false,
+            had_program: false,
             verified_at: None,
             adopted,
             kept_list,

@@ -71,10 +71,10 @@ pub struct Service {
     /// a clock that no sleep and nobody's hand moves (addition).
     #[serde(default)]
     pub awake_ms: Option<u64>,
-    /// Of when the last status is, if its process lives and has not renewed it as it should; found by who reads it
+    /// For how long its process lives and has not renewed its status as it should, by the same clock; found by who reads it
     /// (addition).
     #[serde(default)]
-    pub silent_since: Option<Timestamp>,
+    pub silent_ms: Option<u64>,
     /// Since when it runs.
     pub since: Option<Timestamp>,
     /// Its version.

@@ -74,7 +74,7 @@ fn idle_worlds() -> [(String, Change); 4] {
             refused(status, ProblemKind::BrokenFile);
         }),
         world("silent, and Docker is down", |status| {
-            status.service.silent_since = Some(NOW - Duration::from_secs(11_000));
+            status.service.silent_ms = Some(11_000_000);
             refused(status, ProblemKind::NotRunning);
         }),
         world("paused, and daemon.json is broken", |status| {
@@ -121,7 +121,7 @@ fn worlds() -> Vec<(String, Change)> {
         ),
         away(NetworkKind::Portal, "first docker.m.daocloud.io: not_a_registry"),
         away(NetworkKind::Busy, "12.0 s without a turn"),
-        world("silent", |status| status.service.silent_since = Some(NOW - Duration::from_secs(11_000))),
+        world("silent", |status| status.service.silent_ms = Some(11_000_000)),
         world("starting", |status| {
             status.service.state = ServiceState::Starting;
             status.engines[0].state = EngineState::Pending;

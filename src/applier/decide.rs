@@ -57,10 +57,12 @@ impl Rules {
     /// The mirror that takes part at this address, or the entry that stood in the engine's own file. What it is called
     /// may differ between two processes of which one cannot read the latest mirrors.toml.
     fn at(&self, address: &str, adopted: &[MirrorUrl]) -> Option<MirrorUrl> {
-        match self.mirrors.iter().find(|mirror| mirror.url.as_str() == address) {
-            Some(mirror) => mirror.takes_part.then(|| mirror.url.clone()),
-            None => adopted.iter().find(|url| url.as_str() == address).cloned(),
+        // Of several registries behind one address another's may stand there too, and takes no part.
+        let mut here = self.mirrors.iter().filter(|mirror| mirror.url.as_str() == address).peekable();
+        if here.peek().is_none() {
+            return adopted.iter().find(|url| url.as_str() == address).cloned();
         }
+        here.find(|mirror| mirror.takes_part).map(|mirror| mirror.url.clone())
     }
 
     fn takes_part(&self, name: &str) -> bool {
@@ -97,7 +99,7 @@ pub enum Decision {
 pub enum Refusal {
     /// It is not a request of this version.
     NotUnderstood(String),
-    /// The name is another mirror's by now.
+    /// Here the name is that of a mirror at another address.
     Another(String),
     /// No such mirror takes part, and none stood in the engine's file.
     Unknown(String),

@@ -63,9 +63,11 @@ fn beside(config: &Config) -> (Vec<Diagnostic>, Vec<Diagnostic>) {
 }
 
 /// A schedule that the budgets do not carry. How long it becomes depends on what each mirror answers, so that a little
-/// more than was said is not worth a warning.
+/// more than was said is not worth a warning. Hosts that share an address ask the less for it, as they are meant to.
 fn asked_less(config: &Config) -> impl Iterator<Item = Diagnostic> {
-    let settings = assembly::settings(config, None);
+    let mut alone = config.clone();
+    alone.budget.share = 1;
+    let settings = assembly::settings(&alone, None);
     let part = config.mirrors.iter().filter(|mirror| mirror.takes_part()).count();
     let Carried { every, by } = settings.allowance.rehearsals(part.min(config.select.max));
     let rehearsed = (settings.pace.rehearse, every, Problem::RehearsedLess { every: whole(every), by });

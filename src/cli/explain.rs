@@ -121,7 +121,9 @@ fn account(recorded: &Recorded, mirror: Mirror, now: Timestamp) -> Account {
     let of_mirror = Some((mirror.url.as_str(), &*mirror.name));
     let switched = store.map(|store| switches(store, of_mirror, Timestamp::default())).unwrap_or_default();
     // Nobody will ask it then.
-    let runs = recorded.status.as_ref().is_some_and(|status| status.service.state != ServiceState::Stopped);
+    let runs = recorded.status.as_ref().is_some_and(|status| {
+        status.service.state != ServiceState::Stopped && status.service.silent_ms.is_none()
+    });
     let judged = judged.cloned().map(|mut judged| {
         judged.next_probe = judged.next_probe.filter(|_| runs);
         judged

@@ -9,7 +9,7 @@ use super::{Global, note};
 use crate::applier::root_state;
 use crate::pause::{Pause, PauseError, Until};
 use crate::status::text::{self, moment};
-use crate::status::{ServiceState, Status};
+use crate::status::{Service, ServiceState, Status};
 use crate::text::cli as say;
 use crate::text::detail::detail;
 use crate::timestamp::Timestamp;
@@ -30,7 +30,11 @@ pub fn pause(
     pause.service = Some(Until { until });
     pause.write(&root_state(&global.state_dir)).map_err(|error| failed(global, &error))?;
     let lang = global.lang;
-    let what = if runs(global) { say::goes_on(lang) } else { say::is_not_running(lang) };
+    let what = match service(global) {
+        Some(Service { silent_ms: None, .. }) => say::goes_on(lang),
+        Some(_) => say::is_silent(lang),
+        None => say::is_not_running(lang),
+    };
     let answer = match length.zip(until) {
         None => say::paused(lang, &what),
         Some((length, at)) => say::paused_for(lang, &text::length(lang, length), &moment(at, now), &what),
@@ -48,20 +52,21 @@ pub fn resume(global: &Global, out: &mut Out) -> Result<Exit, Error> {
     let before = read(global)?;
     Pause::default().write(&root_state(&global.state_dir)).map_err(|error| failed(global, &error))?;
     let engines: Vec<&str> = before.engines.keys().map(String::as_str).collect();
-    let answer = match (before.service, engines.as_slice()) {
-        (None, []) => say::was_not_paused(global.lang),
-        _ if !runs(global) => say::resumed_stopped(global.lang),
-        (_, []) => say::resumed(global.lang),
-        (_, engines) => say::resumed_engines(global.lang, &crate::status::safe::line(&engines.join(", "))),
+    let answer = match (before.service, engines.as_slice(), service(global)) {
+        (None, [], _) => say::was_not_paused(global.lang),
+        (.., None) => say::resumed_stopped(global.lang),
+        (.., Some(Service { silent_ms: Some(_), .. })) => say::resumed_silent(global.lang),
+        (_, [], _) => say::resumed(global.lang),
+        (_, engines, _) => say::resumed_engines(global.lang, &crate::status::safe::line(&engines.join(", "))),
     };
     out.tell(&(answer + "\n"))?;
     Ok(Exit::Ok)
 }
 
-/// Whether there is a service that goes on probing.
-fn runs(global: &Global) -> bool {
-    Status::read(&global.runtime_dir, &global.state_dir)
-        .is_ok_and(|status| status.service.state != ServiceState::Stopped)
+/// The service, if there is one.
+fn service(global: &Global) -> Option<Service> {
+    let status = Status::read(&global.runtime_dir, &global.state_dir).ok()?;
+    Some(status.service).filter(|service| service.state != ServiceState::Stopped)
 }
 
 /// What is paused already; a file that makes no sense is as good as none, because it is about to be replaced.

@@ -1,6 +1,7 @@
 //! What was recorded, for commands that only look: the last status and the database, whatever runs.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use super::exit::{Error, Exit};
 use super::{Global, judge, note, status};
@@ -107,8 +108,8 @@ impl Recorded {
                 note(global, &say::not_running(lang, &age(lang, now.since(status.generated_at))));
             }
             Some(status) => {
-                if let Some(since) = status.service.silent_since {
-                    note(global, &shown::silent(lang, &length(lang, now.since(since))));
+                if let Some(silent) = status.service.silent_ms {
+                    note(global, &shown::silent(lang, &length(lang, Duration::from_millis(silent))));
                 }
             }
         }

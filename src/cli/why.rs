@@ -92,8 +92,8 @@ fn remarks(global: &Global, status: Option<&Status>, now: Timestamp) -> Vec<Stri
     if status.service.state == ServiceState::Stopped {
         remarks.push(say::stopped(lang, &length(lang, now.since(status.generated_at))));
     }
-    if let Some(since) = status.service.silent_since {
-        remarks.push(words::silent(lang, &length(lang, now.since(since))));
+    if let Some(silent) = status.service.silent_ms {
+        remarks.push(words::silent(lang, &length(lang, Duration::from_millis(silent))));
     }
     remarks
 }

@@ -102,6 +102,8 @@ impl Daemon {
                     self.problem = None;
                 }
                 self.adopt(&facts);
+                let docker = assembly::docker(&self.config, &self.places.root_state());
+                self.had_program = docker.is_some_and(|docker| docker.has_program());
                 let listed = facts.mirrors.clone();
                 let told = self.facts.as_ref().and_then(|facts| facts.refusal.clone());
                 self.facts = Some(facts);
@@ -150,7 +152,7 @@ impl Daemon {
                     self.stop_listening();
                 }
                 self.unseen = true;
-                if kind.is_down() && Hand::new(&self.config, &self.places, self.applier.as_ref()).is_none() {
+                if kind == ProblemKind::NotRunning && self.is_gone() {
                     // Nobody can start what is not there any more. What it was is kept: an upgrade may bring it back.
                     info!("the engine is not installed any more");
                     (self.docker, self.problem) = (None, None);
@@ -163,6 +165,11 @@ impl Daemon {
                 self.step(Event::Engine(EngineView::Problem(kind)));
             }
         }
+    }
+
+    /// Whether the engine is not installed any more, and not only stopped: its program was found while it ran.
+    fn is_gone(&self) -> bool {
+        self.had_program && Hand::new(&self.config, &self.places, self.applier.as_ref()).is_none()
     }
 
     /// The problem that a list waits for somebody's edits, as long as they wait.

@@ -58,7 +58,7 @@ impl Daemon {
             pid: Some(pid).filter(|_| !self.ended),
             pid_started: self.pid_started.filter(|_| !self.ended),
             awake_ms: Some(awake_ms()),
-            silent_since: None,
+            silent_ms: None,
             since: Some(self.since),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             network: Some(if outage.is_some() { Network::Down } else { Network::Up }),

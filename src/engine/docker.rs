@@ -117,11 +117,15 @@ impl Docker {
 
     /// Whether there is a dockerd on this host, running or not.
     pub fn installed(&self) -> bool {
+        self.settings.socket.exists() || self.has_program()
+    }
+
+    /// Whether its program is where one is looked for. That of a running one may be elsewhere.
+    pub fn has_program(&self) -> bool {
         let path = std::env::var_os("PATH").unwrap_or_default();
         let places = ["/usr/bin", "/usr/sbin", "/usr/local/bin", "/usr/local/sbin"];
         let mut places = std::env::split_paths(&path).chain(places.map(PathBuf::from));
-        self.settings.socket.exists()
-            || places.any(|place| place.join("dockerd").is_file())
+        places.any(|place| place.join("dockerd").is_file())
             || Path::new("/var/snap/docker/current").is_dir()
             || App::of_socket(&self.settings.socket).is_some()
     }

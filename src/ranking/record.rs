@@ -276,10 +276,12 @@ impl Record {
         self.failed_rehearsals
     }
 
-    /// Whether it has failed, in a probe or a real pull, after this moment.
-    pub fn failed_since(&self, at: Timestamp) -> bool {
+    /// Whether it has failed, in a probe or a real pull, between these two moments. What lies ahead is what a clock that
+    /// was set back has left behind.
+    pub fn failed_since(&self, at: Timestamp, now: Timestamp) -> bool {
         let runs = self.runs.each().map(|(_, run)| run.at);
-        runs.chain(self.fallen.as_ref().map(|fault| fault.since)).any(|failed| failed.time() > at)
+        let failures = runs.chain(self.fallen.as_ref().map(|fault| fault.since)).map(Moment::time);
+        failures.into_iter().any(|failed| failed > at && failed <= now)
     }
 
     /// Counts no more of them than these: the last ones were asked by somebody who is mending it.

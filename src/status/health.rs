@@ -1,5 +1,7 @@
 //! What of a status is not healthy.
 
+use std::time::Duration;
+
 use super::{Engine, EngineState, Network, ServiceState, Status, Verdict};
 use crate::reason::NetworkKind;
 use crate::timestamp::Timestamp;
@@ -9,8 +11,8 @@ use crate::timestamp::Timestamp;
 pub enum Trouble<'a> {
     /// The service is there, and has not renewed its status for long.
     Silent {
-        /// When it last did.
-        since: Timestamp,
+        /// For how long.
+        time: Duration,
     },
     /// Our own network does not work.
     NetworkDown {
@@ -44,8 +46,13 @@ pub enum Trouble<'a> {
 impl Status {
     /// What is not healthy, in the order in which a person would mend it: first what the others follow from.
     pub fn health(&self) -> Vec<Trouble<'_>> {
-        let mut troubles: Vec<Trouble<'_>> =
-            self.service.silent_since.map(|since| Trouble::Silent { since }).into_iter().collect();
+        let mut troubles: Vec<Trouble<'_>> = self
+            .service
+            .silent_ms
+            .map(Duration::from_millis)
+            .map(|time| Trouble::Silent { time })
+            .into_iter()
+            .collect();
         let down = self.service.network == Some(Network::Down);
         if down {
             troubles.push(Trouble::NetworkDown {
@@ -106,7 +113,10 @@ impl Status {
 impl std::fmt::Display for Trouble<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Silent { since } => write!(f, "the service has not renewed its status since {since}"),
+            Self::Silent { time } => {
+                let time = humantime::format_duration(*time);
+                write!(f, "the service has not renewed its status for {time}")
+            }
             Self::NetworkDown { reason, .. } => {
                 write!(f, "the network is down: {}", reason.unwrap_or("unknown"))
             }

@@ -74,7 +74,7 @@ impl Status {
     }
 
     /// The last published status, with `service.state` made `stopped` when the process that wrote it is gone, and
-    /// `service.silent_since` set when it is there and no longer at work.
+    /// `service.silent_ms` set when it is there and no longer at work.
     ///
     /// The state directory's copy is for the time after systemd has removed the runtime directory.
     ///
@@ -96,8 +96,8 @@ impl Status {
             service.state = ServiceState::Stopped;
             // By now it may be the number of another process.
             (service.pid, service.pid_started) = (None, None);
-        } else if is_overdue(service.awake_ms, awake_ms(), renewed) {
-            service.silent_since = Some(status.generated_at);
+        } else {
+            service.silent_ms = overdue(service.awake_ms, awake_ms(), renewed);
         }
         Ok(status)
     }
@@ -110,10 +110,11 @@ pub fn awake_ms() -> u64 {
     u64::try_from(awake.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// Whether what was written at `written` and is to be renewed so often has not been for too long. A version that did not
-/// say when it wrote promised nothing.
-fn is_overdue(written: Option<u64>, now: u64, renewed: Duration) -> bool {
-    written.is_some_and(|at| Duration::from_millis(now.saturating_sub(at)) > renewed + LATE)
+/// How old what was written at `written` is, in milliseconds, if it is to be renewed so often and has not been for too
+/// long. A version that did not say when it wrote promised nothing.
+fn overdue(written: Option<u64>, now: u64, renewed: Duration) -> Option<u64> {
+    let age = now.saturating_sub(written?);
+    (Duration::from_millis(age) > renewed + LATE).then_some(age)
 }
 
 fn read_file(dir: &Path) -> Result<Status, ReadError> {
@@ -206,14 +207,14 @@ mod tests {
 
     #[test]
     fn a_status_is_overdue_when_twice_the_time_has_passed_in_which_it_is_renewed() {
-        for (written, now, overdue) in [
-            (Some(1_000_000), 1_240_000, false),
-            (Some(1_000_000), 1_240_001, true),
+        for (written, now, age) in [
+            (Some(1_000_000), 1_240_000, None),
+            (Some(1_000_000), 1_240_001, Some(240_001)),
             // Of another start of this host, as after a restored snapshot; and of an older version.
-            (Some(1_000_000), 60_000, false),
-            (None, 1_000_000_000, false),
+            (Some(1_000_000), 60_000, None),
+            (None, 1_000_000_000, None),
         ] {
-            assert_eq!(is_overdue(written, now, RENEWED), overdue, "{written:?} at {now}");
+            assert_eq!(overdue(written, now, RENEWED), age, "{written:?} at {now}");
         }
     }
 

@@ -161,7 +161,7 @@ fn found(engine: &Engine, status: &Status, view: &View) -> Option<Advice> {
     let service = &status.service;
     let at_work = match service.state {
         ServiceState::Starting | ServiceState::Running => {
-            engine.paused.is_none() && service.silent_since.is_none()
+            engine.paused.is_none() && service.silent_ms.is_none()
         }
         ServiceState::Paused | ServiceState::Stopped => false,
     };
@@ -201,7 +201,7 @@ fn trouble_text(trouble: &Trouble<'_>, status: &Status, view: &View) -> String {
     let lang = view.lang;
     let upstream = safe(&status.upstream.name);
     match trouble {
-        Trouble::Silent { since } => say::silent(lang, &length(lang, view.now.since(*since))),
+        Trouble::Silent { time } => say::silent(lang, &length(lang, *time)),
         Trouble::NetworkDown { reason, kind, detail } => {
             let (what, more) = match kind {
                 None => (say::network_down(lang), reason),

@@ -200,6 +200,11 @@ messages! {
     }
     goes_on() { "probing goes on, nothing is written", "继续探测，但不写入" }
     is_not_running() { "the service is not running now; once started, it probes and writes nothing", "服务目前没有运行；启动后只探测，不写入" }
+    is_silent() { "the service shows no sign of life now (mirrorwatch status has more); once it does, it probes and writes nothing", "服务目前没有响应（详见 mirrorwatch status）；恢复后只探测，不写入" }
+    resumed_silent() {
+        "Resumed; but the service shows no sign of life. See what to do: mirrorwatch status",
+        "已恢复；但服务没有响应，处理办法见：mirrorwatch status",
+    }
     resumed_stopped() {
         "Resumed; the service is not running. Start it: sudo systemctl enable --now mirrorwatch",
         "已恢复；但服务没有运行，启动命令：sudo systemctl enable --now mirrorwatch",

@@ -308,7 +308,7 @@ messages! {
     /// `images` of `[probe]`.
     no_image(instead: &str) {
         "no image is named, and with learn_images = false none is learned: mirrors are asked for {instead} all the same",
-        "没有写出镜像，而 learn_images = false 又不使用本机的镜像：仍会用 {instead} 探测",
+        "未指定镜像，而 learn_images = false 又不使用本机的镜像：仍会用 {instead} 探测",
     }
     /// What to do.
     no_image_hint() {
@@ -328,12 +328,12 @@ messages! {
     /// The schedule and a budget.
     rehearsed_less(budget: &str, every: &humantime::FormattedDuration) {
         "rehearse is more often than {budget} carries: a mirror that is not selected is rehearsed at most once in {every}",
-        "rehearse 过于频繁，{budget} 不够用：未选用的镜像源每 {every} 最多演练一次",
+        "rehearse 过于频繁，{budget} 不够用：未选用的镜像源最多每 {every} 做一次完整探测",
     }
     /// The same of samples.
     sampled_less(budget: &str, every: &humantime::FormattedDuration) {
         "sample is more often than {budget} carries: a selected mirror is sampled at most once in {every}",
-        "sample 过于频繁，{budget} 不够用：已选用的镜像源每 {every} 最多抽样一次",
+        "sample 过于频繁，{budget} 不够用：已选用的镜像源最多每 {every} 抽样一次",
     }
     /// What to do.
     asked_less_hint(budget: &str, key: &str) {

@@ -528,12 +528,12 @@ const RACED: Both = [
 const RELOAD_FAILED: Both = [
     [
         "dockerd could not be asked to reload",
-        "it would go on with the old list, and a new one in the file would come as a surprise at its next start",
+        "it goes on with the old list; a new one left in the file would come as a surprise at its next start, so none is left there",
         "see whether the command that is named works when you type it, else this: sudo systemctl reload docker; `reload` in [engine.docker] sets another way",
     ],
     [
         "无法通知 dockerd 重载",
-        "它会继续使用旧列表，而文件中的新列表会在下次启动时突然生效",
+        "它会继续使用旧列表；若把新列表留在文件中，会在下次启动时突然生效，因此没有保留",
         "手动执行给出的命令，看是否可用；没有给出时执行：sudo systemctl reload docker；其他方式可在 [engine.docker] 的 `reload` 中设置",
     ],
 ];
@@ -654,12 +654,12 @@ const BUILD_NEEDS_RESTART: Both = [
 const PENDING_EDITS: Both = [
     [
         "the file has edits that dockerd has not taken yet",
-        "any reload activates them too, so the list is not changed before they are taken, unless with_pending = true in [engine.docker]",
+        "any reload activates them too, so the list is changed before they are taken only with with_pending = true or reload = \"none\" in [engine.docker]",
         "see that they are meant, then: sudo systemctl reload docker",
     ],
     [
         "配置文件中有 dockerd 尚未生效的修改",
-        "任何重载都会让它们一并生效，因此在它们生效之前不会更换列表，除非在 [engine.docker] 中设置 with_pending = true",
+        "任何重载都会让它们一并生效，因此只有在 [engine.docker] 中设置了 with_pending = true 或 reload = \"none\" 时，才会在它们生效之前更换列表",
         "确认这些修改无误后执行：sudo systemctl reload docker",
     ],
 ];

@@ -53,7 +53,7 @@ messages! {
     }
     keeps_its_name(name: &str, said: &str, at: &str) {
         "it keeps the name it has, {name}, and is not called {said}: a name is changed where it stands, {at}",
-        "保留原有名称 {name}，未改为 {said}：名称须在其所在处修改：{at}",
+        "保留原有名称 {name}，未改为 {said}；如需改名，请编辑 {at}",
     }
     added_all_the_same(name: &str) {
         "it is added all the same; to take it out again: mirrorwatch remove {name}",

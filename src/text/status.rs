@@ -82,8 +82,8 @@ messages! {
     // What to do about it: a command, or a short sentence.
     do_start() { "sudo systemctl enable --now mirrorwatch    (by hand: sudo mirrorwatch run)", "sudo systemctl enable --now mirrorwatch    （手动运行：sudo mirrorwatch run）" }
     do_wake() {
-        "see why: journalctl -u mirrorwatch -n 50; then: sudo systemctl restart mirrorwatch",
-        "查看原因：journalctl -u mirrorwatch -n 50；然后执行：sudo systemctl restart mirrorwatch",
+        "see why: sudo journalctl -u mirrorwatch -n 50; then: sudo systemctl restart mirrorwatch",
+        "查看原因：sudo journalctl -u mirrorwatch -n 50；然后执行：sudo systemctl restart mirrorwatch",
     }
     do_network() { "look at: ip route; getent hosts registry-1.docker.io", "请检查：ip route；getent hosts registry-1.docker.io" }
     do_names() { "look at: resolvectl status; getent hosts registry-1.docker.io", "请检查：resolvectl status；getent hosts registry-1.docker.io" }

@@ -208,6 +208,9 @@ fn a_docker_that_is_removed_is_absent_and_one_that_is_installed_again_is_given_i
             assert!(Command::new("mount").args(["--bind", "/dev/null", &place]).status().unwrap().success());
         }
     }
+    assert!(
+        Command::new("mount").args(["-t", "tmpfs", "tmpfs", "/usr/local/sbin"]).status().unwrap().success()
+    );
     let (a, b) = (at_speed(20_000_000), at_speed(4_000_000));
     let toml = Toml::of(&[("A", &a), ("B", &b)]);
     let host = Host::new(&toml);
@@ -216,10 +219,22 @@ fn a_docker_that_is_removed_is_absent_and_one_that_is_installed_again_is_given_i
     let _service = host.serve();
     host.wait_for(&[&a, &b]);
     let (socket, aside) = (host.engine.socket(), host.at("docker/aside"));
+    let state = |wanted: &str| {
+        let is = |status: &Value| status["engines"][0]["state"] == wanted;
+        host.wait_for_status(wanted, is);
+    };
+    // The service looks after its engine at every edit. One whose program nobody knew where to look for is only stopped.
     fs::rename(&socket, &aside).unwrap();
-    // The service looks after its engine then.
     host.write(&(text.clone() + "\n#"));
-    host.wait_for_status("no Docker", |status| status["engines"][0]["state"] == "absent");
+    state("pending");
+    assert!(host.run(&["status"]).out.contains("systemctl start docker"));
+    fs::write("/usr/local/sbin/dockerd", "").unwrap();
+    fs::rename(&aside, &socket).unwrap();
+    state("in_place");
+    fs::remove_file("/usr/local/sbin/dockerd").unwrap();
+    fs::rename(&socket, &aside).unwrap();
+    host.write(&(text.clone() + "\n##"));
+    state("absent");
     let said = host.run(&["status"]);
     assert!(!said.out.contains("systemctl start docker"), "{}", said.out);
     a.stop();

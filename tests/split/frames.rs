@@ -94,6 +94,8 @@ fn rules() -> Rules {
         max: 3,
         mirrors: vec![
             candidate("DaoCloud", "https://docker.m.daocloud.io", true),
+            // Of another registry behind the same address.
+            candidate("own-quay", "https://mirror.example:8443", false),
             candidate("own", "https://mirror.example:8443", true),
             candidate("南京大学", "https://docker.nju.edu.cn", true),
             candidate("last", "http://10.0.0.7:5000", true),

@@ -72,7 +72,7 @@ impl State {
         let failed = self.track(url).map(|track| track.record.failed_rehearsals());
         for (place, observation) in observations.iter().enumerate() {
             self.account(url, observation, observation.at);
-            if self.is_outdated(url, observation, &observations[place + 1..]) {
+            if self.is_outdated(url, observation, &observations[place + 1..], now) {
                 self.forgive(url, observation, actions);
             } else if Evidence::of(url, observation).is_answer() {
                 // That somebody answered then ends no outage that began since.
@@ -90,9 +90,15 @@ impl State {
 
     /// Whether it failed then and has been asked so far since, or it was served and has failed since, or our own network
     /// has: what came after says how it is.
-    fn is_outdated(&self, url: &MirrorUrl, observation: &Observation, after: &[Observation]) -> bool {
+    fn is_outdated(
+        &self,
+        url: &MirrorUrl,
+        observation: &Observation,
+        after: &[Observation],
+        now: Timestamp,
+    ) -> bool {
         let Some(failure) = observation.failure() else {
-            return self.track(url).is_some_and(|track| track.record.failed_since(observation.at));
+            return self.track(url).is_some_and(|track| track.record.failed_since(observation.at, now));
         };
         if !is_its_own(failure.kind) || failure.kind == FailureKind::Corrupt {
             return false;

@@ -508,9 +508,9 @@ fn pulls_that_fail_where_probes_are_served_convict_without_appeal() {
     complain(&mut record, "R");
     // A lesser check decides nothing about a layer, and what no probe has decided is one complaint.
     complain(&mut record, "C");
+    // But where no rehearsal came, a sample says as much as it can.
     complain(&mut record, "S");
-    complain(&mut record, "R");
-    assert_eq!(record.standing(), Standing::Live, "acquitted twice");
+    assert_eq!(record.standing(), Standing::Live, "acquitted once, and once as good as that");
     complain(&mut record, "");
     assert_eq!(standing(&record), "rejected (stalled)");
     assert!(record.fallen().unwrap().detail.starts_with("pulls fail where probes are served: "));
