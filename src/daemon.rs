@@ -31,6 +31,7 @@ use crate::watch::{Changed, Look, Watcher};
 use alarm::Alarm;
 use hand::Hand;
 pub use lock::is_running;
+use network::Evidence;
 use step::{Action, Event, Shift, State};
 use tasks::{Done, probed};
 use tell::News;
@@ -495,6 +496,9 @@ impl Daemon {
         for (key, observation) in self.store.news() {
             news.entry(key.url).or_default().push(observation);
         }
+        // Whoever answered first: that shows whose failure the others' was.
+        let mut news: Vec<_> = news.into_iter().collect();
+        news.sort_by_key(|(url, seen)| !seen.iter().any(|seen| Evidence::of(url, seen).is_answer()));
         for (url, observations) in news {
             self.step(Event::Overheard { url, observations });
         }

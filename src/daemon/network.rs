@@ -91,10 +91,10 @@ pub struct Proved([Option<Timestamp>; 4]);
 impl Proved {
     const ALL: [Proof; 4] = [Proof::Packets, Proof::Name, Proof::Genuine, Proof::Dates];
 
-    /// Takes this down.
-    pub fn note(&mut self, evidence: Evidence, now: Timestamp) {
+    /// Takes this down, which may be heard of late.
+    pub fn note(&mut self, evidence: Evidence, at: Timestamp) {
         for (proof, last) in Self::ALL.into_iter().zip(&mut self.0) {
-            *last = if evidence.has(proof) { Some(now) } else { *last };
+            *last = if evidence.has(proof) { (*last).max(Some(at)) } else { *last };
         }
     }
 

@@ -104,6 +104,24 @@ fn a_round_by_hand_that_ends_well_is_not_preceded_by_those_that_did_not() {
 }
 
 #[test]
+fn what_the_others_answered_in_the_same_round_by_hand_shows_whose_failure_it_was() {
+    // In the clear only a sample is proof, and the minute's requests are spent.
+    let [a, b] = ["http://a.example", "http://b.example"];
+    let mut world = World::new(&[(a, Mood::Serves(20e6)), (b, Mood::Serves(8e6))]);
+    world.run(HOUR);
+    let mut good = Observation::new(world.now, Depth::Rehearse);
+    good.spent = Spent { requests: 10, refusals: 0, bytes: 1 << 20 };
+    let mut page = Observation::new(world.now, Depth::Rehearse);
+    let failure = Failure { kind: FailureKind::NotARegistry, stage: Stage::Manifest, detail: String::new() };
+    page.outcome = Outcome::Failed(failure);
+    world.run(Duration::from_secs(200));
+    world.tell(Event::Overheard { url: url(b), observations: vec![good] });
+    world.tell(Event::Overheard { url: url(a), observations: vec![page; 3] });
+    assert!(!world.state.network.suspects(&url(a)) && !world.state.network.is_down());
+    assert_eq!(world.state.tracks[&url(a)].record.standing(), Standing::Rejected);
+}
+
+#[test]
 fn who_is_mended_by_hand_is_not_looked_at_later_for_it() {
     let mut world = World::new(&healthy());
     world.set("d", Mood::Errors);

@@ -72,6 +72,10 @@ impl State {
         let failed = self.track(url).map(|track| track.record.failed_rehearsals());
         for (place, observation) in observations.iter().enumerate() {
             self.account(url, observation, observation.at);
+            if let Some(track) = self.track_mut(url) {
+                // Of the same round it tells whose failure another's is.
+                track.proved.note(Evidence::of(url, observation), observation.at);
+            }
             if self.is_outdated(url, observation, &observations[place + 1..], now) {
                 self.forgive(url, observation, actions);
             } else if Evidence::of(url, observation).is_answer() {
