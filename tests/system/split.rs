@@ -150,7 +150,7 @@ fn a_prober_that_was_taken_over_can_only_reorder_and_leave_out_and_not_without_e
         let other = wanted(102, json!([named("m5001", evil)]));
         let forged = [
             wanted(103, json!([first, named(evil, evil)])),
-            wanted(104, json!([named("http://127.0.0.1:5001", "http://127.0.0.1:5001")])),
+            wanted(104, json!([named("http://127.0.0.1:5001", "http://127.0.0.1:9")])),
             wanted(105, json!([first, first])),
             wanted(106, json!([first, first, first, first])),
             wanted(107, json!({"hosts": ["tcp://0.0.0.0:2375"]})),
