@@ -340,7 +340,7 @@ fn common(suspicions: &[(MirrorUrl, Observation)]) -> NetworkKind {
 fn detail(kind: NetworkKind, suspicions: &[(MirrorUrl, Observation)], now: Timestamp) -> String {
     let first = suspicions.first().map_or_else(String::new, |(url, seen)| {
         let what = seen.failure().map_or("no answer", |failure| failure.kind.as_str());
-        format!("first {}: {what}", url.host())
+        format!("first {}: {what}", url.authority())
     });
     if kind == NetworkKind::Clock { format!("this host's clock says {now}; {first}") } else { first }
 }

@@ -153,3 +153,16 @@ fn a_clock_that_is_set_by_years_ends_in_one_round_and_no_budget_is_stuck() {
         }
     }
 }
+
+#[test]
+fn an_outage_names_who_failed_first_so_that_it_is_not_taken_for_another_on_the_same_host() {
+    let [a, b] = ["http://10.0.0.7:5001", "http://10.0.0.7:5002"];
+    let mut world = World::new(&[(a, Mood::Serves(20e6)), (b, Mood::Serves(8e6))]);
+    world.run(Duration::from_secs(3600));
+    for name in [a, b] {
+        world.set(name, Mood::Dead);
+    }
+    world.until("an outage", |world| world.state.network.is_down());
+    let detail = &world.state.network.outage().unwrap().detail;
+    assert!(detail.starts_with("first 10.0.0.7:500"), "{detail}");
+}
