@@ -164,7 +164,7 @@ words! {
         Unfit = "unfit",
         /// Switched off in mirrors.toml, or in a group that takes no part.
         Disabled = "disabled",
-        /// Live, and `max` others are better. Does not change the verdict.
+        /// Live, and `max` others are better, or it has not proved yet to be. Does not change the verdict.
         NotSelected = "not_selected",
         /// Live, and its probes are stretched to keep the budget. Does not change the verdict.
         OverBudget = "over_budget",
