@@ -303,7 +303,8 @@ words! {
         Filled = "filled",
         /// Another order or member is faster by `margin` in `rounds` rehearsals.
         Faster = "faster",
-        /// A member is no longer a candidate: removed, disabled, its group left out.
+        /// A member left: it is no longer a candidate (removed, disabled, its group left out), or, where the reason is
+        /// `not_selected`, there is no place for it.
         MemberRemoved = "member_removed",
         /// Nothing is live and the upstream answers.
         NothingLive = "nothing_live",

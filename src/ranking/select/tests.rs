@@ -117,3 +117,20 @@ fn who_stays_outside_though_it_is_faster_is_told_what_it_has_to_prove() {
         assert_eq!(said, [(ReasonKind::NotSelected, quick), (ReasonKind::NotSelected, slow)]);
     }
 }
+
+#[test]
+fn who_left_for_want_of_a_place_is_a_candidate_still() {
+    let mirrors = ["mid", "quick"]
+        .map(|name| Mirror::of_docker_hub(name, format!("https://{name}.example").parse().unwrap()));
+    let records = [1e6, 20e6].map(of_speed);
+    let candidates: Vec<Candidate<'_>> =
+        mirrors.iter().zip(&records).map(|(mirror, record)| Candidate { mirror, record }).collect();
+    let list = [mirrors[0].url.clone(), mirrors[1].url.clone()];
+    let current = Current { list: &list, last_faster: None, provisional: false };
+    let policy = Policy { max: 1, ..Policy::default() };
+    let selection = select(Timestamp::default(), &policy, &candidates, Upstream::NotCompared, &current);
+    assert_eq!(selection.list, list[..1]);
+    let change = selection.change.expect("it changed");
+    assert_eq!(change.why(), "quick left: there is no place for it");
+    assert_eq!((change.kind, change.reason), (ChangeKind::MemberRemoved, Some(ReasonKind::NotSelected)));
+}
