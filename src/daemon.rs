@@ -160,6 +160,8 @@ struct Daemon {
     adopted: Vec<MirrorUrl>,
     /// The selection that the store was last known to have: another one there is somebody's `apply`.
     kept_list: Option<Vec<MirrorUrl>>,
+    /// When the last switch was made that we have heard of, by whomever.
+    last_switch: Option<Timestamp>,
     pause: Pause,
     /// Why it cannot be read.
     pause_error: Option<String>,
@@ -245,6 +247,7 @@ impl Daemon {
         };
         let past = assembly::past(&config, &store);
         let kept_list = past.list.clone();
+        let last_switch = store.switches(1).first().map(|switch| switch.at);
         let state = State::new(assembly::settings(&config, None), past);
         Ok(Self {
             places,
@@ -265,6 +268,7 @@ impl Daemon {
             verified_at: None,
             adopted,
             kept_list,
+            last_switch,
             pause: Pause::default(),
             pause_error: None,
             state,

@@ -164,7 +164,7 @@ words! {
         Unfit = "unfit",
         /// Switched off in mirrors.toml, or in a group that takes no part.
         Disabled = "disabled",
-        /// Live, and `max` others are better. Does not change the verdict.
+        /// Live, and `max` others are better, or it has not proved yet to be. Does not change the verdict.
         NotSelected = "not_selected",
         /// Live, and its probes are stretched to keep the budget. Does not change the verdict.
         OverBudget = "over_budget",
@@ -303,7 +303,8 @@ words! {
         Filled = "filled",
         /// Another order or member is faster by `margin` in `rounds` rehearsals.
         Faster = "faster",
-        /// A member is no longer a candidate: removed, disabled, its group left out.
+        /// A member left: it is no longer a candidate (removed, disabled, its group left out), or, where the reason is
+        /// `not_selected`, there is no place for it.
         MemberRemoved = "member_removed",
         /// Nothing is live and the upstream answers.
         NothingLive = "nothing_live",

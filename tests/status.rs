@@ -270,6 +270,17 @@ fn every_switch_has_its_sentence() {
             text.push('\n');
         }
         check("status/switches", lang, &text);
+        // Whoever is still a candidate is not said to be none.
+        let mut status = full();
+        status.switches[0].kind = Some(ChangeKind::MemberRemoved);
+        status.switches[0].subject = Some("quick".into());
+        status.switches[0].reason = Some(ReasonKind::NotSelected);
+        let shown = render(&status, &view(lang, None));
+        let expected = match lang {
+            Lang::En => ": no place is left for quick [",
+            Lang::Zh => "：列表中已没有 quick 的位置 [",
+        };
+        assert!(shown.contains(expected), "{shown}");
     }
 }
 

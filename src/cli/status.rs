@@ -176,6 +176,32 @@ fn waiting(global: &Global) -> Pause {
     Pause::read(&root_state(&global.state_dir)).unwrap_or_default()
 }
 
+/// What a running service goes by, a moment after it was written. `None` is what it has published: the file makes no sense
+/// to it either, may not be read by us, or another one lies where whoever has other rights than we looks for it.
+fn in_force(global: &Global) -> Option<Pause> {
+    let state = root_state(&global.state_dir);
+    let pause = Pause::read(&state).ok()?;
+    let elsewhere = state != global.state_dir && Pause::read(&global.state_dir).ok()? != Pause::default();
+    (!elsewhere).then_some(pause)
+}
+
+/// The status, with what this pause makes of it.
+fn tell_of(status: &mut Status, pause: &Pause, now: Timestamp) {
+    let service = &mut status.service;
+    let paused = pause.of_service(now);
+    service.state = match (service.state, paused) {
+        (ServiceState::Stopped, _) => ServiceState::Stopped,
+        (ServiceState::Starting, None) => ServiceState::Starting,
+        (_, Some(_)) => ServiceState::Paused,
+        (ServiceState::Running | ServiceState::Paused, None) => ServiceState::Running,
+    };
+    service.paused_until = paused.and_then(|pause| pause.until);
+    for engine in &mut status.engines {
+        let paused = pause.of_engine(&engine.name, now);
+        engine.paused = paused.map(|pause| EnginePause { until: pause.until });
+    }
+}
+
 /// mirrors.toml as it stands now.
 pub(super) enum Standing {
     Valid,
@@ -225,13 +251,9 @@ pub(super) fn read(global: &Global, now: Timestamp) -> Result<Status, Error> {
         }
         Standing::Valid | Standing::Unknown => {}
     }
-    if stopped {
-        let pause = waiting(global);
-        status.service.paused_until = pause.of_service(now).and_then(|pause| pause.until);
-        for engine in &mut status.engines {
-            let paused = pause.of_engine(&engine.name, now);
-            engine.paused = paused.map(|pause| EnginePause { until: pause.until });
-        }
+    let pause = if stopped { Some(waiting(global)) } else { in_force(global) };
+    if let Some(pause) = pause {
+        tell_of(&mut status, &pause, now);
     }
     Ok(status)
 }

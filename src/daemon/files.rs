@@ -16,6 +16,7 @@ use crate::config::{self, Config, Diagnostic, Invalid, Problem};
 use crate::mirror::{Mirror, MirrorUrl};
 use crate::pause::Pause;
 use crate::probe::{self, Prober};
+use crate::reason::ChangeKind;
 use crate::timestamp::Timestamp;
 use crate::watch::{Look, watch};
 
@@ -137,6 +138,7 @@ impl Daemon {
         if pause != self.pause {
             self.pause = pause;
             self.step(Event::Paused(self.pause_of_docker()));
+            self.store.set_fact(TREATMENT_FACT, &self.state.treatment);
             info!(paused = self.state.is_paused(), "pause");
         }
         // Perhaps somebody ran `apply`, and what that chose is what we go on from. An older list than ours says nothing
@@ -148,6 +150,17 @@ impl Daemon {
             self.kept_list = Some(list.clone());
             if list != self.state.list {
                 self.step(Event::Listed(list));
+                self.store.set_fact(TREATMENT_FACT, &self.state.treatment);
+            }
+        }
+        // Or `restore`, perhaps with a pause that was over before it was seen. After the list, which would be written over
+        // as another program's.
+        if let Some(last) = self.store.switches(1).pop()
+            && self.last_switch != Some(last.at)
+        {
+            self.last_switch = Some(last.at);
+            if matches!(last.kind, ChangeKind::ByHand | ChangeKind::Restored) {
+                self.step(Event::SwitchedByHand);
                 self.store.set_fact(TREATMENT_FACT, &self.state.treatment);
             }
         }

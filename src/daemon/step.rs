@@ -119,6 +119,8 @@ pub struct State {
     pub owned: bool,
     /// What the engine was given in this run, `keep` of then included.
     given: Option<Vec<String>>,
+    /// A list that differs is a person's doing, until it was seen to be ours, or is put right.
+    by_hand: bool,
     /// An apply is under way.
     pub applying: Option<Change>,
     /// The next try after an apply failed, and how many failed in a row.
@@ -182,6 +184,8 @@ pub enum Event {
     },
     /// Somebody applied this list by hand.
     Listed(Vec<MirrorUrl>),
+    /// Somebody gave the engine a list, or its old one back, by hand; which one, the next look shows.
+    SwitchedByHand,
     /// `pause` or `resume`.
     Paused(Option<Option<Timestamp>>),
     /// Time went by.
@@ -263,6 +267,7 @@ impl State {
             network: Network::default(),
             paused: None,
             engine: EngineView::Unknown,
+            by_hand: false,
             applying: None,
             retry: None,
             refused: false,
@@ -302,12 +307,18 @@ impl State {
             Event::Engine(view) => self.engine_seen(view),
             Event::Applied { list, outcome } => self.applied(list, outcome, now, &mut actions),
             Event::Listed(list) => {
-                // By hand always acts, and settles what was contested.
-                self.treatment.contests.clear();
+                self.settle();
                 self.engine = EngineView::Lists(self.wanted(&list));
                 self.engine_took(list, now, &mut actions);
             }
-            Event::Paused(paused) => self.paused = paused,
+            Event::SwitchedByHand => self.settle(),
+            Event::Paused(paused) => {
+                // Whoever resumes wants the service back at work, whatever became of the list meanwhile.
+                if self.paused.is_some() && paused.is_none() {
+                    self.settle();
+                }
+                self.paused = paused;
+            }
             Event::Tick => {}
         }
         self.dismiss_late_controls(now, &mut actions);
@@ -317,6 +328,12 @@ impl State {
         self.together = self.count_together(now);
         self.probe(now, &mut actions);
         actions
+    }
+
+    /// A person has had a hand in it: what was contested is settled, and what differs now is no other program's doing.
+    fn settle(&mut self) {
+        self.treatment.contests.clear();
+        self.by_hand = true;
     }
 
     /// What lies ahead of the clock would not come to pass for as long as the clock was set back.

@@ -251,7 +251,8 @@ pub(super) fn proved_faster(
     lead((record, figure), incumbent, policy, measure).is_proved()
 }
 
-fn lead(
+/// How far a challenger has come with that.
+pub(super) fn lead(
     (record, figure): (&Record, &Figure),
     incumbent: &Figure,
     policy: &Policy,

@@ -11,6 +11,7 @@ pub use change::Change;
 
 use super::Policy;
 use super::record::{Coverage, Record, Standing};
+use super::score::{Figure, lead};
 use super::verdict::{Reason, Verdict};
 use crate::image::Image;
 use crate::mirror::{Mirror, MirrorUrl};
@@ -198,6 +199,11 @@ fn conclude(
     for (place, candidate) in chosen.iter().enumerate() {
         selected[*candidate] = Some(place);
     }
+    let slowest = chosen.iter().max_by(|a, b| {
+        let cost = |candidate: &usize| judged[*candidate].figure.cost();
+        cost(a).total_cmp(&cost(b))
+    });
+    let slowest = slowest.map(|slowest| (judged[*slowest].mirror.name.clone(), judged[*slowest].figure));
     let head_taints = chosen.first().map(|head| taints(judged[*head].mirror, policy));
     for (one, _) in judged.iter_mut().zip(&selected).filter(|(one, place)| place.is_none() && one.is_live()) {
         let other_kind = head_taints.is_some_and(|head| head != taints(one.mirror, policy));
@@ -206,7 +212,9 @@ fn conclude(
         } else if chosen.len() < policy.max {
             "its content is contradicted".to_owned()
         } else {
-            format!("{} of {} places are taken by better ones", chosen.len(), policy.max)
+            slowest.as_ref().and_then(|(name, slowest)| lacks(one, name, slowest, policy)).unwrap_or_else(
+                || format!("{} of {} places are taken by better ones", chosen.len(), policy.max),
+            )
         };
         one.reasons.push(Reason::new(ReasonKind::NotSelected, detail, None));
     }
@@ -236,6 +244,24 @@ fn conclude(
     let mut selection = Selection { list, entries, change: None };
     selection.change = change::between(current, &selection, faster);
     selection
+}
+
+/// What one that is better than the slowest member, as far as its figures go, lacks to take its place.
+fn lacks(one: &Judged<'_>, name: &str, slowest: &Figure, policy: &Policy) -> Option<String> {
+    let figure = &one.figure;
+    // Also by the seconds that are shown: some of the cost is this host's whim, and some what is refused.
+    let faster = figure.cost() < slowest.cost() && figure.predicted() < slowest.predicted();
+    if !faster || figure.covers() < slowest.covers() {
+        return None;
+    }
+    let lead = lead((one.record, figure), slowest, policy, Figure::cost);
+    if lead.is_proved() {
+        return Some(format!("faster than {name}, as is proved, and waits for `hold`"));
+    }
+    let (percent, rounds, has) = (policy.margin * 100.0, lead.needed, lead.has);
+    Some(format!(
+        "faster than {name}, and takes its place once {percent:.0} % faster in {rounds} rehearsals in a row, so far {has}"
+    ))
 }
 
 fn entry(one: Judged<'_>, place: Option<usize>, policy: &Policy, contends: bool) -> Entry {

@@ -11,7 +11,7 @@ use super::table::paint;
 use super::{
     Engine, EngineState, Mirror, Network, Notice, NoticeKind, ServiceState, Status, Switch, Warning,
 };
-use crate::reason::NetworkKind;
+use crate::reason::{ChangeKind, NetworkKind, ReasonKind};
 use crate::text::detail::detail;
 use crate::text::engine::Advice;
 use crate::text::{Lang, engine as advise, reason as phrase, status as say};
@@ -345,6 +345,9 @@ fn switch_text(status: &Status, switch: &Switch, view: &View) -> String {
 pub fn switch_why(switch: &Switch, upstream: &str, lang: Lang) -> String {
     let Some(kind) = switch.kind else { return safe(&switch.why) };
     let subject = switch.subject.as_deref().map_or_else(|| say::some_member(lang), safe);
+    if kind == ChangeKind::MemberRemoved && switch.reason == Some(ReasonKind::NotSelected) {
+        return say::no_place(lang, &subject);
+    }
     let reason = switch.reason.map_or("-", |reason| phrase::reason(lang, reason));
     say::change(lang, kind, &subject, reason, &safe(upstream))
 }

@@ -102,6 +102,12 @@ const SAID: &[(&str, Option<&str>, &str)] = &[
     ("serves 0 of {} images", Some("none of {} images asked for"), "已询问的 {} 个镜像都不提供"),
     ("left alone until {}", None, "{} 之前不再访问"),
     ("comes and goes: not trusted before {}", None, "时好时坏，{} 之前不予采信"),
+    (
+        "faster than {}, and takes its place once {} % faster in {} rehearsals in a row, so far {}",
+        None,
+        "比 {} 更快，须快 {} % 且连续 {} 次演练才能取代它，目前 {} 次",
+    ),
+    ("faster than {}, as is proved, and waits for `hold`", None, "已证实比 {} 更快，等待 hold 间隔"),
     ("{} of {} good rehearsals since", None, "此后演练成功 {} / {} 次"),
     ("{} s, the upstream {} s", None, "{} 秒，直连上游 {} 秒"),
     ("{} leads to {}, with the upstream to {}", None, "{} 指向 {}，上游为 {}"),
@@ -413,6 +419,19 @@ mod tests {
     use std::path::Path;
 
     use super::*;
+
+    #[test]
+    fn what_a_faster_mirror_lacks_is_told_with_its_numbers() {
+        let lacks =
+            "faster than mid, and takes its place once 20 % faster in 3 rehearsals in a row, so far 1";
+        let chinese = "比 mid 更快，须快 20 % 且连续 3 次演练才能取代它，目前 1 次";
+        assert_eq!(
+            (detail(Lang::En, lacks), detail(Lang::Zh, lacks)),
+            (lacks.to_owned(), chinese.to_owned())
+        );
+        let waits = "faster than mid, as is proved, and waits for `hold`";
+        assert_eq!(detail(Lang::Zh, waits), "已证实比 mid 更快，等待 hold 间隔");
+    }
 
     #[test]
     fn our_own_words_are_told_in_the_readers_language_and_not_twice() {

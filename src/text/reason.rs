@@ -49,7 +49,7 @@ pub fn reason(lang: Lang, kind: ReasonKind) -> &'static str {
             ReasonKind::SameBackend => ("same backend as another", "与另一镜像源同一后端"),
             ReasonKind::Unfit => ("unfit for the engine's image store", "不适合当前引擎的镜像存储"),
             ReasonKind::Disabled => ("switched off", "已停用"),
-            ReasonKind::NotSelected => ("others are better", "已有更好的"),
+            ReasonKind::NotSelected => ("not in the list", "未入选"),
             ReasonKind::OverBudget => ("probed less, to keep the budget", "为不超预算，探测已放缓"),
         },
     )

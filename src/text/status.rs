@@ -172,6 +172,7 @@ messages! {
     filled(subject: &str) { "{subject} took a free place", "{subject} 补上空位" }
     faster(subject: &str) { "{subject} is faster", "{subject} 更快" }
     member_removed(subject: &str) { "{subject} is no longer a candidate", "{subject} 已不在候选之列" }
+    no_place(subject: &str) { "no place is left for {subject}", "列表中已没有 {subject} 的位置" }
     all_dead(upstream: &str) { "nothing was live, and {upstream} answered", "没有可用的镜像源，而 {upstream} 可以直连" }
     by_hand() { "somebody ran apply", "手动执行了 apply" }
     restored() { "somebody ran restore", "手动执行了 restore" }

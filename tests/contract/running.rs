@@ -3,6 +3,7 @@
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+use std::time::Duration;
 
 use rustix::process::Signal;
 use serde_json::{Value, json};
@@ -318,6 +319,38 @@ fn it_gives_way_to_a_program_that_keeps_rewriting_the_list() {
     host.run(&["status"]).ended(1);
     host.run(&["apply"]).ended(0);
     assert_eq!(host.engine.mirrors(), [a.url()]);
+}
+
+#[test]
+fn what_is_restored_by_hand_is_no_contest_and_who_resumes_has_the_list_kept_right_again() {
+    let a = at_speed(20_000_000);
+    let host = Host::new(&Toml::of(&[("A", &a)]));
+    let _service = host.serve();
+    host.wait_for(&[&a]);
+    // In one breath, and so that the service sees the pause.
+    for breath in [0, 0, 0, 0, 700, 700, 700, 700] {
+        host.run(&["restore"]).ended(0);
+        assert!(host.engine.mirrors().is_empty());
+        std::thread::sleep(Duration::from_millis(breath));
+        assert!(host.run(&["resume"]).ended(0).out.contains("kept right again"));
+        host.wait_for(&[&a]);
+    }
+    host.wait_for_status("in place", |status| status["engines"][0]["state"] == "in_place");
+    // Another program is one all the same, until somebody resumes.
+    let (_foreign, theirs) = list_of_another_program();
+    let gives_way = || {
+        host.wait_for_status("giving way", |status| status["engines"][0]["problem_kind"] == "contested");
+    };
+    for _ in 0..3 {
+        host.engine.be_given(&theirs);
+        host.wait_for(&[&a]);
+    }
+    host.engine.be_given(&theirs);
+    gives_way();
+    host.run(&["pause"]).ended(0);
+    host.wait_for_status("the pause", |status| status["service"]["state"] == "paused");
+    host.run(&["resume"]).ended(0);
+    host.wait_for(&[&a]);
 }
 
 #[test]

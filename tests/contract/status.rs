@@ -1,7 +1,7 @@
 //! What the status says, and what it says of a service that is paused, ends or finds no engine.
 
 use std::fs;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
 use rustix::process::Signal;
 use serde_json::{Value, json};
@@ -126,6 +126,40 @@ fn paused_is_a_state_and_not_healthy_and_ends_by_itself() {
     host.wait_for(&[&b]);
     host.wait_for_status("its end", |status| status["service"]["state"] == "running");
     host.run(&["status"]).ended(0);
+}
+
+#[test]
+fn a_pause_and_its_end_are_told_at_once() {
+    let a = at_speed(20_000_000);
+    let host = Host::new(&Toml::of(&[("A", &a)]));
+    let _service = host.serve();
+    host.wait_for(&[&a]);
+    host.run(&["status"]).ended(0);
+    let told = |code, state: &str| {
+        let status = host.run(&["status", "--json"]).ended(code).json();
+        assert_eq!(status["service"]["state"], state, "{status:#}");
+        status
+    };
+    // Faster than the service, which looks a moment after an edit.
+    for _ in 0..3 {
+        host.run(&["pause", "--for", "1h"]).ended(0);
+        assert!(told(1, "paused")["service"]["paused_until"].is_string());
+        host.run(&["resume"]).ended(0);
+        assert_eq!(told(0, "running")["service"]["paused_until"], Value::Null);
+    }
+    // What makes no sense ends and begins nothing, as the service takes it.
+    fs::write(host.at("state/pause.json"), "no pause").unwrap();
+    told(0, "running");
+    host.run(&["restore"]).ended(0);
+    assert_eq!(told(1, "running")["engines"][0]["paused"], json!({"until": null}));
+    host.run(&["resume"]).ended(0);
+    let status = host.run(&["status", "--json"]).json();
+    assert_eq!(status["engines"][0]["paused"], Value::Null, "{status:#}");
+    // Who may not read it is told what the service says.
+    host.run(&["pause"]).ended(0);
+    host.wait_for_status("the pause", |status| status["service"]["state"] == "paused");
+    fs::set_permissions(host.at("state/pause.json"), fs::Permissions::from_mode(0o600)).unwrap();
+    host.run_as_nobody(&["status"]).ended(1);
 }
 
 #[test]

@@ -255,6 +255,67 @@ fn it_gives_way_for_an_hour_to_a_program_that_keeps_rewriting_the_list() {
     assert!(!world.state.contested(world.now));
 }
 
+/// What `restore` puts back, and what somebody edits while it is paused.
+#[test]
+fn what_changed_before_a_resume_or_by_hand_is_not_counted_as_another_programs() {
+    let mut world = World::new(&healthy());
+    world.run(Duration::from_secs(3600));
+    let elsewhere = || Event::Engine(EngineView::Lists(vec!["https://elsewhere.example".to_owned()]));
+    let differed = |world: &World| {
+        world.applies.iter().filter(|apply| apply.change.kind == ChangeKind::EngineDiffered).count()
+    };
+    for turn in 1..=4 {
+        world.tell(Event::Paused(Some(None)));
+        world.tell(elsewhere());
+        world.tell(Event::Paused(None));
+        world.run(Duration::from_secs(60));
+        assert_eq!(differed(&world), turn);
+        assert!(world.state.treatment.contests.is_empty(), "{turn}");
+    }
+    // The pause was over before anybody saw it.
+    for turn in 5..=8 {
+        world.tell(Event::SwitchedByHand);
+        world.tell(elsewhere());
+        world.run(Duration::from_secs(60));
+        assert_eq!(differed(&world), turn);
+        assert!(world.state.treatment.contests.is_empty(), "{turn}");
+    }
+    // Once is not for ever.
+    for _ in 0..10 {
+        world.tell(elsewhere());
+        world.run(Duration::from_secs(60));
+    }
+    assert_eq!(differed(&world), 8 + 3);
+    assert!(world.state.contested(world.now));
+}
+
+#[test]
+fn a_list_that_was_ours_after_a_switch_by_hand_and_is_not_any_more_is_counted() {
+    let mut world = World::new(&healthy());
+    world.run(Duration::from_secs(3600));
+    world.tell(Event::SwitchedByHand);
+    let listed = world.state.wanted(&world.state.list);
+    world.tell(Event::Engine(EngineView::Lists(listed)));
+    world.tell(Event::Engine(EngineView::Lists(vec!["https://elsewhere.example".to_owned()])));
+    assert_eq!(world.state.treatment.contests.len(), 1);
+}
+
+#[test]
+fn who_resumes_wants_the_service_back_at_work_also_where_it_gave_way() {
+    let mut world = World::new(&healthy());
+    world.run(Duration::from_secs(3600));
+    for _ in 0..10 {
+        world.tell(Event::Engine(EngineView::Lists(vec!["https://elsewhere.example".to_owned()])));
+        world.run(Duration::from_secs(60));
+    }
+    assert!(world.state.contested(world.now) && !world.state.in_place());
+    world.tell(Event::Paused(Some(None)));
+    assert!(world.state.contested(world.now));
+    world.tell(Event::Paused(None));
+    world.run(Duration::from_secs(60));
+    assert!(!world.state.contested(world.now) && world.state.in_place());
+}
+
 #[test]
 fn a_list_whose_reload_is_left_to_others_is_written_once_and_is_not_in_place_yet() {
     let mut world = World::new(&healthy());

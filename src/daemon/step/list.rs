@@ -51,6 +51,7 @@ impl State {
         // Between the write and the proof the engine's list is neither here nor there.
         if self.applying.is_none() {
             self.engine = view;
+            self.by_hand &= !self.engine_has_ours();
         }
     }
 
@@ -175,7 +176,8 @@ impl State {
         if self.contested(now) && (rewritten || !urgent) {
             return;
         }
-        if rewritten && matches!(self.engine, EngineView::Lists(_)) {
+        let by_hand = std::mem::take(&mut self.by_hand);
+        if rewritten && !by_hand && matches!(self.engine, EngineView::Lists(_)) {
             self.treatment.contests.retain(|at| is_within(*at, now, CONTEST_MEMORY));
             self.treatment.contests.push(now);
         }

@@ -14,7 +14,7 @@ pub struct Change {
     pub kind: ChangeKind,
     /// The mirror's name, where it is about one; its URL when it is no candidate any more.
     pub subject: Option<String>,
-    /// Why the subject was rejected.
+    /// Why the subject was rejected, or left though it is a candidate still.
     pub reason: Option<ReasonKind>,
     /// More, in English; may be empty.
     pub detail: String,
@@ -104,7 +104,11 @@ fn cause(current: &Current<'_>, list: &[MirrorUrl], entries: &HashMap<&MirrorUrl
             Change::new(ChangeKind::Faster, name(came), compared(entries.get(came), entries.get(*gone)))
         }
         (None, Some(gone)) => {
-            Change::new(ChangeKind::MemberRemoved, name(gone), "there is no place for it".to_owned())
+            let detail = "there is no place for it".to_owned();
+            let mut change = Change::new(ChangeKind::MemberRemoved, name(gone), detail);
+            // It is a candidate still.
+            change.reason = Some(ReasonKind::NotSelected);
+            change
         }
         (None, None) => {
             // The same members in another order: the first one that moved up has overtaken.

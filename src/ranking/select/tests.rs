@@ -59,13 +59,20 @@ fn a_member_that_is_no_candidate_any_more_leaves_by_its_url() {
 
 /// A mirror of so many bytes per second, rehearsed once.
 fn of_speed(speed: f64) -> Record {
+    of_speed_often(speed, 1)
+}
+
+fn of_speed_often(speed: f64, rehearsals: usize) -> Record {
     let mut record = Record::default();
     let mut seen =
         crate::observation::Observation::new(Timestamp::default(), crate::observation::Depth::Rehearse);
     let time = |millis| Some(std::time::Duration::from_millis(millis));
     (seen.stages.manifest, seen.stages.layer) = (time(300), time(100));
     seen.bytes_per_second = Some(speed);
-    record.observe(&seen, &Policy::default());
+    for _ in 0..rehearsals {
+        seen.at = seen.at + std::time::Duration::from_secs(3600);
+        record.observe(&seen, &Policy::default());
+    }
     record
 }
 
@@ -85,4 +92,45 @@ fn who_is_slower_than_the_upstream_is_so_by_the_figures_that_are_shown() {
         let details: Vec<&str> = selection.entries[0].reasons.iter().map(|reason| &*reason.detail).collect();
         assert_eq!(details, [shown], "{speed}");
     }
+}
+
+#[test]
+fn who_stays_outside_though_it_is_faster_is_told_what_it_has_to_prove() {
+    let mirrors = ["mid", "quick", "slow"]
+        .map(|name| Mirror::of_docker_hub(name, format!("https://{name}.example").parse().unwrap()));
+    let policy = Policy { max: 1, ..Policy::default() };
+    let list = [mirrors[0].url.clone()];
+    let now = Timestamp::default() + std::time::Duration::from_secs(86_400);
+    for (rehearsals, quick) in [
+        (1, "faster than mid, and takes its place once 20 % faster in 3 rehearsals in a row, so far 1"),
+        (2, "faster than mid, and takes its place once 20 % faster in 3 rehearsals in a row, so far 2"),
+        (3, "faster than mid, as is proved, and waits for `hold`"),
+    ] {
+        let records = [1e6, 20e6, 0.5e6].map(|speed| of_speed_often(speed, rehearsals));
+        let candidates: Vec<Candidate<'_>> =
+            mirrors.iter().zip(&records).map(|(mirror, record)| Candidate { mirror, record }).collect();
+        let current = Current { list: &list, last_faster: Some(now), provisional: false };
+        let selection = select(now, &policy, &candidates, Upstream::NotCompared, &current);
+        let said = selection.entries.iter().flat_map(|entry| &entry.reasons);
+        let said: Vec<_> = said.map(|reason| (reason.kind, &*reason.detail)).collect();
+        let slow = "1 of 1 places are taken by better ones";
+        assert_eq!(said, [(ReasonKind::NotSelected, quick), (ReasonKind::NotSelected, slow)]);
+    }
+}
+
+#[test]
+fn who_left_for_want_of_a_place_is_a_candidate_still() {
+    let mirrors = ["mid", "quick"]
+        .map(|name| Mirror::of_docker_hub(name, format!("https://{name}.example").parse().unwrap()));
+    let records = [1e6, 20e6].map(of_speed);
+    let candidates: Vec<Candidate<'_>> =
+        mirrors.iter().zip(&records).map(|(mirror, record)| Candidate { mirror, record }).collect();
+    let list = [mirrors[0].url.clone(), mirrors[1].url.clone()];
+    let current = Current { list: &list, last_faster: None, provisional: false };
+    let policy = Policy { max: 1, ..Policy::default() };
+    let selection = select(Timestamp::default(), &policy, &candidates, Upstream::NotCompared, &current);
+    assert_eq!(selection.list, list[..1]);
+    let change = selection.change.expect("it changed");
+    assert_eq!(change.why(), "quick left: there is no place for it");
+    assert_eq!((change.kind, change.reason), (ChangeKind::MemberRemoved, Some(ReasonKind::NotSelected)));
 }
