@@ -902,9 +902,27 @@ fn what_the_engine_listed_on_its_own_can_be_removed() {
             text.starts_with("old.example switched off in ") && text.contains("Docker's own list"),
             "{text}"
         );
-        let config = mirrorwatch::config::load(&path).unwrap();
-        let old = config.mirrors.iter().find(|mirror| mirror.name == "old.example").unwrap();
-        assert!(!old.enabled && old.url.as_str() == "https://old.example");
+        let is_off = || {
+            let config = mirrorwatch::config::load(&path).unwrap();
+            let old = config.mirrors.iter().find(|mirror| mirror.name == "old.example").unwrap().clone();
+            !old.enabled && old.url.as_str() == "https://old.example"
+        };
+        assert!(is_off());
+        let local = path.with_file_name("mirrors.d").join("local.toml");
+        let written = std::fs::read_to_string(&local).unwrap();
+        let (code, text, errors) = host.run(&["remove", said, "--config", config]);
+        assert_eq!((code, errors.as_str()), (0, ""));
+        let at = format!("(enabled = false, {}:", local.display());
+        assert!(
+            text.starts_with(&format!("old.example is switched off already {at}"))
+                && text.ends_with("; nothing was changed\n"),
+            "{text}"
+        );
+        assert_eq!(std::fs::read_to_string(&local).unwrap(), written, "twice does not switch it on again");
+        // Without the entry it would be on, as Docker's own list has it.
+        std::fs::write(&local, written.replace("enabled = false", "enabled = true")).unwrap();
+        let (code, text, _) = host.run(&["remove", said, "--config", config]);
+        assert!(code == 0 && text.contains("Docker's own list") && is_off(), "{text}");
     }
 }
 
