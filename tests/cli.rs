@@ -149,7 +149,7 @@ fn a_usage_error_is_code_2_and_says_what_was_meant() {
         (&["completions", "tcsh"], "bash"),
         (&["pause", "1h"], "did you mean --for 1h?"),
         (&["why", "2d"], "did you mean --since 2d?"),
-        (&["probe", "--image", "ghcr.io/a/b"], "Docker Hub"),
+        (&["probe", "--image", "ghcr.io/a/b"], "only images of Docker Hub can be asked of its mirrors"),
         (&["help", "nope"], "'nope'"),
         (&["-q", "-v"], "--quiet"),
     ] {
@@ -709,6 +709,10 @@ fn a_usage_error_in_chinese_is_chinese() {
         (&["pause", "1h"], "错误：多余的参数：1h\n提示：是不是想写 --for 1h？"),
         (&["pause", "--for", "5x"], "提示：请写成 30s、5m、2h 这样的时长"),
         (&["status", "--lang", "fr", "--lang", "zh"], "提示：可用的值：en, zh"),
+        (&["probe", "--image", "UPPER"], "提示：不是合法的镜像名，请写成 library/busybox:latest 这样\n"),
+        (&["probe", "--image", "ghcr.io/a/b"], "提示：只能向 Docker Hub 的镜像源询问 Docker Hub 上的镜像\n"),
+        (&["probe", "--image", "busybox@sha256:00"], "提示：这里要写标签，不能写摘要\n"),
+        (&["probe", "--image", ":latest"], "提示：没有写出镜像名，请写成 library/busybox:latest 这样\n"),
     ] {
         let (code, _, errors) = host.run(&[&["--lang", "zh"], args].concat());
         assert_eq!(code, 2, "{errors}");
