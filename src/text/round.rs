@@ -21,9 +21,13 @@ messages! {
         "warning: {name} asked to be left alone until {until} (429); by hand it is asked all the same, and may ask for longer",
         "警告：{name} 要求在 {until} 之前不再访问（429）；手动探测仍会访问，可能因此延长",
     }
-    budget_is_spent(name: &str, requests: &str, bytes: &str, refusals: &str) {
-        "warning: the budget of {name} is spent (requests in 24 h {requests}, bytes {bytes}, refusals in 48 h {refusals}); by hand it is asked all the same, and that counts too: a mirror bans whom it sees too often",
-        "警告：{name} 的预算已用完（24 小时请求 {requests}，流量 {bytes}，48 小时被拒 {refusals}）；手动探测仍会访问并计入预算，访问过多可能被该镜像源封禁",
+    budget_is_short(name: &str, requests: &str, bytes: &str, refusals: &str, cost: &str) {
+        "warning: the budget of {name} has less left than a rehearsal may cost ({cost}): requests in 24 h {requests}, bytes {bytes}, refusals in 48 h {refusals}; by hand it is asked all the same, and that counts too: a mirror bans whom it sees too often",
+        "警告：{name} 的预算所剩已不够一次演练（最多 {cost}）：24 小时请求 {requests}，流量 {bytes}，48 小时被拒 {refusals}；手动探测仍会访问并计入预算，访问过多可能被该镜像源封禁",
+    }
+    cost(requests: u32, bytes: &str, refusals: u32) {
+        "{requests} requests, {bytes}, {refusals} refusals",
+        "{requests} 次请求、{bytes}、{refusals} 次被拒",
     }
     asked_in_haste(names: &str, requests: u32, minute: &str) {
         "warning: asked more than {requests} times in the last {minute} already: {names}; by hand they are asked all the same, and that counts too: a mirror bans whom it sees too often",
