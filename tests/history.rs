@@ -12,6 +12,7 @@ use std::time::Duration;
 use mirrorwatch::cli::explain::{Account, text as explain};
 use mirrorwatch::cli::history::text::{self as history, Gather};
 use mirrorwatch::cli::history::{History, Outcome as Word, SCHEMA, Seen};
+use mirrorwatch::config::{Off, Position};
 use mirrorwatch::daemon::terms::Terms;
 use mirrorwatch::mirror::{Mirror, MirrorUrl};
 use mirrorwatch::observation::{Depth, Failure, Observation, Outcome, Spent, Stage};
@@ -211,6 +212,20 @@ fn an_account_says_everything_in_both_languages() {
             assert_ne!(colored, text);
             assert_eq!(anstream::adapter::strip_str(&colored).to_string(), text, "{name}");
             check(&format!("history/{name}"), lang, &text);
+        }
+    }
+}
+
+#[test]
+fn a_mirror_that_is_switched_off_is_headed_by_that_whether_it_was_judged_or_not() {
+    let off = vec![Off::Switch(Position { file: "/etc/mirrorwatch/mirrors.toml".into(), line: 7 })];
+    let disabled = Reason { kind: ReasonKind::Disabled, detail: String::new(), since: None };
+    let mut judged = Account { off: off.clone(), ..rejected() };
+    judged.judged.as_mut().unwrap().reasons = vec![disabled];
+    for account in [judged, Account { off, ..new() }] {
+        for (lang, expected) in [(Lang::En, "switched off"), (Lang::Zh, "已停用")] {
+            let text = explain::render(&account, lang, false, NOW);
+            assert_eq!(text.lines().nth(1), Some(expected), "{text}");
         }
     }
 }

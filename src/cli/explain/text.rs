@@ -106,6 +106,9 @@ impl Page<'_> {
         let (text, style) = match &account.judged {
             None if !account.off.is_empty() => (phrase::reason(lang, ReasonKind::Disabled).to_owned(), BAD),
             None => (say::unknown(lang), Style::new()),
+            Some(judged) if judged.reasons.iter().any(|reason| reason.kind == ReasonKind::Disabled) => {
+                (phrase::reason(lang, ReasonKind::Disabled).to_owned(), BAD)
+            }
             Some(judged) if account.network_down && judged.selected.is_none() && is_unprobed(judged) => {
                 (say::not_judged(lang), Style::new())
             }
