@@ -131,6 +131,10 @@ messages! {
         "The service leaves this engine alone until: sudo mirrorwatch resume",
         "服务不再改动该引擎，直到执行 sudo mirrorwatch resume",
     }
+    left_alone_and_off() {
+        "The service leaves this engine alone as long as [engine.docker] is disabled, and then until: sudo mirrorwatch resume",
+        "[engine.docker] 停用期间，服务不会改动该引擎；重新启用后，还要执行 sudo mirrorwatch resume 才会恢复维护",
+    }
     nothing_kept() { "nothing was ever written to the engine's file: there is nothing to restore", "从未写入过引擎的配置文件，没有可恢复的内容" }
     not_kept(number: u64, kept: &str) { "there is no state {number}; kept are {kept}", "没有编号为 {number} 的状态；已保存的编号：{kept}" }
     range(first: u64, last: u64) { "{first} to {last}", "{first} 至 {last}" }
@@ -164,6 +168,10 @@ messages! {
     }
     by_the_record(error: &str) { "{error}; restoring by what was recorded", "{error}；按已有记录恢复" }
     engine_disabled() { "[engine.docker] is disabled in mirrors.toml", "mirrors.toml 中 [engine.docker] 已停用" }
+    enable_the_engine(config: &str) {
+        "to have its list kept again: enabled = \"auto\" under [engine.docker] in {config}; what stood there before mirrorwatch comes back with: sudo mirrorwatch restore",
+        "要重新维护其列表：在 {config} 的 [engine.docker] 中写 enabled = \"auto\"；要恢复 mirrorwatch 写入之前的内容：sudo mirrorwatch restore",
+    }
     no_engine() { "no dockerd was found on this host", "本机没有找到 dockerd" }
     name_the_engine() {
         "where it is elsewhere, say so in mirrors.toml: [engine.docker] enabled = true, socket, config_file",
