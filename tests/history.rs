@@ -113,6 +113,7 @@ fn seen(mirror: &Mirror, observation: &Observation) -> Seen {
         requests: observation.spent.requests,
         refusals: observation.spent.refusals,
         bytes: observation.spent.bytes,
+        forgiven: observation.forgiven,
     }
 }
 
@@ -135,9 +136,10 @@ fn account(mirror: Mirror, seen: Vec<Seen>, record: Record) -> Account {
         listed: 3,
         terms: terms(),
         before: None,
-        day: (25, 1),
+        day: (25, 1, 0),
         spark: vec![Some(5_300_000); 24],
         known_since: seen.first().map(|seen| seen.at),
+        last_failure: seen.iter().rev().find(|seen| seen.outcome != Word::Served).map(|seen| seen.at),
         failures: seen.into_iter().rev().filter(|seen| seen.outcome != Word::Served).collect(),
         switches: vec![switch(HOUR * 5)],
         names: vec![
@@ -196,7 +198,7 @@ fn new() -> Account {
     Account {
         judged: None,
         spark: Vec::new(),
-        day: (0, 0),
+        day: (0, 0, 0),
         switches: Vec::new(),
         ..account(dao(), Vec::new(), Record::default())
     }
@@ -389,6 +391,14 @@ fn an_account_from_a_time_without_network_says_so_after_the_service_has_ended_to
     let said = host.run(&["explain", "Dead"]).ended(0);
     assert!(said.out.contains("not judged: the network is down"), "{said:?}");
     assert!(!said.out.contains("not probed yet"), "{said:?}");
+}
+
+#[test]
+fn a_round_by_hand_that_nobody_answered_is_held_against_nobody() {
+    let host = Host::new(&Toml::default().mirror("Dead", "http://127.0.0.1:9", ""));
+    host.run(&["probe", "Dead"]).ended(1);
+    let said = host.run(&["explain", "Dead"]).ended(0);
+    assert!(said.out.contains("in 24 hours: 0 served, 0 failed, 1 not held against it"), "{said:?}");
 }
 
 #[test]

@@ -284,13 +284,14 @@ fn write_down(
 ) -> HashMap<MirrorUrl, Record> {
     // A running service keeps the records, and hears of what was logged.
     let alone = !daemon::is_running(state);
+    let forgiven = alone && matches!(held, Held::AgainstNobody);
     let ended = assembly::now();
     let mut records = assembly::records(store);
     store.batch(|store| {
         for (url, observation) in seen {
             let Some(mirror) = asked.iter().find(|mirror| mirror.url == *url) else { continue };
             let key = assembly::key(mirror);
-            store.log(&key, observation);
+            store.log(&key, &Observation { forgiven, ..observation.clone() });
             let record = records.entry(url.clone()).or_default();
             if let Held::AgainstEach(policy) = held {
                 let failed = record.failed_rehearsals();
