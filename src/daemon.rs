@@ -467,6 +467,11 @@ impl Daemon {
                 }
                 Action::Apply { list, change } => self.apply(list, change),
                 Action::Save(url) => self.unwritten.changed(url),
+                Action::Forgive(url, at) => {
+                    if let Some(track) = self.state.track(&url) {
+                        self.unwritten.forgive(assembly::key(&track.mirror), at);
+                    }
+                }
             }
         }
     }

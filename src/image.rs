@@ -5,6 +5,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::text::{Lang, cli as say};
+
 /// A repository and a tag on the upstream, such as `library/busybox:latest`.
 ///
 /// Canonical by construction: `busybox`, `docker.io/busybox` and `library/busybox:latest` are one.
@@ -90,16 +92,23 @@ impl fmt::Display for Image {
 
 impl fmt::Display for ImageError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Empty => "an image needs a name, such as library/busybox:latest",
-            Self::OtherRegistry => "only images of Docker Hub can be asked of its mirrors",
-            Self::Digest => "a tag is wanted, not a digest",
-            Self::Character => "not an image name, such as library/busybox:latest",
-        })
+        f.write_str(&self.what(Lang::En))
     }
 }
 
 impl std::error::Error for ImageError {}
+
+impl ImageError {
+    /// What is wrong, and what to write.
+    pub fn what(self, lang: Lang) -> String {
+        match self {
+            Self::Empty => say::image_empty(lang),
+            Self::OtherRegistry => say::image_other_registry(lang),
+            Self::Digest => say::image_digest(lang),
+            Self::Character => say::image_character(lang),
+        }
+    }
+}
 
 impl TryFrom<String> for Image {
     type Error = ImageError;

@@ -194,6 +194,9 @@ pub struct Observation {
     /// mirror's failure.
     #[serde(default, skip_serializing_if = "Duration::is_zero")]
     pub starved: Duration,
+    /// Whether it was held neither for nor against the mirror: our own network may have been what failed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub forgiven: bool,
 }
 
 impl Observation {
@@ -218,6 +221,7 @@ impl Observation {
             spent: Spent::default(),
             retry_after: None,
             starved: Duration::ZERO,
+            forgiven: false,
         }
     }
 

@@ -243,6 +243,11 @@ impl Store {
         });
     }
 
+    /// Marks the observation that began then as forgiven.
+    pub fn forgive(&self, key: &Key, at: Timestamp) {
+        self.write(|connection| row::forgive(connection, key, at));
+    }
+
     /// The observations of one mirror, or of all, since then, the oldest first.
     pub fn observations(&self, key: Option<&Key>, since: Timestamp) -> Vec<(Key, Observation)> {
         self.read(

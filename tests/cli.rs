@@ -149,7 +149,7 @@ fn a_usage_error_is_code_2_and_says_what_was_meant() {
         (&["completions", "tcsh"], "bash"),
         (&["pause", "1h"], "did you mean --for 1h?"),
         (&["why", "2d"], "did you mean --since 2d?"),
-        (&["probe", "--image", "ghcr.io/a/b"], "Docker Hub"),
+        (&["probe", "--image", "ghcr.io/a/b"], "only images of Docker Hub can be asked of its mirrors"),
         (&["help", "nope"], "'nope'"),
         (&["-q", "-v"], "--quiet"),
     ] {
@@ -709,6 +709,10 @@ fn a_usage_error_in_chinese_is_chinese() {
         (&["pause", "1h"], "错误：多余的参数：1h\n提示：是不是想写 --for 1h？"),
         (&["pause", "--for", "5x"], "提示：请写成 30s、5m、2h 这样的时长"),
         (&["status", "--lang", "fr", "--lang", "zh"], "提示：可用的值：en, zh"),
+        (&["probe", "--image", "UPPER"], "提示：不是合法的镜像名，请写成 library/busybox:latest 这样\n"),
+        (&["probe", "--image", "ghcr.io/a/b"], "提示：只能向 Docker Hub 的镜像源询问 Docker Hub 上的镜像\n"),
+        (&["probe", "--image", "busybox@sha256:00"], "提示：这里要写标签，不能写摘要\n"),
+        (&["probe", "--image", ":latest"], "提示：没有写出镜像名，请写成 library/busybox:latest 这样\n"),
     ] {
         let (code, _, errors) = host.run(&[&["--lang", "zh"], args].concat());
         assert_eq!(code, 2, "{errors}");
@@ -902,9 +906,27 @@ fn what_the_engine_listed_on_its_own_can_be_removed() {
             text.starts_with("old.example switched off in ") && text.contains("Docker's own list"),
             "{text}"
         );
-        let config = mirrorwatch::config::load(&path).unwrap();
-        let old = config.mirrors.iter().find(|mirror| mirror.name == "old.example").unwrap();
-        assert!(!old.enabled && old.url.as_str() == "https://old.example");
+        let is_off = || {
+            let config = mirrorwatch::config::load(&path).unwrap();
+            let old = config.mirrors.iter().find(|mirror| mirror.name == "old.example").unwrap().clone();
+            !old.enabled && old.url.as_str() == "https://old.example"
+        };
+        assert!(is_off());
+        let local = path.with_file_name("mirrors.d").join("local.toml");
+        let written = std::fs::read_to_string(&local).unwrap();
+        let (code, text, errors) = host.run(&["remove", said, "--config", config]);
+        assert_eq!((code, errors.as_str()), (0, ""));
+        let at = format!("(enabled = false, {}:", local.display());
+        assert!(
+            text.starts_with(&format!("old.example is switched off already {at}"))
+                && text.ends_with("; nothing was changed\n"),
+            "{text}"
+        );
+        assert_eq!(std::fs::read_to_string(&local).unwrap(), written, "twice does not switch it on again");
+        // Without the entry it would be on, as Docker's own list has it.
+        std::fs::write(&local, written.replace("enabled = false", "enabled = true")).unwrap();
+        let (code, text, _) = host.run(&["remove", said, "--config", config]);
+        assert!(code == 0 && text.contains("Docker's own list") && is_off(), "{text}");
     }
 }
 

@@ -12,6 +12,7 @@ use std::time::Duration;
 use mirrorwatch::cli::explain::{Account, text as explain};
 use mirrorwatch::cli::history::text::{self as history, Gather};
 use mirrorwatch::cli::history::{History, Outcome as Word, SCHEMA, Seen};
+use mirrorwatch::config::{Off, Position};
 use mirrorwatch::daemon::terms::Terms;
 use mirrorwatch::mirror::{Mirror, MirrorUrl};
 use mirrorwatch::observation::{Depth, Failure, Observation, Outcome, Spent, Stage};
@@ -112,6 +113,7 @@ fn seen(mirror: &Mirror, observation: &Observation) -> Seen {
         requests: observation.spent.requests,
         refusals: observation.spent.refusals,
         bytes: observation.spent.bytes,
+        forgiven: observation.forgiven,
     }
 }
 
@@ -134,9 +136,10 @@ fn account(mirror: Mirror, seen: Vec<Seen>, record: Record) -> Account {
         listed: 3,
         terms: terms(),
         before: None,
-        day: (25, 1),
+        day: (25, 1, 0),
         spark: vec![Some(5_300_000); 24],
         known_since: seen.first().map(|seen| seen.at),
+        last_failure: seen.iter().rev().find(|seen| seen.outcome != Word::Served).map(|seen| seen.at),
         failures: seen.into_iter().rev().filter(|seen| seen.outcome != Word::Served).collect(),
         switches: vec![switch(HOUR * 5)],
         names: vec![
@@ -195,7 +198,7 @@ fn new() -> Account {
     Account {
         judged: None,
         spark: Vec::new(),
-        day: (0, 0),
+        day: (0, 0, 0),
         switches: Vec::new(),
         ..account(dao(), Vec::new(), Record::default())
     }
@@ -211,6 +214,20 @@ fn an_account_says_everything_in_both_languages() {
             assert_ne!(colored, text);
             assert_eq!(anstream::adapter::strip_str(&colored).to_string(), text, "{name}");
             check(&format!("history/{name}"), lang, &text);
+        }
+    }
+}
+
+#[test]
+fn a_mirror_that_is_switched_off_is_headed_by_that_whether_it_was_judged_or_not() {
+    let off = vec![Off::Switch(Position { file: "/etc/mirrorwatch/mirrors.toml".into(), line: 7 })];
+    let disabled = Reason { kind: ReasonKind::Disabled, detail: String::new(), since: None };
+    let mut judged = Account { off: off.clone(), ..rejected() };
+    judged.judged.as_mut().unwrap().reasons = vec![disabled];
+    for account in [judged, Account { off, ..new() }] {
+        for (lang, expected) in [(Lang::En, "switched off"), (Lang::Zh, "已停用")] {
+            let text = explain::render(&account, lang, false, NOW);
+            assert_eq!(text.lines().nth(1), Some(expected), "{text}");
         }
     }
 }
@@ -374,6 +391,14 @@ fn an_account_from_a_time_without_network_says_so_after_the_service_has_ended_to
     let said = host.run(&["explain", "Dead"]).ended(0);
     assert!(said.out.contains("not judged: the network is down"), "{said:?}");
     assert!(!said.out.contains("not probed yet"), "{said:?}");
+}
+
+#[test]
+fn a_round_by_hand_that_nobody_answered_is_held_against_nobody() {
+    let host = Host::new(&Toml::default().mirror("Dead", "http://127.0.0.1:9", ""));
+    host.run(&["probe", "Dead"]).ended(1);
+    let said = host.run(&["explain", "Dead"]).ended(0);
+    assert!(said.out.contains("in 24 hours: 0 served, 0 failed, 1 not held against it"), "{said:?}");
 }
 
 #[test]

@@ -168,6 +168,27 @@ fn what_was_kept_is_there_when_the_store_is_opened_again() {
 }
 
 #[test]
+fn what_is_forgiven_later_is_forgiven_once_and_nothing_else() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    let said =
+        Failure { detail: "a,\"forgiven\":true}".to_owned(), ..failed(NOW).failure().unwrap().clone() };
+    let one = Observation { outcome: Outcome::Failed(said), ..failed(NOW) };
+    let already = Observation { forgiven: true, ..failed(NOW + HOUR) };
+    for (n, seen) in [(0, &one), (1, &one), (0, &failed(NOW + MINUTE)), (0, &already)] {
+        store.log(&key(n), seen);
+    }
+    for at in [NOW, NOW, NOW + HOUR, NOW + DAY] {
+        store.forgive(&key(0), at);
+    }
+    let kept = store.observations(None, NOW - HOUR);
+    let forgiven: Vec<bool> = kept.iter().map(|(_, seen)| seen.forgiven).collect();
+    assert_eq!(forgiven, [true, false, false, true]);
+    assert_eq!(kept[0].1, Observation { forgiven: true, ..one });
+    works(&store);
+}
+
+#[test]
 fn a_record_and_a_fact_have_one_value_the_last() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path());

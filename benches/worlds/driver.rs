@@ -180,7 +180,7 @@ impl Driver<'_> {
                     self.plan_in(after, Next::Observed(url, Box::new(seen)));
                 }
                 Action::Apply { list, .. } => self.plan(self.now + RELOAD, Next::Applied(list)),
-                Action::Save(_) => {}
+                Action::Save(_) | Action::Forgive(..) => {}
             }
         }
         // One tick is planned at a time, as the loop sleeps once.

@@ -305,7 +305,8 @@ pub(super) fn engine(global: &Global, config: &Config, with_pending: bool) -> Re
     config.engines.docker.with_pending |= with_pending;
     let found = assembly::docker(&config, &root_state(&global.state_dir));
     found.ok_or_else(|| match config.engines.docker.enabled {
-        Enabled::No => Error::failed(say::engine_disabled(global.lang)),
+        Enabled::No => Error::failed(say::engine_disabled(global.lang))
+            .with_hint(say::enable_the_engine(global.lang, &global.config.display().to_string())),
         Enabled::Yes | Enabled::Auto => {
             Error::failed(say::no_engine(global.lang)).with_hint(say::name_the_engine(global.lang))
         }

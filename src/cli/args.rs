@@ -239,9 +239,10 @@ fn status(lang: Lang) -> Clap {
 
 fn probe(lang: Lang) -> Clap {
     let mirrors = argument("mirrors", "NAME|URL", say::mirrors(lang), lang);
+    let image = move |text: &str| text.parse::<Image>().map_err(|error| error.what(lang));
     sub("probe", say::probe(lang), say::probe_long(lang), lang).args([
         mirrors.action(ArgAction::Append).num_args(0..),
-        option("image", "IMAGE", say::image(lang), lang).value_parser(value_parser!(Image)),
+        option("image", "IMAGE", say::image(lang), lang).value_parser(image),
         option("depth", "DEPTH", say::depth(lang), lang)
             .value_parser(["connect", "sample", "rehearse"])
             .hide_possible_values(true),

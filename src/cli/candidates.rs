@@ -138,10 +138,13 @@ async fn show_probed(
 pub fn remove(global: &Global, name: &str, out: &mut Out) -> Result<Exit, Error> {
     let lang = global.lang;
     let config = judge::load(global, &global.config)?;
-    let known = find(global, &config, name)?;
+    let adopted = adopted(global);
+    let known = find(global, &config, &adopted, name)?;
     let path = local::file(&global.config);
     let stands = config.stands.get(&known.name);
-    let elsewhere = stands.is_none() || config.shipped(&known.name);
+    let shipped = config.shipped(&known.name);
+    // Without its entry here, what the engine listed on its own would take part again.
+    let elsewhere = shipped || adopted.contains(&known.url) || stands.is_none();
     let off = stands.iter().flat_map(|stands| &stands.off).find_map(|off| match off {
         Off::Switch(at) => Some(at),
         // Who chooses that group tomorrow does not want it either.
@@ -160,9 +163,9 @@ pub fn remove(global: &Global, name: &str, out: &mut Out) -> Result<Exit, Error>
     write(global, &path, &after, before.as_ref().map(|(_, snapshot)| snapshot))?;
     let shown = path.display().to_string();
     let line = match stands {
-        Some(stands) if elsewhere => say::switched_off(lang, &known.name, &shown, &place(&stands.at)),
-        Some(_) => say::removed(lang, &known.name, &shown),
-        None => say::switched_off_adopted(lang, &known.name, &shown),
+        Some(stands) if shipped => say::switched_off(lang, &known.name, &shown, &place(&stands.at)),
+        Some(_) if !elsewhere => say::removed(lang, &known.name, &shown),
+        Some(_) | None => say::switched_off_adopted(lang, &known.name, &shown),
     };
     out.tell(&format!("{line}\n"))?;
     Ok(Exit::Ok)
@@ -173,12 +176,16 @@ fn place(at: &Position) -> String {
     format!("{}:{}", at.file.display(), at.line)
 }
 
-/// A mirror of mirrors.toml, or one that the engine listed on its own.
-fn find(global: &Global, config: &Config, name: &str) -> Result<Mirror, Error> {
+/// What the engine listed on its own.
+fn adopted(global: &Global) -> Vec<MirrorUrl> {
     let store = recorded::store(global).ok().flatten();
-    let adopted = store.map(|store| adopted_before(global, &store)).unwrap_or_default();
+    store.map(|store| adopted_before(global, &store)).unwrap_or_default()
+}
+
+/// A mirror of mirrors.toml, or one that the engine listed on its own.
+fn find(global: &Global, config: &Config, adopted: &[MirrorUrl], name: &str) -> Result<Mirror, Error> {
     let mut all = config.mirrors.clone();
-    let strangers = assembly::candidates(config, &adopted);
+    let strangers = assembly::candidates(config, adopted);
     all.extend(strangers.into_iter().filter(|mirror| !config.stands.contains_key(&mirror.name)));
     let url = name.parse::<MirrorUrl>();
     let found = all.iter().find(|mirror| mirror.name == name || url.as_ref() == Ok(&mirror.url));

@@ -42,14 +42,16 @@ pub struct Account {
     pub terms: Terms,
     /// Whom it would have to overtake next, and how far it has come with that.
     pub before: Option<(String, Lead)>,
-    /// How many probes of the last 24 hours were served, and how many failed.
-    pub day: (usize, usize),
+    /// How many probes of the last 24 hours were served, how many failed, and how many failures are forgiven.
+    pub day: (usize, usize, usize),
     /// Bytes per second of each hour of the last day, oldest first.
     pub spark: Vec<Option<u64>>,
     /// Its first observation that is still kept.
     pub known_since: Option<Timestamp>,
     /// Its last failures, the latest first.
     pub failures: Vec<Seen>,
+    /// The last one that is held against it.
+    pub last_failure: Option<Timestamp>,
     /// The last switches that it took part in, the latest first.
     pub switches: Vec<Switch>,
     /// What people call the mirrors of those, by URL.
@@ -118,6 +120,7 @@ fn account(recorded: &Recorded, mirror: Mirror, now: Timestamp) -> Account {
     let today = || seen.iter().filter(|seen| seen.at <= now && now.since(seen.at) < DAY);
     let served = today().filter(|seen| seen.outcome == Outcome::Served).count();
     let failed = |seen: &&Seen| seen.outcome != Outcome::Served;
+    let forgiven = today().filter(failed).filter(|seen| seen.forgiven).count();
     let of_mirror = Some((mirror.url.as_str(), &*mirror.name));
     let switched = store.map(|store| switches(store, of_mirror, Timestamp::default())).unwrap_or_default();
     // Nobody will ask it then.
@@ -132,9 +135,10 @@ fn account(recorded: &Recorded, mirror: Mirror, now: Timestamp) -> Account {
         judged,
         listed: listed.len(),
         before,
-        day: (served, today().count() - served),
+        day: (served, today().count() - served - forgiven, forgiven),
         spark: record.day(now),
         known_since: seen.first().map(|seen| seen.at),
+        last_failure: seen.iter().rev().filter(failed).find(|seen| !seen.forgiven).map(|seen| seen.at),
         failures: seen.iter().rev().filter(failed).take(LAST).cloned().collect(),
         switches: switched.into_iter().rev().take(LAST).collect(),
         off: config

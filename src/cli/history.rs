@@ -69,6 +69,9 @@ pub struct Seen {
     pub refusals: u32,
     /// Bytes read.
     pub bytes: u64,
+    /// Whether it was held neither for nor against the mirror.
+    #[serde(skip)]
+    pub forgiven: bool,
 }
 
 /// How a probe ended, as one word.
@@ -169,6 +172,7 @@ pub(super) fn observations(
             requests: observation.spent.requests,
             refusals: observation.spent.refusals,
             bytes: observation.spent.bytes,
+            forgiven: observation.forgiven,
         }
     });
     seen.collect()

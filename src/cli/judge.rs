@@ -19,7 +19,7 @@ use crate::daemon::{self, network::Evidence};
 use crate::engine::Facts;
 use crate::image::Image;
 use crate::mirror::{Mirror, MirrorUrl, UrlError};
-use crate::observation::{Depth, Observation, Spent};
+use crate::observation::{Depth, Observation, REHEARSAL, Spent};
 use crate::ranking::Policy;
 use crate::ranking::record::Record;
 use crate::ranking::select::{Candidate, Current, Selection, Upstream, select};
@@ -217,7 +217,7 @@ fn warn_of_manners(global: &Global, config: &Config, store: &Store, asked: &[Mir
             note(global, &say::rests(lang, &name, &status::text::moment(until, now)));
         }
         let spent = record.spent(now);
-        if allowance.is_spent(spent) {
+        if allowance.is_short(spent) {
             let counts = [
                 format!("{}/{}", spent.requests_today, allowance.requests_per_day),
                 format!("{}/{}", spent.refusals_2_days, allowance.refusals_per_2_days),
@@ -228,7 +228,9 @@ fn warn_of_manners(global: &Global, config: &Config, store: &Store, asked: &[Mir
                 ),
             ];
             let [requests, refusals, bytes] = counts;
-            note(global, &say::budget_is_spent(lang, &name, &requests, &bytes, &refusals));
+            let bytes_of_one = status::text::mebibytes(REHEARSAL.bytes);
+            let cost = say::cost(lang, REHEARSAL.requests, &bytes_of_one, REHEARSAL.refusals);
+            note(global, &say::budget_is_short(lang, &name, &requests, &bytes, &refusals, &cost));
         }
     }
     // In one line: who asks again and again asks everybody again. A `probe` and the `apply` after it are no haste.
@@ -282,13 +284,14 @@ fn write_down(
 ) -> HashMap<MirrorUrl, Record> {
     // A running service keeps the records, and hears of what was logged.
     let alone = !daemon::is_running(state);
+    let forgiven = alone && matches!(held, Held::AgainstNobody);
     let ended = assembly::now();
     let mut records = assembly::records(store);
     store.batch(|store| {
         for (url, observation) in seen {
             let Some(mirror) = asked.iter().find(|mirror| mirror.url == *url) else { continue };
             let key = assembly::key(mirror);
-            store.log(&key, observation);
+            store.log(&key, &Observation { forgiven, ..observation.clone() });
             let record = records.entry(url.clone()).or_default();
             if let Held::AgainstEach(policy) = held {
                 let failed = record.failed_rehearsals();

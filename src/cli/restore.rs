@@ -6,7 +6,7 @@ use super::out::Out;
 use super::{Global, note, pause, recorded};
 use crate::applier::{self, root_state};
 use crate::assembly::{self, DOCKER, ENGINE_FACT, SELECTION_FACT};
-use crate::config::{self, Invalid};
+use crate::config::{self, Config, Enabled, Invalid};
 use crate::engine::Generation;
 use crate::engine::docker::{self, Docker};
 use crate::mirror::MirrorUrl;
@@ -67,9 +67,14 @@ fn first_line(invalid: &Invalid, lang: Lang) -> String {
     safe::line(&invalid.diagnostics.first().map_or_else(String::new, |first| first.line(lang)))
 }
 
-/// The engine, even without mirrors.toml: then by what was recorded.
+/// The engine, even without mirrors.toml: then by what was recorded. One that is switched off has its way back, too: who
+/// wants nothing written any more is who wants the old list.
 fn found(global: &Global) -> Result<Docker, Error> {
     match config::load(&global.config) {
+        Ok(config) if is_off(&config) => {
+            let settings = assembly::docker_settings(&config.engines.docker);
+            Ok(Docker::new(settings, &root_state(&global.state_dir)))
+        }
         Ok(config) => engine(global, &config, false),
         Err(invalid) => {
             note(global, &say::by_the_record(global.lang, &first_line(&invalid, global.lang)));
@@ -83,6 +88,10 @@ fn found(global: &Global) -> Result<Docker, Error> {
             Ok(Docker::new(settings, &root_state(&global.state_dir)))
         }
     }
+}
+
+fn is_off(config: &Config) -> bool {
+    config.engines.docker.enabled == Enabled::No
 }
 
 /// Shows the diff of what [`restore`] would write.
@@ -196,7 +205,9 @@ pub async fn restore(global: &Global, to: u64, pause: bool, out: &mut Out) -> Re
         if let Before::Not(_, error) = before {
             note(global, &words::broken_pause(lang, &detail(lang, &error.to_string())));
         }
-        out.tell(&format!("{}\n", say::left_alone(lang)))?;
+        let off = config::load(&global.config).is_ok_and(|config| is_off(&config));
+        let line = if off { say::left_alone_and_off(lang) } else { say::left_alone(lang) };
+        out.tell(&format!("{line}\n"))?;
     }
     Ok(Exit::Ok)
 }

@@ -25,6 +25,8 @@ const MOST: usize = 64;
 pub(super) struct Unwritten {
     seen: Vec<(Key, Observation)>,
     changed: BTreeSet<MirrorUrl>,
+    /// What was written before, and has been forgiven since.
+    forgiven: Vec<(Key, Timestamp)>,
     since: Option<Instant>,
 }
 
@@ -38,6 +40,14 @@ impl Unwritten {
         self.changed.insert(url);
     }
 
+    /// Whose failure it is is often known only when everybody was asked.
+    pub(super) fn forgive(&mut self, key: Key, at: Timestamp) {
+        match self.seen.iter_mut().find(|(of, seen)| *of == key && seen.at == at) {
+            Some((_, seen)) => seen.forgiven = true,
+            None => self.forgiven.push((key, at)),
+        }
+    }
+
     /// Whether it has waited long enough.
     pub(super) fn is_old(&self) -> bool {
         self.seen.len() >= MOST || self.since.is_some_and(|since| since.elapsed() >= LATEST)
@@ -48,13 +58,16 @@ impl Daemon {
     /// All of it together, or a crash in between would leave a record that knows nothing of what was seen; and a write
     /// for each would cost as much for each.
     pub(super) fn write_down(&mut self) {
-        let Unwritten { seen, changed, .. } = std::mem::take(&mut self.unwritten);
-        if seen.is_empty() && changed.is_empty() {
+        let Unwritten { seen, changed, forgiven, .. } = std::mem::take(&mut self.unwritten);
+        if seen.is_empty() && changed.is_empty() && forgiven.is_empty() {
             return;
         }
         self.store.batch(|store| {
             for (key, observation) in &seen {
                 store.log(key, observation);
+            }
+            for (key, at) in &forgiven {
+                store.forgive(key, *at);
             }
             for track in changed.iter().filter_map(|url| self.state.track(url)) {
                 keep_record(store, track, assembly::now());

@@ -237,12 +237,14 @@ pub enum Action {
     },
     /// This mirror's record changed.
     Save(MirrorUrl),
+    /// What this mirror's probe saw that began then is not held against it.
+    Forgive(MirrorUrl, Timestamp),
 }
 
 impl Action {
     /// Whether it follows from nothing but the time.
     pub fn is_routine(&self) -> bool {
-        matches!(self, Self::Save(_) | Self::Probe { depth: Depth::Connect, .. })
+        matches!(self, Self::Save(_) | Self::Forgive(..) | Self::Probe { depth: Depth::Connect, .. })
     }
 }
 

@@ -77,6 +77,16 @@ pub(super) fn insert_observation(
     Ok(())
 }
 
+/// By text, because this SQLite has no functions for JSON; a quote within a text would have a backslash before it.
+pub(super) fn forgive(connection: &Connection, key: &Key, at: Timestamp) -> rusqlite::Result<()> {
+    let mut update = connection.prepare_cached(
+        "UPDATE observations SET json = substr(json, 1, length(json) - 1) || ',\"forgiven\":true}'
+         WHERE at = ?1 AND upstream = ?2 AND url = ?3 AND instr(json, ',\"forgiven\":true') = 0",
+    )?;
+    update.execute(params![time(at), key.upstream, key.url.as_str()])?;
+    Ok(())
+}
+
 /// The public word of a value that serialises as one.
 fn word(value: &impl serde::Serialize) -> Option<String> {
     serde_json::to_value(value).ok()?.as_str().map(str::to_owned)

@@ -180,6 +180,19 @@ messages! {
     bad_number() { "expected a number of `restore --list`, such as 0 or 3", "请写 restore --list 中的编号，例如 0、3" }
     bad_duration() { "expected a duration such as 30s, 5m, 2h", "请写成 30s、5m、2h 这样的时长" }
     no_duration() { "it must last a while, such as 30s, 5m, 2h", "时长不能为零，请写成 30s、5m、2h 这样" }
+    image_empty() {
+        "an image needs a name, such as library/busybox:latest",
+        "没有写出镜像名，请写成 library/busybox:latest 这样",
+    }
+    image_other_registry() {
+        "only images of Docker Hub can be asked of its mirrors",
+        "只能向 Docker Hub 的镜像源询问 Docker Hub 上的镜像",
+    }
+    image_digest() { "a tag is wanted, not a digest", "这里要写标签，不能写摘要" }
+    image_character() {
+        "not an image name, such as library/busybox:latest",
+        "不是合法的镜像名，请写成 library/busybox:latest 这样",
+    }
     not_running() { "the service is not running, so there is no status to show", "服务没有运行，因此没有状态可显示" }
     not_running_detail(file: &str) { "{file}: the service is not running, and its last state cannot be read", "{file}：服务没有运行，且无法读取它最后的状态" }
     not_running_invalid(error: &str) {

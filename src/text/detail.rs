@@ -98,6 +98,7 @@ const SAID: &[(&str, Option<&str>, &str)] = &[
     // Real pulls.
     ("a pull received nothing for {} s", None, "一次拉取 {} 秒没有收到数据"),
     ("a pull received {} kB/s", None, "一次拉取只有 {} kB/s"),
+    ("pulls fail where probes are served: {}", None, "探测正常而实际拉取失败：{}"),
     // Verdicts.
     ("serves 0 of {} images", Some("none of {} images asked for"), "已询问的 {} 个镜像都不提供"),
     ("left alone until {}", None, "{} 之前不再访问"),
@@ -119,12 +120,20 @@ const SAID: &[(&str, Option<&str>, &str)] = &[
     ),
     ("the classic store: {}", None, "传统存储：{}"),
     ("the containerd store: {}", None, "containerd 存储：{}"),
+    ("the store is not known, and one of the two: {}", None, "存储类型未知，两种之一不支持：{}"),
     ("HEAD of a manifest is refused", None, "拒绝对清单的 HEAD 请求"),
     ("HEAD of a manifest answers with another media type", None, "对清单的 HEAD 请求返回了其他类型"),
     ("HEAD of a manifest answers without a length", None, "对清单的 HEAD 请求没有返回长度"),
     ("HEAD of a manifest answers without a media type", None, "对清单的 HEAD 请求没有返回类型"),
     ("a token is wanted for the manifest and not for /v2/", None, "清单需要令牌，而 /v2/ 不需要"),
     ("/v2/ does not answer", None, "/v2/ 没有响应"),
+    ("{} of {} places are taken by better ones", None, "{} / {} 个位置已由更好的占用"),
+    ("its content is contradicted", None, "其内容与别的镜像源不一致"),
+    (
+        "plain or loopback and https mirrors never stand in one list on the containerd store",
+        None,
+        "使用 containerd 存储时，http 或本机的镜像源不与 https 的列在一起",
+    ),
     // This host.
     ("this host's clock says {}", None, "本机时间为 {}"),
     ("first {}: {}", Some("first {}: {}"), "首个是 {}：{}"),
@@ -416,7 +425,7 @@ fn without_number(said: &str) -> String {
 #[cfg(test)]
 mod tests {
     use std::fs;
-    use std::path::Path;
+    use std::path::{Path, PathBuf};
 
     use super::*;
 
@@ -535,19 +544,71 @@ mod tests {
     }
 
     #[test]
-    fn every_sentence_is_still_said_somewhere_and_its_data_are_all_shown() {
-        let mut code = String::new();
-        let mut directories = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("src")];
+    fn what_is_no_failure_of_a_probe_is_told_in_chinese_too() {
+        for (said, chinese) in [
+            ("1 of 1 places are taken by better ones", "1 / 1 个位置已由更好的占用"),
+            (
+                "pulls fail where probes are served: a pull received nothing for 12 s",
+                "探测正常而实际拉取失败：一次拉取 12 秒没有收到数据",
+            ),
+        ] {
+            assert_eq!(detail(Lang::En, said), said);
+            assert_eq!(detail(Lang::Zh, said), chinese);
+        }
+    }
+
+    /// The files below `part`, each with its text.
+    fn files(part: &str) -> Vec<(PathBuf, String)> {
+        let mut directories = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join(part)];
+        let mut files = Vec::new();
         while let Some(directory) = directories.pop() {
             for entry in fs::read_dir(directory).unwrap().map(Result::unwrap) {
                 let path = entry.path();
                 if path.is_dir() {
                     directories.push(path);
                 } else if !path.ends_with("text/detail.rs") {
-                    code.push_str(&fs::read_to_string(path).unwrap());
+                    let text = fs::read_to_string(&path).unwrap();
+                    files.push((path, text));
                 }
             }
         }
+        files
+    }
+
+    #[test]
+    fn every_sentence_of_a_verdict_is_listed() {
+        let mut found = 0;
+        // Why a list was changed is told by the kind of the change.
+        let told = ["ranking/tests.rs", "record/tests.rs", "select/tests.rs", "select/change.rs"];
+        for (path, code) in
+            files("src/ranking").iter().filter(|file| !told.iter().any(|it| file.0.ends_with(it)))
+        {
+            let code = code.split("#[cfg(test)]").next().unwrap().lines().map(str::trim);
+            let no_words = |line: &&str| {
+                line.starts_with("//") || line.contains("reason = ") || line.contains("expect(")
+            };
+            for literal in
+                code.filter(|line| !no_words(line)).flat_map(|line| line.split('"').skip(1).step_by(2))
+            {
+                // A format's data have names here, and none in the list.
+                let pieces = literal.split('{').enumerate().map(|(at, piece)| match at {
+                    0 => piece,
+                    _ => piece.split_once('}').map_or(piece, |(_, behind)| behind),
+                });
+                let longest = pieces.map(str::trim).max_by_key(|piece| piece.len()).unwrap();
+                if longest.contains(' ') {
+                    found += 1;
+                    let listed = SAID.iter().any(|(pattern, ..)| pattern.contains(longest));
+                    assert!(listed, "{}: {literal:?} is shown in English to everybody", path.display());
+                }
+            }
+        }
+        assert!(found > 10, "{found} sentences: where have they gone?");
+    }
+
+    #[test]
+    fn every_sentence_is_still_said_somewhere_and_its_data_are_all_shown() {
+        let code: String = files("src").into_iter().map(|(_, text)| text).collect();
         // The system's own words, and those that a status is put together from.
         let others = [
             "Connection",

@@ -125,6 +125,11 @@ messages! {
     next_probe_now() { "next at once", "下次：立即" }
     day() { "last 24 hours, two hours a bar", "近 24 小时，每格两小时" }
     seen(served: usize, failed: usize) { "in 24 hours: {served} served, {failed} failed", "24 小时内：成功 {served} 次，失败 {failed} 次" }
+    and_forgiven(seen: &str, forgiven: usize) {
+        "{seen}, {forgiven} not held against it (this host or its network may have failed)",
+        "{seen}，不计入 {forgiven} 次（可能是本机或其网络的问题）",
+    }
+    forgiven(what: &str) { "{what} (not held against it)", "{what}（不计入）" }
     ago(age: &str) { "{age} ago", "{age}前" }
 
     // The stages of a pull.

@@ -21,9 +21,13 @@ messages! {
         "warning: {name} asked to be left alone until {until} (429); by hand it is asked all the same, and may ask for longer",
         "警告：{name} 要求在 {until} 之前不再访问（429）；手动探测仍会访问，可能因此延长",
     }
-    budget_is_spent(name: &str, requests: &str, bytes: &str, refusals: &str) {
-        "warning: the budget of {name} is spent (requests in 24 h {requests}, bytes {bytes}, refusals in 48 h {refusals}); by hand it is asked all the same, and that counts too: a mirror bans whom it sees too often",
-        "警告：{name} 的预算已用完（24 小时请求 {requests}，流量 {bytes}，48 小时被拒 {refusals}）；手动探测仍会访问并计入预算，访问过多可能被该镜像源封禁",
+    budget_is_short(name: &str, requests: &str, bytes: &str, refusals: &str, cost: &str) {
+        "warning: the budget of {name} has less left than a rehearsal may cost ({cost}): requests in 24 h {requests}, bytes {bytes}, refusals in 48 h {refusals}; by hand it is asked all the same, and that counts too: a mirror bans whom it sees too often",
+        "警告：{name} 的预算所剩已不够一次演练（最多 {cost}）：24 小时请求 {requests}，流量 {bytes}，48 小时被拒 {refusals}；手动探测仍会访问并计入预算，访问过多可能被该镜像源封禁",
+    }
+    cost(requests: u32, bytes: &str, refusals: u32) {
+        "{requests} requests, {bytes}, {refusals} refusals",
+        "{requests} 次请求、{bytes}、{refusals} 次被拒",
     }
     asked_in_haste(names: &str, requests: u32, minute: &str) {
         "warning: asked more than {requests} times in the last {minute} already: {names}; by hand they are asked all the same, and that counts too: a mirror bans whom it sees too often",
@@ -127,6 +131,10 @@ messages! {
         "The service leaves this engine alone until: sudo mirrorwatch resume",
         "服务不再改动该引擎，直到执行 sudo mirrorwatch resume",
     }
+    left_alone_and_off() {
+        "The service leaves this engine alone as long as [engine.docker] is disabled, and then until: sudo mirrorwatch resume",
+        "[engine.docker] 停用期间，服务不会改动该引擎；重新启用后，还要执行 sudo mirrorwatch resume 才会恢复维护",
+    }
     nothing_kept() { "nothing was ever written to the engine's file: there is nothing to restore", "从未写入过引擎的配置文件，没有可恢复的内容" }
     not_kept(number: u64, kept: &str) { "there is no state {number}; kept are {kept}", "没有编号为 {number} 的状态；已保存的编号：{kept}" }
     range(first: u64, last: u64) { "{first} to {last}", "{first} 至 {last}" }
@@ -160,6 +168,10 @@ messages! {
     }
     by_the_record(error: &str) { "{error}; restoring by what was recorded", "{error}；按已有记录恢复" }
     engine_disabled() { "[engine.docker] is disabled in mirrors.toml", "mirrors.toml 中 [engine.docker] 已停用" }
+    enable_the_engine(config: &str) {
+        "to have its list kept again: enabled = \"auto\" under [engine.docker] in {config}; what stood there before mirrorwatch comes back with: sudo mirrorwatch restore",
+        "要重新维护其列表：在 {config} 的 [engine.docker] 中写 enabled = \"auto\"；要恢复 mirrorwatch 写入之前的内容：sudo mirrorwatch restore",
+    }
     no_engine() { "no dockerd was found on this host", "本机没有找到 dockerd" }
     name_the_engine() {
         "where it is elsewhere, say so in mirrors.toml: [engine.docker] enabled = true, socket, config_file",

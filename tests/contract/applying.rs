@@ -169,6 +169,29 @@ fn restore_goes_by_the_record_when_mirrors_toml_is_invalid() {
 }
 
 #[test]
+fn restore_puts_back_the_list_of_an_engine_that_was_switched_off_since() {
+    let registry = healthy();
+    let toml = Toml::of(&[("A", &registry)]);
+    let host = Host::with_file(&toml, Some("{\"debug\": false}"));
+    host.run(&["apply"]).ended(0);
+    host.write(&host.text_of(&toml).replacen("enabled = true", "enabled = false", 1));
+    let said = host.run(&["restore", "--dry-run"]).ended(0);
+    assert!(said.out.contains("\n-") && said.out.contains(&registry.url()), "{said:?}");
+    assert!(host.run(&["restore", "--list"]).ended(0).out.contains("no registry-mirrors"));
+    let said = host.run(&["restore"]).ended(0);
+    assert_eq!(host.engine.text().unwrap(), "{\"debug\": false}");
+    assert!(host.engine.mirrors().is_empty(), "{said:?}");
+    assert!(
+        said.out.contains("as long as [engine.docker] is disabled, and then until: sudo mirr"),
+        "{said:?}"
+    );
+    let said = host.run(&["apply"]).ended(1);
+    assert!(said.err.contains("[engine.docker] is disabled in mirrors.toml\nhint: "), "{said:?}");
+    let said = host.run(&["apply", "--lang", "zh"]).ended(1);
+    assert!(said.err.contains("[engine.docker] 已停用\n提示："), "{said:?}");
+}
+
+#[test]
 fn restore_pauses_the_service_for_the_engine_and_apply_by_hand_still_acts() {
     let registry = healthy();
     let host = Host::new(&Toml::of(&[("A", &registry)]));

@@ -136,19 +136,31 @@ fn by_hand_a_mirror_that_rests_or_is_over_its_budget_is_warned_of_and_asked_all_
     assert!(said.err.contains("warning: limited asked to be left alone until"), "{}", said.err);
     assert!(!said.err.contains("warning: good"), "{}", said.err);
     assert!(limited.requests().len() > asked, "warned, and not refused");
-    // So little that the two rounds above have spent it.
+    // So little that after the two rounds above and some more it may not do for another.
     let text = fs::read_to_string(host.config()).unwrap();
     host.write(
         &text
             .replace("requests_per_day = 1000000", "requests_per_day = 40")
             .replace("requests_per_minute = 100000", "requests_per_minute = 10"),
     );
-    while !host.run(&["probe", "good"]).ended(0).err.contains("warning: the budget of good is spent") {
-        assert!(good.requests().len() < 100, "never warned");
-    }
+    let text = loop {
+        let said = host.run(&["probe", "good"]).ended(0).err;
+        if said.contains("warning: the budget of good has less left than") {
+            break said;
+        }
+        assert!(good.requests().len() < 100, "never warned: {said}");
+    };
+    let cost = "less left than a rehearsal may cost (10 requests, 1.1 MiB, 2 refusals): requests in 24 h 3";
+    assert!(text.contains(cost) && text.contains("/40, bytes "), "{text}");
     let said = host.run(&["--lang", "zh", "apply"]).ended(0);
     assert!(said.err.contains("警告：limited 要求在"), "{}", said.err);
-    assert!(said.err.contains("警告：good 的预算已用完（24 小时请求 "), "{}", said.err);
+    assert!(
+        said.err.contains(
+            "警告：good 的预算所剩已不够一次演练（最多 10 次请求、1.1 MiB、2 次被拒）：24 小时请求 "
+        ),
+        "{}",
+        said.err
+    );
     assert_eq!(host.engine.mirrors(), [good.url()]);
     let asked = good.requests().len();
     let said = host.run(&["probe", "--depth", "connect"]).ended(0);

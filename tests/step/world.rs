@@ -187,6 +187,7 @@ impl World {
                     self.plan(self.now + self.applying, Next::Applied(list));
                 }
                 Action::Save(_) => self.saves += 1,
+                Action::Forgive(..) => {}
             }
         }
         // One tick is planned at a time, as the loop sleeps once.

@@ -106,6 +106,9 @@ impl Page<'_> {
         let (text, style) = match &account.judged {
             None if !account.off.is_empty() => (phrase::reason(lang, ReasonKind::Disabled).to_owned(), BAD),
             None => (say::unknown(lang), Style::new()),
+            Some(judged) if judged.reasons.iter().any(|reason| reason.kind == ReasonKind::Disabled) => {
+                (phrase::reason(lang, ReasonKind::Disabled).to_owned(), BAD)
+            }
             Some(judged) if account.network_down && judged.selected.is_none() && is_unprobed(judged) => {
                 (say::not_judged(lang), Style::new())
             }
@@ -136,10 +139,10 @@ impl Page<'_> {
             let text = if detail.is_empty() { text } else { say::with_detail(lang, &text, &detail) };
             self.line(&text);
         }
-        match (account.failures.first(), account.known_since) {
+        match (account.last_failure, account.known_since) {
             (None, Some(_)) => self.line(&say::no_failure_at_all(lang)),
             (Some(failure), _) if account.record.failing().is_none() => {
-                let text = say::no_failure(lang, &self.ago(failure.at));
+                let text = say::no_failure(lang, &self.ago(failure));
                 if account.record.standing() == Standing::Live {
                     self.line(&text);
                 }
@@ -330,8 +333,9 @@ impl Page<'_> {
             };
             self.line(&text);
         }
-        let (served, failed) = account.day;
-        self.line(&say::seen(lang, served, failed));
+        let (served, failed, forgiven) = account.day;
+        let seen = say::seen(lang, served, failed);
+        self.line(&if forgiven > 0 { say::and_forgiven(lang, &seen, forgiven) } else { seen });
         let fastest = account.spark.iter().flatten().copied().max().unwrap_or(0);
         if let Some(bars) = bars(&account.spark, fastest) {
             self.rows(&[[bars, String::new(), say::day(lang)]]);
@@ -353,6 +357,7 @@ impl Page<'_> {
             let what = stage.unwrap_or(what);
             let detail = safe(&detail(lang, &seen.detail));
             let what = if detail.is_empty() { what } else { say::with_detail(lang, &what, &detail) };
+            let what = if seen.forgiven { say::forgiven(lang, &what) } else { what };
             let ago = say::ago(lang, &self.ago(seen.at));
             (say::depth(lang, seen.depth), seen.at, [ago, what])
         };

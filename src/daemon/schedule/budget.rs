@@ -117,7 +117,7 @@ impl Allowance {
     }
 
     /// Whether one more rehearsal of a mirror that was asked so much would pass a limit of the day.
-    pub fn is_spent(&self, spent: SpentToday) -> bool {
+    pub fn is_short(&self, spent: SpentToday) -> bool {
         spent.requests_today.saturating_add(REHEARSAL.requests) > self.requests_per_day
             || spent.bytes_today.saturating_add(REHEARSAL.bytes) > self.bytes_per_day
             || !has_refusals_left(self, spent, REHEARSAL.refusals)

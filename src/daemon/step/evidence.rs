@@ -143,8 +143,8 @@ impl State {
                 self.record(url, observation, actions);
             }
         } else if starved {
-            self.network.starved(observation.starved, now);
             self.forgive(url, observation, actions);
+            self.network.starved(observation.starved, now);
         } else if self.network.is_down() {
             self.forgive(url, observation, actions);
         } else if self.somebody_else_answers(url, observation) {
@@ -161,7 +161,8 @@ impl State {
             self.blame_without_witness(actions);
         }
         for (url, seen) in self.network.conclude(waiting, now) {
-            self.forgive(&url, &seen, actions);
+            self.keep_cost(&url, &seen, actions);
+            actions.push(Action::Forgive(url, seen.at));
         }
     }
 
@@ -250,9 +251,17 @@ impl State {
         }
     }
 
-    /// Holds a probe neither for nor against the mirror; what it cost is kept all the same. One that cost nothing leaves
-    /// nothing to keep, and there are many while nobody answers.
+    /// Holds a probe neither for nor against the mirror; what it cost is kept all the same.
     fn forgive(&mut self, url: &MirrorUrl, observation: &Observation, actions: &mut Vec<Action>) {
+        self.keep_cost(url, observation, actions);
+        // Of who is only knocked at in an outage nothing is written down that could be marked.
+        if !(self.network.is_down() && observation.is_lost_connect()) {
+            actions.push(Action::Forgive(url.clone(), observation.at));
+        }
+    }
+
+    /// A probe that cost nothing leaves nothing to keep, and there are many while nobody answers.
+    fn keep_cost(&mut self, url: &MirrorUrl, observation: &Observation, actions: &mut Vec<Action>) {
         if self.track(url).is_some()
             && (observation.depth != Depth::Connect || observation.spent.requests > 0)
         {
