@@ -280,8 +280,8 @@ impl Record {
     /// was set back has left behind.
     pub fn failed_since(&self, at: Timestamp, now: Timestamp) -> bool {
         let runs = self.runs.each().map(|(_, run)| run.at);
-        let failures = runs.chain(self.fallen.as_ref().map(|fault| fault.since)).map(Moment::time);
-        failures.into_iter().any(|failed| failed > at && failed <= now)
+        let mut failures = runs.chain(self.fallen.as_ref().map(|fault| fault.since)).map(Moment::time);
+        failures.any(|failed| failed > at && failed <= now)
     }
 
     /// Counts no more of them than these: the last ones were asked by somebody who is mending it.
@@ -296,9 +296,14 @@ impl Record {
         let worst = self.runs.each().max_by_key(|(_, run)| (run.at, run.failures));
         let failing = worst.filter(|(_, run)| few(run)).map(|(depth, _)| depth);
         let sooner = self.complaints.a_sample_may_tell() && self.runs.sample.as_ref().is_some_and(few);
-        let depths = [self.doubted.then_some(Depth::Rehearse), failing, sooner.then_some(Depth::Sample)];
-        let depths: BTreeSet<_> = depths.into_iter().flatten().collect();
-        depths.into_iter().rev().filter(|_| self.standing == Standing::Live)
+        [Depth::Rehearse, Depth::Sample, Depth::Connect].into_iter().filter(move |depth| {
+            let otherwise = match depth {
+                Depth::Rehearse => self.doubted,
+                Depth::Sample => sooner,
+                Depth::Connect => false,
+            };
+            self.standing == Standing::Live && (otherwise || failing == Some(*depth))
+        })
     }
 
     /// How far a look goes that shows whether a rejected mirror may be back, without a request that it would refuse;
