@@ -269,7 +269,7 @@ fn apply_empties_the_list_when_only_the_upstream_answers() {
 
 #[test]
 fn a_dry_run_that_would_leave_the_list_as_it_is_is_0_and_an_apply_that_does_is_1() {
-    let (registry, upstream) = (healthy(), healthy());
+    let (registry, upstream) = (healthy(), at_speed(1_000_000));
     let host = Host::new(&Toml::of(&[("A", &registry)]).upstream(&upstream.url()));
     host.run(&["apply"]).ended(0);
     let server_error = || Fault::everywhere(Act::server_error(503));
