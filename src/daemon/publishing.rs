@@ -15,7 +15,8 @@ use crate::status::{ServiceState, Status};
 const PUBLISH: Duration = Duration::from_millis(100);
 /// How old a status may be, as part of `connect` and at most, that lacks nothing but when a mirror was last connected to:
 /// one for each connect would cost as much as the connect itself.
-const OLD: (f64, Duration) = (0.5, Duration::from_secs(30));
+const OLD: (f64, Duration) = (1.5, Duration::from_secs(90));
+
 impl Daemon {
     /// Says it when all is well again, or is not any more. What a start finds is no change, and neither is the moment
     /// in which a list is being applied: how that ends tells.

@@ -32,17 +32,7 @@ pub struct Pace {
     pub confirm: Duration,
 }
 
-impl Pace {
-    /// How much earlier than in its turn a mirror may be asked in another's company.
-    pub(super) fn company(&self, depth: Depth) -> Duration {
-        let most = self.connect.mul_f64(COMPANY);
-        match depth {
-            Depth::Connect => most,
-            Depth::Sample => most.min(self.sample.mul_f64(COMPANY_OF_REQUESTS)),
-            Depth::Rehearse => most.min(self.rehearse.min(self.decide).mul_f64(COMPANY_OF_REQUESTS)),
-        }
-    }
-}
+impl Pace {}
 
 /// The next probe of one mirror.
 #[derive(Clone, Debug, PartialEq)]
@@ -80,11 +70,9 @@ pub(super) struct Circumstances<'a> {
 const PATIENCE: u32 = 3;
 const LONGEST_PAUSE: Duration = Duration::from_secs(6 * 3600);
 /// To wake up costs more than to connect, so probes keep each other company: whenever anybody is asked, all those are
-/// connected to as well whose turn would come within this part of `connect` ...
+/// connected to as well whose turn would come within this part of `connect`. Asked farther are those whose turn would come
+/// within all of it, so that nobody is woken up for them between two connects, but no sooner than jitter might have it.
 const COMPANY: f64 = 0.5;
-/// ... and asked farther whose turn would come within this part of their own interval too, which is as much as jitter
-/// takes away on average.
-const COMPANY_OF_REQUESTS: f64 = 0.05;
 /// While nobody answers, everybody is knocked at this part of `connect`. It costs no request: 5 s of the default minute
 /// are soon enough for a person who has just mended a cable, and as long as a time-out may take.
 const KNOCK: u32 = 12;
@@ -109,7 +97,7 @@ pub(super) fn due(track: &Track, around: &Circumstances<'_>) -> Option<Due> {
         return budgeted(track, around, now, depth, Purpose::Needed);
     }
     let early = |wish: &Wish| match around.company {
-        Some(most) if wish.depth <= most && !wish.again => pace.company(wish.depth),
+        Some(most) if wish.depth <= most => wish.early,
         Some(_) | None => Duration::ZERO,
     };
     let wish = earliest_deepest(&wishes(track, around), now, pace.confirm, early)?;
@@ -183,48 +171,56 @@ struct Wish {
     purpose: Purpose,
     /// It checks a failure again.
     again: bool,
+    /// How much sooner it may come in another's company.
+    early: Duration,
 }
 
 fn wishes(track: &Track, around: &Circumstances<'_>) -> Vec<Wish> {
     let Circumstances { settings, now, .. } = *around;
     let (record, pace) = (&track.record, &settings.pace);
-    // Each depth has a phase of its own: hosts in step must not stay so at the depths that are seldom asked.
-    let interval = |depth: Depth, base: Duration| {
-        let asked = track.asked(depth);
-        let first = asked == 0 || asked == 1 && around.resumed.is_none();
-        phase::shortened(base, settings.seed, track.mirror.url.as_str(), (depth, asked), first)
-    };
     let after = |least: Depth, pause: Duration| last(record, least, now).map_or(now, |at| at + pause);
-    let wish = |at: Timestamp, depth: Depth, purpose: Purpose| Wish { at, depth, purpose, again: false };
+    let at = |at: Timestamp, depth: Depth, purpose: Purpose| Wish {
+        at,
+        depth,
+        purpose,
+        again: false,
+        early: Duration::ZERO,
+    };
+    // Each depth has a phase of its own: hosts in step must not stay so at the depths that are seldom asked.
+    let each = |base: Duration, depth: Depth, purpose: Purpose| {
+        let asked = track.asked(depth);
+        let first = asked <= 1;
+        let turn = (depth, asked);
+        let pause = phase::shortened(base, settings.seed, track.mirror.url.as_str(), turn, first);
+        let early = match depth {
+            Depth::Connect => pace.connect.mul_f64(COMPANY),
+            Depth::Sample | Depth::Rehearse => pace.connect.min(pause.saturating_sub(phase::shortest(base))),
+        };
+        Wish { early, ..at(after(depth, pause), depth, purpose) }
+    };
     let mut wishes = Vec::new();
     for depth in record.rechecks(&settings.policy) {
         let pause = if track.at_once { Duration::ZERO } else { pace.confirm };
-        wishes.push(Wish { again: true, ..wish(after(Depth::Connect, pause), depth, Purpose::Needed) });
+        wishes.push(Wish { again: true, ..at(after(Depth::Connect, pause), depth, Purpose::Needed) });
     }
     if let Some(depth) = track.fresh {
-        wishes.push(wish(now, depth, Purpose::Usual));
+        wishes.push(at(now, depth, Purpose::Usual));
     }
     if around.selected {
-        wishes.push(wish(
-            after(Depth::Connect, interval(Depth::Connect, pace.connect)),
-            Depth::Connect,
-            Purpose::Watch,
-        ));
-        let sample = interval(Depth::Sample, settings.allowance.spared(pace.sample, record.spent(now)));
-        wishes.push(wish(after(Depth::Sample, sample), Depth::Sample, Purpose::Watch));
+        wishes.push(each(pace.connect, Depth::Connect, Purpose::Watch));
+        let sample = settings.allowance.spared(pace.sample, record.spent(now));
+        wishes.push(each(sample, Depth::Sample, Purpose::Watch));
     }
     // Purposes are the budget's: who would stand in the list, if it could, is watched as one who does.
     if let Some(depth) = record.lookout().filter(|_| !around.selected && record.left_lately(now).is_some()) {
-        wishes.push(wish(after(depth, interval(depth, pace.sample)), depth, Purpose::Watch));
+        wishes.push(each(pace.sample, depth, Purpose::Watch));
     }
     let usual = settings.allowance.stretched(pace.rehearse, around.together);
-    let usual = interval(Depth::Rehearse, patience(record, usual));
-    wishes.push(wish(after(Depth::Rehearse, usual), Depth::Rehearse, Purpose::Usual));
+    wishes.push(each(patience(record, usual), Depth::Rehearse, Purpose::Usual));
     // Who contends cannot win while nothing can be written; who rises would be missed if the list broke meanwhile.
     let decides = track.deciding && (around.may_write || record.standing() == Standing::Rejected);
     if decides && !around.is_upstream {
-        let pause = interval(Depth::Rehearse, pace.decide.min(pace.rehearse));
-        wishes.push(wish(after(Depth::Rehearse, pause), Depth::Rehearse, Purpose::Deciding));
+        wishes.push(each(pace.decide.min(pace.rehearse), Depth::Rehearse, Purpose::Deciding));
     }
     // What the budget refuses to a lesser purpose may be granted to a greater one later on.
     wishes.retain(|wish| {

@@ -141,6 +141,8 @@ pub struct State {
     doubted: Option<Timestamp>,
     /// What all mirrors have cost, as of the last event.
     together: Together,
+    /// When the next probe is due, as of the last event.
+    next_due: Option<Timestamp>,
     /// When the last event was taken.
     taken_at: Timestamp,
 }
@@ -280,6 +282,7 @@ impl State {
             outage_ended: None,
             doubted: None,
             together: Together::default(),
+            next_due: None,
             taken_at: Timestamp::default(),
         }
     }
@@ -294,8 +297,9 @@ impl State {
             self.clock_was_set_back();
         }
         self.taken_at = now;
-        // Of connects that are made together and all served the last one's decision is everybody's.
-        let connected = matches!(event, Event::Observed { .. }) && self.is_routine(&event);
+        // One more connect that was served changes no decision, unless another's failure waits for such a witness.
+        let awaited = self.network.suspicions().next().is_some();
+        let connected = matches!(event, Event::Observed { .. }) && self.is_routine(&event) && !awaited;
         match event {
             Event::Configured { settings, candidates } => {
                 self.configure(*settings, candidates);
@@ -323,8 +327,12 @@ impl State {
             }
             Event::Tick => {}
         }
+        if connected && self.is_connecting() {
+            // What is due next is told by the last of those that are made together.
+            return actions;
+        }
         self.dismiss_late_controls(now, &mut actions);
-        if !(connected && self.is_asking()) {
+        if !connected {
             self.decide(now, &mut actions);
         }
         self.together = self.count_together(now);
@@ -372,21 +380,26 @@ impl State {
     fn probe(&mut self, now: Timestamp, actions: &mut Vec<Action>) {
         let next = |track: &Track| Some((track.mirror.url.clone(), self.due(&track.mirror.url, now, None)?));
         let mut next: Vec<(MirrorUrl, Due)> = self.all_tracks().filter_map(next).collect();
-        if next.iter().all(|(_, due)| due.at > now) {
+        self.next_due = next.iter().map(|(_, due)| due.at).min();
+        if self.next_due.is_none_or(|at| at > now) {
             return;
         }
-        let soon = now + self.settings.pace.company(Depth::Connect);
-        next.retain(|(_, due)| due.at <= soon);
+        let soon = now + self.settings.pace.connect;
+        let later = next.extract_if(.., |(_, due)| due.at > soon).map(|(_, due)| due.at);
+        self.next_due = later.min();
         // Two rehearsals at a time would share the line on which they are measured.
         let rehearses = |track: &Track| track.in_flight == Some(Depth::Rehearse);
         let mut rehearsed = self.all_tracks().any(rehearses)
             || next.iter().any(|(_, due)| due.at <= now && due.depth == Depth::Rehearse);
-        for (url, _) in next {
+        for (url, due) in next {
             let most = if rehearsed { Depth::Sample } else { Depth::Rehearse };
             let company = self.is_asked_as_usual(&url).then_some(most);
             // What might come early may have to wait for its budget, and must not keep back what is due.
             let mut tasks = [company, None].into_iter().filter_map(|company| self.due(&url, now, company));
-            let Some(task) = tasks.find(|due| due.at <= now) else { continue };
+            let Some(task) = tasks.find(|due| due.at <= now) else {
+                self.next_due = self.next_due.into_iter().chain([due.at]).min();
+                continue;
+            };
             rehearsed |= task.depth == Depth::Rehearse;
             let images = task.image.as_ref().map_or_else(Vec::new, |_| self.settings.policy.images.clone());
             let Some(track) = self.track_mut(&url) else { continue };
@@ -424,6 +437,12 @@ impl State {
             track.in_flight != Some(Depth::Sample) && track.leads_to(&observation.addresses)
         });
         served && known && self.is_asked_as_usual(url)
+    }
+
+    /// Whether somebody is being connected to, and nobody asked farther.
+    fn is_connecting(&self) -> bool {
+        let mut asked = self.all_tracks().filter_map(|track| track.in_flight).peekable();
+        asked.peek().is_some() && asked.all(|depth| depth == Depth::Connect)
     }
 
     /// Whether somebody is being asked.
@@ -477,11 +496,9 @@ impl State {
     /// When the next probe, retry or end of a pause is due: in the past when it fell due since the last event.
     pub fn next_wake(&self) -> Option<Timestamp> {
         let now = self.taken_at;
-        let probes =
-            self.all_tracks().filter_map(|track| self.due(&track.mirror.url, now, None)).map(|due| due.at);
         let retry = self.retry.map(|(at, _)| at).filter(|_| self.applying.is_none());
         let resume = self.paused.flatten();
-        probes.chain(retry).chain(resume).filter(|at| *at > now).min()
+        self.next_due.into_iter().chain(retry).chain(resume).filter(|at| *at > now).min()
     }
 
     /// Whether the probes of this mirror are stretched, because its budget has no room for them.

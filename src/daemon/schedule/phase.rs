@@ -24,6 +24,11 @@ pub(super) fn shortened(interval: Duration, seed: u64, url: &str, turn: Turn, fi
     interval.mul_f64(1.0 - most * part(seed, url, turn))
 }
 
+/// The least that jitter leaves of an interval, but of the first one.
+pub(super) fn shortest(interval: Duration) -> Duration {
+    interval.mul_f64(1.0 - JITTER)
+}
+
 /// By how much later than at the full hour this host forgets what an hour of this mirror has cost: or all whose budgets
 /// are spent would ask in the minute after it.
 pub(super) fn of_hour(seed: u64, url: &str) -> Duration {
