@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod step {
+    mod blind;
     mod budget;
     mod edits;
     mod fleet;

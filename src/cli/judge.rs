@@ -189,7 +189,8 @@ pub async fn judge(
         add(spent.entry(url.clone()).or_default(), observation);
     }
     let held = if network_down { Held::AgainstNobody } else { Held::AgainstEach(&policy) };
-    let remembered = write_down(&global.state_dir, store, held, &asked, &seen);
+    let refusals = assembly::settings(config, None).allowance.refusals_per_2_days;
+    let remembered = write_down(&global.state_dir, store, held, &asked, &seen, refusals);
     recorded::tell_of_loss(global, store);
     let none = Record::default();
     let candidates: Vec<Candidate<'_>> = question
@@ -281,6 +282,7 @@ fn write_down(
     held: Held<'_>,
     asked: &[Mirror],
     seen: &[(MirrorUrl, Observation)],
+    refusals: u32,
 ) -> HashMap<MirrorUrl, Record> {
     // A running service keeps the records, and hears of what was logged.
     let alone = !daemon::is_running(state);
@@ -298,7 +300,7 @@ fn write_down(
                 record.observe(observation, policy);
                 record.failed_at_most(failed);
             }
-            record.asked(ended, observation);
+            record.asked_by_hand(ended, observation, refusals);
             if let Ok(json) = serde_json::to_string(record)
                 && alone
             {

@@ -131,6 +131,13 @@ pub(super) fn control(track: &Track, around: &Circumstances<'_>, depth: Depth) -
     budgeted(track, around, around.now, depth, Purpose::Needed).map(|due| due.at)
 }
 
+/// Whether one that has begun to fail may not be asked any more whether it goes on, for as long as its refusals count.
+pub(super) fn is_unproven(track: &Track, settings: &Settings, now: Timestamp) -> bool {
+    let spent = track.record.spent(counted(settings, &track.mirror.url, now));
+    let is_out = |depth: Depth| budget::is_out_of_refusals(&settings.allowance, spent, depth);
+    track.record.standing() == Standing::Live && track.record.failing().is_some_and(|run| is_out(run.depth))
+}
+
 /// As of when the hours of a budget are counted.
 pub(super) fn counted(settings: &Settings, url: &MirrorUrl, now: Timestamp) -> Timestamp {
     now - phase::of_hour(settings.seed, url.as_str())
@@ -213,7 +220,9 @@ fn wishes(track: &Track, around: &Circumstances<'_>) -> Vec<Wish> {
     }
     // Purposes are the budget's: who would stand in the list, if it could, is watched as one who does.
     if let Some(depth) = record.lookout().filter(|_| !around.selected && record.left_lately(now).is_some()) {
-        wishes.push(each(pace.sample, depth, Purpose::Watch));
+        // What costs requests comes with the growing pauses of the rehearsals, or they would be spent within the day.
+        let pause = if depth == Depth::Connect { pace.sample } else { patience(record, pace.sample) };
+        wishes.push(each(pause, depth, Purpose::Watch));
     }
     let usual = settings.allowance.stretched(pace.rehearse, around.together);
     wishes.push(each(patience(record, usual), Depth::Rehearse, Purpose::Usual));
@@ -322,14 +331,14 @@ fn request<'a>(
     }
 }
 
-/// The pause between the rehearsals of a mirror that keeps failing.
-fn patience(record: &Record, rehearse: Duration) -> Duration {
+/// The pause between the probes of a mirror that keeps failing.
+fn patience(record: &Record, pause: Duration) -> Duration {
     let failed = record.failed_rehearsals();
     if record.standing() != Standing::Rejected || failed < PATIENCE {
-        return rehearse;
+        return pause;
     }
     let doublings = (failed - PATIENCE + 1).min(16);
-    rehearse.saturating_mul(1 << doublings).min(LONGEST_PAUSE.max(rehearse))
+    pause.saturating_mul(1 << doublings).min(LONGEST_PAUSE.max(pause))
 }
 
 /// The image whose turn it is among those that may be asked for, or the one that may be first.

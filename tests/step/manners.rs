@@ -172,7 +172,8 @@ fn who_has_left_the_list_is_watched_and_asked_no_more_than_who_never_stood_there
     let mut world = busy_host(&healthy());
     world.run(DAY);
     assert_eq!(world.list()[0], "a");
-    // Only a request shows whether it still stalls, so one is sent as often as to a member; then it contends.
+    // Only a request shows whether it still stalls, so one is sent as often as to a member for some hours, and then with
+    // growing pauses; then it contends.
     world.set("a", Mood::Stalls);
     world.until("a has left", |world| !world.list().contains(&"a"));
     let left = world.now;
@@ -184,7 +185,7 @@ fn who_has_left_the_list_is_watched_and_asked_no_more_than_who_never_stood_there
     let since: Vec<_> =
         world.asked[&url("a")].iter().copied().filter(|one| one.from.since(left) >= HOUR).collect();
     let soon = since.windows(2).filter(|pair| pair[1].from.since(pair[0].from) <= 10 * MINUTE).count();
-    assert!(soon >= 60, "it is watched: {soon}");
+    assert!(soon >= 25, "it is watched: {soon}");
     let day = worst(&since, DAY);
     assert!(day.requests <= 120 && day.bytes <= 13 << 20, "{day:?}");
 }

@@ -81,7 +81,7 @@ pub struct Carried {
 
 /// Refusals are counted over so long.
 const TWO_DAYS: Duration = Duration::from_secs(48 * 3600);
-/// The percentage of a day's requests and bytes at which samples and usual rehearsals end: what remains is for the
+/// The percentage of a day's requests and bytes, and of the total, at which samples and usual rehearsals end: what remains is for the
 /// re-checks of a mirror that has begun to fail. Of 400 requests it is 32, three rehearsals at their dearest and so as
 /// many as the default `fall` asks for; of 24 MiB it is 1.9, one rehearsal and twenty samples.
 const WATCH: u32 = 92;
@@ -91,6 +91,12 @@ const SPARING: f64 = 0.75;
 /// ... and by so much for the whole of it. One that wants a token for each sample would cost 288 and 91, and is asked at
 /// the pause at which the two meet: 1.2 times as long, one sample in twelve minutes, at 81 percent of the budget.
 const SPARINGLY: f64 = 4.0;
+
+/// The percentage of the total at which usual and deciding rehearsals end, lest those of mirrors outside the list blind
+/// the service for those in it. Of 256 MiB 32 are left: a day of samples of eleven mirrors and twenty rehearsals.
+const TOGETHER: u64 = 87;
+/// So many rehearsals are kept for one that has left the list and is looked out for: the default `rise`.
+const RETURN: u32 = 2;
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
 /// The budgets of a day are counted by the hour: an hour later the oldest has been forgotten.
@@ -169,6 +175,16 @@ impl Allowance {
         let bytes = spent.bytes_today as f64 / self.bytes_per_day.max(1) as f64;
         let requests = f64::from(spent.requests_today) / f64::from(self.requests_per_day.max(1));
         sample.mul_f64(1.0 + SPARINGLY * (bytes.max(requests) - SPARING).clamp(0.0, 1.0))
+    }
+
+    /// The bytes of a day of all mirrors together that end for this purpose.
+    fn total(&self, purpose: Purpose) -> u64 {
+        let percent = match purpose {
+            Purpose::Needed => 100,
+            Purpose::Watch => WATCH.into(),
+            Purpose::Usual | Purpose::Deciding => TOGETHER,
+        };
+        (self.total_bytes_per_day / 100 * percent).max(REHEARSAL.bytes)
     }
 
     /// The budget of a day that ends for this purpose: (requests, bytes). `sampled` is what the day's samples have cost.
@@ -272,7 +288,7 @@ impl Request<'_> {
         spent.requests_today.saturating_add(cost.requests) <= requests
             && spent.bytes_today.saturating_add(cost.bytes) <= bytes
             && has_refusals_left(self.allowance, spent, cost.refusals)
-            && self.together.bytes.saturating_add(cost.bytes) <= self.allowance.total_bytes_per_day
+            && self.together.bytes.saturating_add(cost.bytes) <= self.allowance.total(self.purpose)
             && self.fits_outside()
     }
 
@@ -281,6 +297,10 @@ impl Request<'_> {
         let Stands::Lately(left) = self.stands else { return true };
         let (cost, spent) = (self.cost(), self.record.spent_since(left, self.counted));
         let (requests, bytes) = self.allowance.outside();
+        // Samples show that it is back, and rehearsals prove it: they are not to find all of it spent.
+        let kept = if self.purpose == Purpose::Watch { RETURN } else { 0 };
+        let requests = requests.saturating_sub(kept * REHEARSAL.requests);
+        let bytes = bytes.saturating_sub(u64::from(kept) * REHEARSAL.bytes);
         spent.requests_today.saturating_add(cost.requests) <= requests
             && spent.bytes_today.saturating_add(cost.bytes) <= bytes
     }
@@ -298,6 +318,11 @@ impl Request<'_> {
             || self.record.serves(image) == Some(true)
             || !self.record.serves_some()
     }
+}
+
+/// Whether a live mirror's failure can be checked no more, because its own refusals leave no room for it.
+pub(super) fn is_out_of_refusals(allowance: &Allowance, spent: SpentToday, depth: Depth) -> bool {
+    !has_refusals_left(allowance, spent, most(depth).refusals)
 }
 
 fn has_refusals_left(allowance: &Allowance, spent: SpentToday, cost: u32) -> bool {

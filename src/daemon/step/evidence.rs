@@ -71,8 +71,9 @@ impl State {
     ) {
         let failed = self.track(url).map(|track| track.record.failed_rehearsals());
         for (place, observation) in observations.iter().enumerate() {
-            self.account(url, observation, observation.at);
+            let refusals = self.settings.allowance.refusals_per_2_days;
             if let Some(track) = self.track_mut(url) {
+                track.record.asked_by_hand(observation.at, observation, refusals);
                 // Of the same round it tells whose failure another's is.
                 track.proved.note(Evidence::of(url, observation), observation.at);
             }
@@ -128,7 +129,7 @@ impl State {
         now: Timestamp,
         actions: &mut Vec<Action>,
     ) {
-        let starved = observation.starved >= STARVED;
+        let starved = observation.starved >= STARVED && !self.outlasts(url, observation);
         let slow = observation.failure().is_some_and(|failure| failure.kind == FailureKind::TooSlow);
         let evidence = Evidence::of(url, observation);
         if !(starved && slow) {
@@ -155,12 +156,25 @@ impl State {
         }
     }
 
+    /// Whether a mirror has failed so often in a row while this host was too busy that it may well be the mirror.
+    fn outlasts(&mut self, url: &MirrorUrl, observation: &Observation) -> bool {
+        let most = self.settings.policy.fall;
+        let answered = Evidence::of(url, observation).is_answer();
+        let Some(track) = self.track_mut(url) else { return false };
+        track.starved = if answered { 0 } else { track.starved.saturating_add(1) };
+        track.starved > most
+    }
+
     pub(super) fn conclude(&mut self, now: Timestamp, actions: &mut Vec<Action>) {
         let waiting = self.all_tracks().any(|track| track.control.is_some() && track.mirror.takes_part());
         if !waiting {
             self.blame_without_witness(actions);
         }
-        for (url, seen) in self.network.conclude(waiting, now) {
+        let forgiven = self.network.conclude(waiting, now);
+        if !forgiven.is_empty() {
+            self.tracks.values_mut().for_each(|track| track.record.excuse());
+        }
+        for (url, seen) in forgiven {
             self.keep_cost(&url, &seen, actions);
             actions.push(Action::Forgive(url, seen.at));
         }
@@ -248,6 +262,14 @@ impl State {
             track.fresh = track.fresh.filter(|wanted| observation.depth < *wanted);
             track.record.observe(observation, &policy);
             actions.push(Action::Save(url.clone()));
+            let now = self.taken_at;
+            let unproven = |track: &Track| schedule::is_unproven(track, &self.settings, now);
+            if observation.failure().is_some()
+                && self.track(url).is_some_and(unproven)
+                && let Some(track) = self.track_mut(url)
+            {
+                track.record.give_up(now, &policy);
+            }
         }
     }
 

@@ -43,6 +43,8 @@ pub struct Track {
     pub at_once: bool,
     /// A real pull failed at a mirror of the list, and it may have been this one: its next probe tells.
     pub doubted: bool,
+    /// How many probes in a row got no answer, while this host was too busy to tell why or otherwise.
+    pub starved: u32,
     /// When its last probe ended, recorded or not.
     pub last_asked: Option<Timestamp>,
     /// Where the engine's connections to it may lead, the latest known first.
@@ -72,6 +74,7 @@ impl Track {
             known_image: None,
             at_once: false,
             doubted: false,
+            starved: 0,
             last_asked: None,
             addresses: Vec::new(),
         }

@@ -109,9 +109,13 @@ impl Record {
 
     /// Counts a probe that an earlier process began and did not live to see the end of, as if it had cost the most and
     /// ended only now: nobody knows when the last of its requests came.
+    /// But not to have refused: a mirror that is well seldom does, and five restarts would leave it no refusals for two
+    /// days.
     pub fn resume(&mut self, now: Timestamp) {
         if let Some(pending) = self.pending.take() {
-            self.hours.spend(pending.at.time(), pending.most);
+            let is_well = self.standing == Standing::Live && self.failing().is_none();
+            let refusals = if is_well { 0 } else { pending.most.refusals };
+            self.hours.spend(pending.at.time(), Spent { refusals, ..pending.most });
             self.lately.add(now, pending.most.requests);
         }
     }
@@ -129,6 +133,21 @@ impl Record {
             self.samples.spend(ended, observation.spent);
         }
         self.lately.add(ended, observation.spent.requests);
+    }
+
+    /// Counts what a probe by hand cost. Its refusals take no more than half of those that a mirror may be asked for: an
+    /// image that nobody has, asked for a few times, would leave the service none to look after its list with.
+    pub fn asked_by_hand(&mut self, ended: Timestamp, observation: &Observation, refusals_per_2_days: u32) {
+        let left = (refusals_per_2_days / 2).saturating_sub(self.spent(ended).refusals_2_days);
+        let spent = Spent { refusals: observation.spent.refusals.min(left), ..observation.spent };
+        self.asked(ended, &Observation { spent, ..observation.clone() });
+    }
+
+    /// It failed, and may not be asked again for long whether it goes on: what is known is enough.
+    pub fn give_up(&mut self, at: Timestamp, policy: &Policy) {
+        if let Some(run) = self.failing() {
+            self.fall(&run.failure, run.since, at, policy);
+        }
     }
 
     fn served(&mut self, observation: &Observation, policy: &Policy) {
@@ -155,7 +174,7 @@ impl Record {
         let consequence = self.consequence(failure, observation);
         // That one image is refused says nothing of a pull of another.
         if !matches!(consequence, Consequence::OneImage) {
-            self.complaints.confirm();
+            self.complaints.close();
         }
         // The re-checks of a live mirror come within seconds: with the failure that they check they are one bad moment.
         let again = self.standing == Standing::Live && self.runs.rehearse.is_some();

@@ -52,8 +52,8 @@ impl Complaints {
         let one_pull = if stage == Stage::Layer { LAYERS } else { BEGINNINGS };
         let new = self.at.is_none_or(|last| at < last.time() || at.since(last.time()) >= one_pull);
         if new {
-            // Where the budget had no room to decide about the last one, that much is known of it all the same.
-            if self.open.is_some() && self.sampled {
+            // Where the budget had no room to decide about the last one, nothing has spoken against it either.
+            if self.open.is_some() {
                 self.count();
             }
             (self.at, self.counted, self.open, self.sampled) = (Some(at.into()), false, None, false);
@@ -84,8 +84,9 @@ impl Complaints {
         }
     }
 
-    /// A probe failed: the pull was right, and the probes see what it saw.
-    pub(super) fn confirm(&mut self) {
+    /// A probe failed: the pull was right, and the probes see what it saw. Or all failed together, and it was nobody's
+    /// failure.
+    pub(super) fn close(&mut self) {
         self.open = None;
     }
 }
@@ -126,6 +127,11 @@ impl Record {
             }
             Seen::Doubtful { .. } | Seen::Absent { .. } => false,
         }
+    }
+
+    /// Our own network was down: what pulls complained of and no probe has decided yet is not held against it.
+    pub fn excuse(&mut self) {
+        self.complaints.close();
     }
 
     /// Has the next rehearsal come at once, unless one has just been.
