@@ -11,6 +11,8 @@ pub mod cli;
 pub mod config;
 pub mod detail;
 pub mod engine;
+#[cfg(test)]
+mod guard;
 pub mod history;
 pub mod probe;
 pub mod reason;

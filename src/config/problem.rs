@@ -10,6 +10,7 @@ use super::safe::{printable, quoted};
 use super::syntax::Syntax;
 use crate::image::ImageError;
 use crate::mirror::{DOCKER_HUB, UrlError};
+use crate::text::detail::detail;
 use crate::text::{Lang, config as say};
 
 /// What is wrong or odd. The texts are in `text::config`.
@@ -252,7 +253,7 @@ impl Problem {
             Self::Forbidden => say::forbidden(lang),
             Self::Directory => say::directory(lang),
             Self::NotADirectory => say::not_a_directory(lang),
-            Self::Unreadable(cause) => say::unreadable(lang, cause),
+            Self::Unreadable(cause) => say::unreadable(lang, &detail(lang, cause)),
             Self::TooLarge => say::too_large(lang),
             Self::NotUtf8(_) => say::not_utf8(lang),
             Self::Syntax(syntax) => syntax.what(lang),
@@ -285,7 +286,7 @@ impl Problem {
             Self::Replaces { url, name, .. } => say::replaces(lang, url, &quoted(name)),
             Self::Known { host, known } => known.what(lang, host),
             Self::EngineNotSupported { engine } => say::engine_not_supported(lang, engine),
-            Self::CaFile { why } => say::ca_file(lang, why),
+            Self::CaFile { why } => say::ca_file(lang, &detail(lang, why)),
             Self::NoProgram { program } => say::no_program(lang, &quoted(program)),
             Self::NoImage { instead } => say::no_image(lang, instead),
             Self::UpstreamNotSupported { upstream, .. } => say::upstream_not_supported(lang, upstream),

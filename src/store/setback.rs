@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Error, ErrorCode};
 
+use crate::text::detail::detail;
 use crate::text::{Lang, store as words};
 
 /// What was in the way.
@@ -128,7 +129,7 @@ impl Setback {
 
     /// The setback in the reader's language, with a hint where we know one.
     pub fn render(&self, lang: Lang) -> String {
-        let detail = &*self.detail;
+        let detail = &*detail(lang, &self.detail);
         let what = match self.kind {
             SetbackKind::Damaged => words::damaged(lang, detail),
             SetbackKind::Foreign => words::foreign(lang, detail),
