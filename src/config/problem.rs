@@ -421,6 +421,15 @@ mod tests {
     use super::*;
 
     #[test]
+    fn causes_are_told_in_chinese_too() {
+        let unreadable = Problem::Unreadable("Is a directory (os error 21)".to_owned());
+        assert_eq!(unreadable.what(Lang::Zh), "无法读取：是目录");
+        let no_certificate = Problem::CaFile { why: "no certificate in it".to_owned() };
+        assert_eq!(no_certificate.what(Lang::Zh), "无法用作 PEM 证书：其中没有证书");
+        assert!(no_certificate.what(Lang::En).ends_with(": no certificate in it"));
+    }
+
+    #[test]
     fn gbk_and_utf16_are_told_from_noise() {
         assert_eq!(Encoding::guess(b"# \xbe\xb5\xcf\xf1\n"), Encoding::Gbk);
         assert_eq!(Encoding::guess(b"\xff\xfea\0"), Encoding::Utf16);

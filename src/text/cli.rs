@@ -6,7 +6,7 @@ use crate::text::{Lang, messages};
 messages! {
     // Help: the frame.
     /// The first line of every help, for whoever cannot read the rest.
-    other_language(command: &str) { "中文: {command} --lang zh --help", "English: {command} --lang en --help" }
+    other_language(command: &str) { "中文：{command} --lang zh --help", "English: {command} --lang en --help" }
     about() {
         "Keeps Docker's registry mirrors at the fastest set that really serves.",
         "让 Docker 的镜像源始终是真正可用且最快的那几个。",
@@ -72,7 +72,7 @@ messages! {
     why() { "What the last real pulls went through", "最近的实际拉取经过了什么" }
     why_long() {
         "What the last real pulls went through: which mirror was tried, why it was left, which one served. The service hears it from Docker's log, its connections and its events.\n\nExits 0, or 1 when nothing was found.",
-        "最近的实际拉取经过了什么：尝试了哪个镜像源、为何离开、由哪个提供。由服务从 Docker 的日志、连接和事件中获知。\n\n有记录时退出码为 0，没有则为 1。",
+        "最近的实际拉取经过了什么：尝试了哪些镜像源、为何放弃、最终由哪个提供。由服务从 Docker 的日志、连接和事件中获知。\n\n有记录时退出码为 0，没有则为 1。",
     }
     since() { "How far back [default: 1h]", "回溯多久 [默认：1h]" }
     explain() { "Everything known of one mirror, and what it lacks", "某个镜像源的全部情况，以及它还差什么" }
@@ -130,7 +130,7 @@ messages! {
     image() { "What to ask for, such as library/nginx:latest", "探测所用的镜像，例如 library/nginx:latest" }
     depth() {
         "How far: connect (TCP and TLS), sample (a piece of a layer), rehearse (a pull's first steps in full) [default: rehearse]",
-        "探测深度：connect（TCP 和 TLS）、sample（层的一小段）、rehearse（完整走一遍拉取的前几步）[默认：rehearse]",
+        "探测深度：connect（连接：TCP 和 TLS）、sample（抽样：层的一小段）、rehearse（演练：完整走一遍拉取的前几步）[默认：rehearse]",
     }
     dry_run() { "Write nothing; print the diff of every file that would change", "不写入；显示将要改动的文件的差异" }
     with_pending() {
@@ -163,7 +163,7 @@ messages! {
     hint() { "hint: ", "提示：" }
     not_even_root() {
         "root itself is not let: see findmnt -T, lsattr -d and the system's log (AppArmor, SELinux) on the path that is named",
-        "root 也不被允许：对给出的路径执行 findmnt -T、lsattr -d，并查看系统日志（AppArmor、SELinux）",
+        "连 root 也没有权限：对给出的路径执行 findmnt -T、lsattr -d，并查看系统日志（AppArmor、SELinux）",
     }
     type_instead(command: &str) { "type: {command}", "请执行：{command}" }
     did_you_mean(what: &str) { "did you mean {what}?", "是不是想写 {what}？" }
@@ -186,7 +186,7 @@ messages! {
     }
     image_other_registry() {
         "only images of Docker Hub can be asked of its mirrors",
-        "只能向 Docker Hub 的镜像源询问 Docker Hub 上的镜像",
+        "只能向 Docker Hub 的镜像源请求 Docker Hub 上的镜像",
     }
     image_digest() { "a tag is wanted, not a digest", "这里要写标签，不能写摘要" }
     image_character() {

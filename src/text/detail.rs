@@ -74,7 +74,7 @@ const SAID: &[Said] = &[
     ("a body of more than {} bytes", None, "正文超过 {} 字节"),
     ("not HTTP/1.1: {}", None, "不是 HTTP/1.1：{}"),
     ("the body did not end in time", None, "正文未能及时收完"),
-    ("the body comes in crumbs", None, "正文零碎到达"),
+    ("the body comes in crumbs", None, "正文被拆成过多碎片传来"),
     ("no byte of the body for {}", None, "{} 内没有收到数据"),
     ("it asks for a user and a password", Some(""), "要求用户名和密码"),
     ("HTTP 403", Some(""), "HTTP 403"),
@@ -85,12 +85,12 @@ const SAID: &[Said] = &[
     ("a web page", None, "网页"),
     ("HTTP {}, to {}", None, "HTTP {}，重定向到 {}"),
     ("an odd status", None, "状态码异常"),
-    ("a web page, {}, instead of a manifest", None, "清单处返回了网页 {}"),
-    ("a web page instead of a manifest", None, "清单处返回了网页"),
-    ("a web page instead of a config", None, "配置处返回了网页"),
-    ("a web page instead of a layer", None, "层数据处返回了网页"),
+    ("a web page, {}, instead of a manifest", None, "返回的是网页 {}，不是清单"),
+    ("a web page instead of a manifest", None, "返回的是网页，不是清单"),
+    ("a web page instead of a config", None, "返回的是网页，不是配置"),
+    ("a web page instead of a layer", None, "返回的是网页，不是层数据"),
     ("a web page, {}", None, "网页 {}"),
-    ("{} instead of a manifest", None, "清单处返回了 {}"),
+    ("{} instead of a manifest", None, "返回的是 {}，不是清单"),
     ("JSON, but not a manifest", None, "是 JSON，但不是清单"),
     ("not a manifest: {}", None, "不是清单：{}"),
     ("not a sha256 digest", None, "不是 sha256 摘要"),
@@ -116,7 +116,7 @@ const SAID: &[Said] = &[
     ),
     ("206 with Content-Range {}", None, "206 响应的 Content-Range 无效：{}"),
     ("a layer of {} bytes instead of {}", None, "层为 {} 字节，应为 {}"),
-    ("the layer does not begin as {} does", None, "层的开头不符合 {}"),
+    ("the layer does not begin as {} does", None, "层的开头不是 {} 格式"),
     ("the layer ended after {} of {} bytes", None, "层只收到 {} / {} 字节"),
     ("the config ended after {} of {} bytes", None, "配置只收到 {} / {} 字节"),
     ("a layer at {} KiB/s", Some("{} KiB/s"), "{} KiB/s"),
@@ -144,7 +144,7 @@ const SAID: &[Said] = &[
     ("a pull received {} kB/s", None, "一次拉取只有 {} kB/s"),
     ("pulls fail where probes are served: {}", None, "探测正常而实际拉取失败：{}"),
     // Verdicts.
-    ("serves 0 of {} images", Some("none of {} images asked for"), "已询问的 {} 个镜像都不提供"),
+    ("serves 0 of {} images", Some("none of {} images asked for"), "已请求的 {} 个镜像都不提供"),
     ("left alone until {}", None, "{} 之前不再访问"),
     ("comes and goes: not trusted before {}", None, "时好时坏，{} 之前不予采信"),
     (
@@ -172,7 +172,7 @@ const SAID: &[Said] = &[
     ("HEAD of a manifest answers without a media type", None, "对清单的 HEAD 请求没有返回类型"),
     ("a token is wanted for the manifest and not for /v2/", None, "清单需要令牌，而 /v2/ 不需要"),
     ("/v2/ does not answer", None, "/v2/ 没有响应"),
-    ("{} of {} places are taken by better ones", None, "{} / {} 个位置已由更好的占用"),
+    ("{} of {} places are taken by better ones", None, "{} / {} 个位置已由更好的镜像源占用"),
     ("its content is contradicted", None, "其内容与别的镜像源不一致"),
     (
         "plain or loopback and https mirrors never stand in one list on the containerd store",
@@ -190,7 +190,7 @@ const SAID: &[Said] = &[
     // What is remembered.
     ("the database is damaged ({})", None, "数据库已损坏（{}）"),
     ("not a database of mirrorwatch ({})", None, "不是 mirrorwatch 的数据库（{}）"),
-    ("written by a newer mirrorwatch ({})", None, "由更新版本的 mirrorwatch 写入（{}）"),
+    ("written by a newer mirrorwatch ({})", None, "由更高版本的 mirrorwatch 写入（{}）"),
     ("permission denied", None, "权限不足"),
     ("read-only", None, "只读，无法写入"),
     ("no space left on the device", None, "磁盘空间不足"),
@@ -236,7 +236,7 @@ const SAID: &[Said] = &[
     (
         "at this log-level dockerd does not say which mirror a pull left; it does at info",
         None,
-        "在此 log-level 下 dockerd 不记录拉取离开了哪个镜像源，设为 info 才会记录",
+        "在此 log-level 下 dockerd 不记录拉取放弃了哪个镜像源，设为 info 才会记录",
     ),
     ("dockerd logs neither into the journal nor into a file", None, "dockerd 既不写 journal，也不写文件"),
     (
@@ -334,9 +334,9 @@ const SAID: &[Said] = &[
     ("not valid JSON: {}", None, "不是有效的 JSON：{}"),
     ("larger than 1 MiB, no daemon.json is", None, "超过 1 MiB，不可能是 daemon.json"),
     ("not UTF-8 text", None, "不是 UTF-8 文本"),
-    ("dockerd does not start with it", None, "dockerd 无法以此启动"),
+    ("dockerd does not start with it", None, "dockerd 无法用它启动"),
     ("not a JSON object", None, "不是 JSON 对象"),
-    ("{} is not a list of texts", None, "{} 不是文本列表"),
+    ("{} is not a list of texts", None, "{} 不是字符串列表"),
     (
         "{} stands here for the second time, and dockerd takes the last one",
         None,
@@ -351,7 +351,11 @@ const SAID: &[Said] = &[
         None,
         "应答中没有镜像源列表，对方不是 dockerd",
     ),
-    ("dockerd does not run, and asking here would start it", None, "dockerd 没有运行，而在此询问会使其启动"),
+    (
+        "dockerd does not run, and asking here would start it",
+        None,
+        "dockerd 没有运行，而向这里发请求会使其启动",
+    ),
     (
         "dockerd (pid {}): not believed, nothing is written or run for it: {}",
         None,
@@ -642,7 +646,7 @@ mod tests {
                 "/proc: hidepid hides dockerd from mirrorwatch-apply.service; hint: if it runs, give that unit the group of the mount's gid= (SupplementaryGroups=); /s: cannot connect: No such file or directory",
                 "/proc：hidepid 使 mirrorwatch-apply.service 看不到 dockerd；提示：如果它在运行，请把挂载选项 gid= 所指的组加入该单元的 SupplementaryGroups=；/s：无法连接：文件不存在",
             ),
-            ("HTTP 403; serves 0 of 3 images", "none of 3 images asked for", "已询问的 3 个镜像都不提供"),
+            ("HTTP 403; serves 0 of 3 images", "none of 3 images asked for", "已请求的 3 个镜像都不提供"),
             (
                 "sh -c true && sleep 1000: did not end within 30s; the old file is back",
                 "sh -c true && sleep 1000: did not end within 30s; the old file is back",
@@ -651,7 +655,7 @@ mod tests {
             (
                 "HTTP 404: a web page, \"a; b\"; serves 0 of 1 images; left alone until T",
                 "HTTP 404: a web page, \"a; b\"; none of 1 images asked for; left alone until T",
-                "HTTP 404，网页 \"a; b\"；已询问的 1 个镜像都不提供；T 之前不再访问",
+                "HTTP 404，网页 \"a; b\"；已请求的 1 个镜像都不提供；T 之前不再访问",
             ),
             (
                 "this host trusts no certificate authority; the package ca-certificates has them",
@@ -714,7 +718,7 @@ mod tests {
     #[test]
     fn what_is_no_failure_of_a_probe_is_told_in_chinese_too() {
         for (said, chinese) in [
-            ("1 of 1 places are taken by better ones", "1 / 1 个位置已由更好的占用"),
+            ("1 of 1 places are taken by better ones", "1 / 1 个位置已由更好的镜像源占用"),
             (
                 "pulls fail where probes are served: a pull received nothing for 12 s",
                 "探测正常而实际拉取失败：一次拉取 12 秒没有收到数据",
@@ -755,7 +759,7 @@ mod tests {
             ),
             (
                 "log-level warn: at this log-level dockerd does not say which mirror a pull left; it does at info",
-                "log-level warn：在此 log-level 下 dockerd 不记录拉取离开了哪个镜像源，设为 info 才会记录",
+                "log-level warn：在此 log-level 下 dockerd 不记录拉取放弃了哪个镜像源，设为 info 才会记录",
             ),
             ("nobody is scheduled; 2.5 s without a turn", "nobody is scheduled；2.5 秒没有得到运行"),
             (
