@@ -52,7 +52,7 @@ messages! {
     apply() { "Probe, select, write, reload, verify: once", "探测、选择、写入、重载、核实，执行一次" }
     apply_long() {
         "One round of probes, then the best are written into the engine's file, the engine reloads it, and its API must list them; otherwise the old file comes back. Exits 0 when the selection is in place.\n\nDocker Desktop and OrbStack configure their Docker themselves: --dry-run prints what to paste and where, and without it nothing is done.",
-        "探测一轮，把最好的几个写入引擎配置并让其重载，再通过引擎 API 核实；若未生效则恢复原文件。选择已生效时退出码为 0。\n\nDocker Desktop 和 OrbStack 自行配置其 Docker：--dry-run 会显示要粘贴的内容和位置，不加则不做任何改动。",
+        "探测一轮，把最好的几个写入引擎配置并让其重载，再通过引擎 API 核实；若未生效则恢复原文件。所选列表已生效时退出码为 0。\n\nDocker Desktop 和 OrbStack 自行配置其 Docker：--dry-run 会显示要粘贴的内容和位置，不加则不做任何改动。",
     }
     restore() { "Put back what the engine had before", "恢复引擎原先的列表" }
     restore_long() {
@@ -83,7 +83,7 @@ messages! {
     history() { "What was observed, and what was switched", "探测与切换的历史" }
     history_long() {
         "Every probe and every switch, the latest last; probes of a mirror that ended alike one after the other share a line, and with a NAME only those that merely connect. Observations are kept for 30 days, those older than two days thinned; switches for ever. Works while the service is down and while mirrors.toml is invalid.\n\n--json: {{\"schema\": 1, \"since\", \"observations\": [{{\"at\", \"name\", \"url\", \"upstream\", \"depth\", \"image\", \"outcome\", \"stage\", \"detail\", \"stages_ms\", \"bytes_per_second\", \"requests\", \"refusals\", \"bytes\"}}], \"switches\": [as in the status]}}, the oldest first; outcome is served or the failure's word.",
-        "所有探测与切换，最新的在最后；同一镜像源连续且结果相同的探测合并为一行，指定名称时只合并单纯的连接探测。探测记录保留 30 天，两天以前的会逐步稀疏；切换记录永久保留。服务没有运行或 mirrors.toml 有错误时也可用。\n\n--json：{{\"schema\": 1, \"since\", \"observations\": [{{\"at\", \"name\", \"url\", \"upstream\", \"depth\", \"image\", \"outcome\", \"stage\", \"detail\", \"stages_ms\", \"bytes_per_second\", \"requests\", \"refusals\", \"bytes\"}}], \"switches\": [与 status 相同]}}，最旧的在前；outcome 为 served 或失败的代号。",
+        "所有探测与切换，最新的在最后；同一镜像源连续且结果相同的探测合并为一行，指定名称时只合并单纯的连接探测。探测记录保留 30 天，两天以前的逐步精简；切换记录永久保留。服务没有运行或 mirrors.toml 有错误时也可用。\n\n--json：{{\"schema\": 1, \"since\", \"observations\": [{{\"at\", \"name\", \"url\", \"upstream\", \"depth\", \"image\", \"outcome\", \"stage\", \"detail\", \"stages_ms\", \"bytes_per_second\", \"requests\", \"refusals\", \"bytes\"}}], \"switches\": [与 status 相同]}}，最旧的在前；outcome 为 served 或失败的代号。",
     }
     check() { "Validate mirrors.toml", "检查 mirrors.toml" }
     check_long() {
