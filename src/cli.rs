@@ -13,6 +13,7 @@ use crate::assembly::now;
 use crate::image::Image;
 use crate::observation::Depth;
 use crate::status::text::{Span, View};
+use crate::text::detail::detail;
 use crate::text::{Lang, advice, cli as say, round};
 
 pub mod apply;
@@ -185,7 +186,7 @@ fn confine(global: &Global, places: &[&Path]) {
     if let Err(why) = crate::confine::to(places)
         && global.verbose > 0
     {
-        note(global, &round::not_confined(global.lang, &why));
+        note(global, &round::not_confined(global.lang, &detail(global.lang, &why)));
     }
 }
 

@@ -51,6 +51,7 @@ use crate::image::Image;
 use crate::mirror::MirrorUrl;
 use crate::observation::{Depth, ImageStore, Observation};
 use crate::ours::Ours;
+use crate::text::detail::detail;
 use crate::text::{Lang, probe as text};
 use crate::timestamp::Timestamp;
 
@@ -153,7 +154,9 @@ impl SetupError {
     /// What is wrong and what to do, for people.
     pub fn text(&self, lang: Lang) -> String {
         match self {
-            Self::CaFile { path, why } => text::bad_ca_file(lang, &path.display().to_string(), why),
+            Self::CaFile { path, why } => {
+                text::bad_ca_file(lang, &path.display().to_string(), &detail(lang, why))
+            }
             Self::Proxy { url } => text::bad_proxy(lang, &wrong::safe(url)),
             Self::Tls { why } => text::no_tls(lang, why),
         }

@@ -11,6 +11,8 @@ pub mod cli;
 pub mod config;
 pub mod detail;
 pub mod engine;
+#[cfg(test)]
+mod guard;
 pub mod history;
 pub mod probe;
 pub mod reason;
@@ -84,6 +86,32 @@ mod tests {
                     let is_chinese = |text: &str| text.chars().next().is_some_and(|c| !c.is_ascii());
                     assert!(!is_chinese(&line[end..]), "{}", &line[at..]);
                 }
+            }
+        }
+    }
+
+    /// One thing has one name, and what is written here is another name for it that was in use.
+    #[test]
+    fn one_thing_has_one_name_in_chinese() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let words = fs::read_dir(root.join("src/text")).unwrap().map(|file| file.unwrap().path());
+        for path in words.chain(["README.zh-CN.md", "mirrors.toml"].map(|file| root.join(file))) {
+            let text = fs::read_to_string(&path).unwrap();
+            for (other, name) in [
+                ("完整探测", "演练"),
+                ("完整模拟", "演练"),
+                ("询问过", "请求过"),
+                ("已询问", "已请求"),
+                ("抱怨", "失败"),
+                ("离开了哪个", "放弃了哪个"),
+                ("为何离开", "为何放弃"),
+                ("更新版本的", "更高版本的"),
+                ("没有接受新列表", "没有采用新列表"),
+                ("比官方", "比上游"),
+                ("文本列表", "字符串列表"),
+                ("的\n  socket", "的\n  套接字"),
+            ] {
+                assert!(!text.contains(other), "{}: {other} is called {name}", path.display());
             }
         }
     }

@@ -234,6 +234,8 @@ fn while_the_application_is_closed_its_list_is_still_said() {
     let (code, out, err) = home.run(&["apply", "--dry-run"]);
     assert_eq!(code, Some(0), "{err}");
     assert!(out.contains(&home.registry.url()) && err.contains("does not answer"), "{out}{err}");
+    let (_, _, err) = home.run(&["apply", "--dry-run", "--lang", "zh"]);
+    assert!(err.contains("：无法连接：文件不存在"), "{err}");
     let (code, _, err) = home.run(&["apply"]);
     assert_eq!(code, Some(1), "{err}");
     assert!(err.contains("Docker Desktop, which alone configures it"), "{err}");

@@ -94,7 +94,7 @@ fn every_command_has_help_in_both_languages() {
     for command in COMMANDS.into_iter().chain(["help"]) {
         let (code, english, errors) = host.run(&[command, "--help"]);
         assert_eq!((code, errors.as_str()), (0, ""), "{command}");
-        let hint = format!("中文: mirrorwatch {command} --lang zh --help\n");
+        let hint = format!("中文：mirrorwatch {command} --lang zh --help\n");
         assert!(english.starts_with(&hint) && english.contains("\nUsage: mirrorwatch"), "{english}");
         assert!(english[hint.len()..].is_ascii(), "{english}");
         let (code, chinese, _) = host.run(&[command, "--help", "--lang", "zh"]);
@@ -114,7 +114,7 @@ fn every_command_has_help_in_both_languages() {
 fn the_help_lists_every_command_and_begins_with_the_other_language() {
     let host = Host::new();
     for (lang, first) in
-        [("en", "中文: mirrorwatch --lang zh --help"), ("zh", "English: mirrorwatch --lang en --help")]
+        [("en", "中文：mirrorwatch --lang zh --help"), ("zh", "English: mirrorwatch --lang en --help")]
     {
         let (code, help, _) = host.run(&["--lang", lang, "--help"]);
         assert_eq!((code, help.lines().next()), (0, Some(first)));
@@ -710,7 +710,7 @@ fn a_usage_error_in_chinese_is_chinese() {
         (&["pause", "--for", "5x"], "提示：请写成 30s、5m、2h 这样的时长"),
         (&["status", "--lang", "fr", "--lang", "zh"], "提示：可用的值：en, zh"),
         (&["probe", "--image", "UPPER"], "提示：不是合法的镜像名，请写成 library/busybox:latest 这样\n"),
-        (&["probe", "--image", "ghcr.io/a/b"], "提示：只能向 Docker Hub 的镜像源询问 Docker Hub 上的镜像\n"),
+        (&["probe", "--image", "ghcr.io/a/b"], "提示：只能向 Docker Hub 的镜像源请求 Docker Hub 上的镜像\n"),
         (&["probe", "--image", "busybox@sha256:00"], "提示：这里要写标签，不能写摘要\n"),
         (&["probe", "--image", ":latest"], "提示：没有写出镜像名，请写成 library/busybox:latest 这样\n"),
     ] {

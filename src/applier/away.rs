@@ -32,8 +32,8 @@ fn wrong(unit: &str, shown: &str) -> Option<String> {
     match (load, active, unit.ends_with(".path")) {
         ("loaded", "active", true) | ("loaded", "inactive", false) | ("", ..) => None,
         ("loaded", "failed", _) => Some(format!("{unit} has failed ({result})")),
-        ("loaded", ..) => Some(format!("{unit} is {active}")),
-        _ => Some(format!("{unit} is {load}")),
+        ("loaded", ..) => Some(format!("the state of {unit} is {active}")),
+        _ => Some(format!("the state of {unit} is {load}")),
     }
 }
 
@@ -59,14 +59,23 @@ mod tests {
             shown("loaded failed start-limit-hit", idle),
             told("mirrorwatch-apply.path has failed (start-limit-hit)")
         );
-        assert_eq!(shown(idle, idle), told("mirrorwatch-apply.path is inactive"));
-        assert_eq!(shown("masked inactive success", idle), told("mirrorwatch-apply.path is masked"));
-        assert_eq!(shown(well, "not-found inactive success"), told("mirrorwatch-apply.service is not-found"));
+        assert_eq!(shown(idle, idle), told("the state of mirrorwatch-apply.path is inactive"));
+        assert_eq!(
+            shown("masked inactive success", idle),
+            told("the state of mirrorwatch-apply.path is masked")
+        );
+        assert_eq!(
+            shown(well, "not-found inactive success"),
+            told("the state of mirrorwatch-apply.service is not-found")
+        );
         assert_eq!(
             shown(well, "loaded failed exit-code"),
             told("mirrorwatch-apply.service has failed (exit-code)")
         );
-        assert_eq!(shown(well, "loaded activating success"), told("mirrorwatch-apply.service is activating"));
+        assert_eq!(
+            shown(well, "loaded activating success"),
+            told("the state of mirrorwatch-apply.service is activating")
+        );
         assert_eq!(wrong(UNITS[0], ""), None, "no systemd");
     }
 }

@@ -48,7 +48,9 @@ pub fn once(global: &Global, json: bool, all: bool, now: Timestamp, out: &mut Ou
 pub fn watch(global: &Global, json: bool, all: bool, out: &mut Out) -> Result<Exit, Error> {
     let mut last = read(global, now())?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(|error| Error::failed(say::signals(global.lang, &error.to_string())))?;
+    let runtime = runtime.map_err(|error| {
+        Error::failed(say::signals(global.lang, &detail(global.lang, &error.to_string())))
+    })?;
     // First, for whoever ends us in between would be left with the other screen.
     let mut signals = runtime.block_on(async { Signals::new(global) })?;
     let screen = !json && out.is_terminal();
@@ -90,8 +92,11 @@ struct Signals {
 impl Signals {
     fn new(global: &Global) -> Result<Self, Error> {
         use tokio::signal::unix::{SignalKind, signal};
-        let listen =
-            |kind| signal(kind).map_err(|error| Error::failed(say::signals(global.lang, &error.to_string())));
+        let listen = |kind| {
+            signal(kind).map_err(|error| {
+                Error::failed(say::signals(global.lang, &detail(global.lang, &error.to_string())))
+            })
+        };
         Ok(Self {
             interrupt: listen(SignalKind::interrupt())?,
             terminate: listen(SignalKind::terminate())?,

@@ -10,6 +10,7 @@ use super::safe::{printable, quoted};
 use super::syntax::Syntax;
 use crate::image::ImageError;
 use crate::mirror::{DOCKER_HUB, UrlError};
+use crate::text::detail::detail;
 use crate::text::{Lang, config as say};
 
 /// What is wrong or odd. The texts are in `text::config`.
@@ -252,7 +253,7 @@ impl Problem {
             Self::Forbidden => say::forbidden(lang),
             Self::Directory => say::directory(lang),
             Self::NotADirectory => say::not_a_directory(lang),
-            Self::Unreadable(cause) => say::unreadable(lang, cause),
+            Self::Unreadable(cause) => say::unreadable(lang, &detail(lang, cause)),
             Self::TooLarge => say::too_large(lang),
             Self::NotUtf8(_) => say::not_utf8(lang),
             Self::Syntax(syntax) => syntax.what(lang),
@@ -285,7 +286,7 @@ impl Problem {
             Self::Replaces { url, name, .. } => say::replaces(lang, url, &quoted(name)),
             Self::Known { host, known } => known.what(lang, host),
             Self::EngineNotSupported { engine } => say::engine_not_supported(lang, engine),
-            Self::CaFile { why } => say::ca_file(lang, why),
+            Self::CaFile { why } => say::ca_file(lang, &detail(lang, why)),
             Self::NoProgram { program } => say::no_program(lang, &quoted(program)),
             Self::NoImage { instead } => say::no_image(lang, instead),
             Self::UpstreamNotSupported { upstream, .. } => say::upstream_not_supported(lang, upstream),
@@ -418,6 +419,15 @@ fn image_hint(error: ImageError, lang: Lang) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn causes_are_told_in_chinese_too() {
+        let unreadable = Problem::Unreadable("Is a directory (os error 21)".to_owned());
+        assert_eq!(unreadable.what(Lang::Zh), "无法读取：是目录");
+        let no_certificate = Problem::CaFile { why: "no certificate in it".to_owned() };
+        assert_eq!(no_certificate.what(Lang::Zh), "无法用作 PEM 证书：其中没有证书");
+        assert!(no_certificate.what(Lang::En).ends_with(": no certificate in it"));
+    }
 
     #[test]
     fn gbk_and_utf16_are_told_from_noise() {

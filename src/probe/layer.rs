@@ -162,16 +162,20 @@ impl<'a> Piece<'a> {
                 Some(_) | None => Ok(0),
             };
         }
-        let odd = |why: &str| Wrong::new(FailureKind::ProtocolError, format!("206 {why}"));
-        let range = answer.header(&CONTENT_RANGE).ok_or_else(|| odd("without Content-Range"))?;
-        let (first, last, total) = parse_range(range).ok_or_else(|| odd(&format!("with {range:?}")))?;
+        let odd = |why: &str| Wrong::new(FailureKind::ProtocolError, why);
+        let range = answer.header(&CONTENT_RANGE).ok_or_else(|| odd("206 without Content-Range"))?;
+        let (first, last, total) =
+            parse_range(range).ok_or_else(|| odd(&format!("206 with Content-Range {range:?}")))?;
         if let Some(total) = total.filter(|total| *total != size) {
             return Err(other_size(total));
         }
         let wanted_last = self.offset + self.length - 1;
         let promised = answer.length().unwrap_or(last - first + 1);
         if first != self.offset || last != wanted_last || promised != last - first + 1 {
-            return Err(odd(&format!("with {range:?}, though {}-{wanted_last} was asked for", self.offset)));
+            return Err(odd(&format!(
+                "206 with Content-Range {range:?}, though {}-{wanted_last} was asked for",
+                self.offset
+            )));
         }
         Ok(first)
     }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Error, ErrorCode};
 
+use crate::text::detail::detail;
 use crate::text::{Lang, store as words};
 
 /// What was in the way.
@@ -128,7 +129,7 @@ impl Setback {
 
     /// The setback in the reader's language, with a hint where we know one.
     pub fn render(&self, lang: Lang) -> String {
-        let detail = &*self.detail;
+        let detail = &*detail(lang, &self.detail);
         let what = match self.kind {
             SetbackKind::Damaged => words::damaged(lang, detail),
             SetbackKind::Foreign => words::foreign(lang, detail),
@@ -190,6 +191,20 @@ impl std::error::Error for Setback {}
 mod tests {
     use super::*;
     use crate::text::detail::detail;
+
+    #[test]
+    fn causes_of_ours_are_told_in_chinese_too() {
+        let path = Path::new("/s/state.db");
+        for (kind, cause, chinese) in [
+            (SetbackKind::Foreign, "another program's tables", "其中是其他程序的表"),
+            (SetbackKind::Newer, "schema 9, this one knows up to 3", "格式版本 9，此程序最高支持 3"),
+        ] {
+            let setback = Setback::new(kind, path, cause, Consequence::NotRead);
+            let (english, told) = (setback.render(Lang::En), setback.render(Lang::Zh));
+            assert!(english.contains(cause) && told.contains(chinese), "{english} / {told}");
+            assert_eq!(detail(Lang::Zh, &english), told);
+        }
+    }
 
     #[test]
     fn what_the_status_has_in_english_is_read_back_in_chinese() {

@@ -6,7 +6,7 @@ use crate::text::{Lang, messages};
 messages! {
     // Help: the frame.
     /// The first line of every help, for whoever cannot read the rest.
-    other_language(command: &str) { "中文: {command} --lang zh --help", "English: {command} --lang en --help" }
+    other_language(command: &str) { "中文：{command} --lang zh --help", "English: {command} --lang en --help" }
     about() {
         "Keeps Docker's registry mirrors at the fastest set that really serves.",
         "让 Docker 的镜像源始终是真正可用且最快的那几个。",
@@ -52,7 +52,7 @@ messages! {
     apply() { "Probe, select, write, reload, verify: once", "探测、选择、写入、重载、核实，执行一次" }
     apply_long() {
         "One round of probes, then the best are written into the engine's file, the engine reloads it, and its API must list them; otherwise the old file comes back. Exits 0 when the selection is in place.\n\nDocker Desktop and OrbStack configure their Docker themselves: --dry-run prints what to paste and where, and without it nothing is done.",
-        "探测一轮，把最好的几个写入引擎配置并让其重载，再通过引擎 API 核实；若未生效则恢复原文件。选择已生效时退出码为 0。\n\nDocker Desktop 和 OrbStack 自行配置其 Docker：--dry-run 会显示要粘贴的内容和位置，不加则不做任何改动。",
+        "探测一轮，把最好的几个写入引擎配置并让其重载，再通过引擎 API 核实；若未生效则恢复原文件。所选列表已生效时退出码为 0。\n\nDocker Desktop 和 OrbStack 自行配置其 Docker：--dry-run 会显示要粘贴的内容和位置，不加则不做任何改动。",
     }
     restore() { "Put back what the engine had before", "恢复引擎原先的列表" }
     restore_long() {
@@ -72,7 +72,7 @@ messages! {
     why() { "What the last real pulls went through", "最近的实际拉取经过了什么" }
     why_long() {
         "What the last real pulls went through: which mirror was tried, why it was left, which one served. The service hears it from Docker's log, its connections and its events.\n\nExits 0, or 1 when nothing was found.",
-        "最近的实际拉取经过了什么：尝试了哪个镜像源、为何离开、由哪个提供。由服务从 Docker 的日志、连接和事件中获知。\n\n有记录时退出码为 0，没有则为 1。",
+        "最近的实际拉取经过了什么：尝试了哪些镜像源、为何放弃、最终由哪个提供。由服务从 Docker 的日志、连接和事件中获知。\n\n有记录时退出码为 0，没有则为 1。",
     }
     since() { "How far back [default: 1h]", "回溯多久 [默认：1h]" }
     explain() { "Everything known of one mirror, and what it lacks", "某个镜像源的全部情况，以及它还差什么" }
@@ -83,7 +83,7 @@ messages! {
     history() { "What was observed, and what was switched", "探测与切换的历史" }
     history_long() {
         "Every probe and every switch, the latest last; probes of a mirror that ended alike one after the other share a line, and with a NAME only those that merely connect. Observations are kept for 30 days, those older than two days thinned; switches for ever. Works while the service is down and while mirrors.toml is invalid.\n\n--json: {{\"schema\": 1, \"since\", \"observations\": [{{\"at\", \"name\", \"url\", \"upstream\", \"depth\", \"image\", \"outcome\", \"stage\", \"detail\", \"stages_ms\", \"bytes_per_second\", \"requests\", \"refusals\", \"bytes\"}}], \"switches\": [as in the status]}}, the oldest first; outcome is served or the failure's word.",
-        "所有探测与切换，最新的在最后；同一镜像源连续且结果相同的探测合并为一行，指定名称时只合并单纯的连接探测。探测记录保留 30 天，两天以前的会逐步稀疏；切换记录永久保留。服务没有运行或 mirrors.toml 有错误时也可用。\n\n--json：{{\"schema\": 1, \"since\", \"observations\": [{{\"at\", \"name\", \"url\", \"upstream\", \"depth\", \"image\", \"outcome\", \"stage\", \"detail\", \"stages_ms\", \"bytes_per_second\", \"requests\", \"refusals\", \"bytes\"}}], \"switches\": [与 status 相同]}}，最旧的在前；outcome 为 served 或失败的代号。",
+        "所有探测与切换，最新的在最后；同一镜像源连续且结果相同的探测合并为一行，指定名称时只合并单纯的连接探测。探测记录保留 30 天，两天以前的逐步精简；切换记录永久保留。服务没有运行或 mirrors.toml 有错误时也可用。\n\n--json：{{\"schema\": 1, \"since\", \"observations\": [{{\"at\", \"name\", \"url\", \"upstream\", \"depth\", \"image\", \"outcome\", \"stage\", \"detail\", \"stages_ms\", \"bytes_per_second\", \"requests\", \"refusals\", \"bytes\"}}], \"switches\": [与 status 相同]}}，最旧的在前；outcome 为 served 或失败的代号。",
     }
     check() { "Validate mirrors.toml", "检查 mirrors.toml" }
     check_long() {
@@ -130,7 +130,7 @@ messages! {
     image() { "What to ask for, such as library/nginx:latest", "探测所用的镜像，例如 library/nginx:latest" }
     depth() {
         "How far: connect (TCP and TLS), sample (a piece of a layer), rehearse (a pull's first steps in full) [default: rehearse]",
-        "探测深度：connect（TCP 和 TLS）、sample（层的一小段）、rehearse（完整走一遍拉取的前几步）[默认：rehearse]",
+        "探测深度：connect（连接：TCP 和 TLS）、sample（抽样：层的一小段）、rehearse（演练：完整走一遍拉取的前几步）[默认：rehearse]",
     }
     dry_run() { "Write nothing; print the diff of every file that would change", "不写入；显示将要改动的文件的差异" }
     with_pending() {
@@ -163,7 +163,7 @@ messages! {
     hint() { "hint: ", "提示：" }
     not_even_root() {
         "root itself is not let: see findmnt -T, lsattr -d and the system's log (AppArmor, SELinux) on the path that is named",
-        "root 也不被允许：对给出的路径执行 findmnt -T、lsattr -d，并查看系统日志（AppArmor、SELinux）",
+        "连 root 也没有权限：对给出的路径执行 findmnt -T、lsattr -d，并查看系统日志（AppArmor、SELinux）",
     }
     type_instead(command: &str) { "type: {command}", "请执行：{command}" }
     did_you_mean(what: &str) { "did you mean {what}?", "是不是想写 {what}？" }
@@ -186,7 +186,7 @@ messages! {
     }
     image_other_registry() {
         "only images of Docker Hub can be asked of its mirrors",
-        "只能向 Docker Hub 的镜像源询问 Docker Hub 上的镜像",
+        "只能向 Docker Hub 的镜像源请求 Docker Hub 上的镜像",
     }
     image_digest() { "a tag is wanted, not a digest", "这里要写标签，不能写摘要" }
     image_character() {

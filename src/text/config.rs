@@ -320,15 +320,15 @@ messages! {
     /// What to do.
     empty_group_hint() { "a mirror joins by group = \"...\"", "在 [[mirror]] 里写 group = \"...\" 即可加入分组" }
     /// One budget, divided.
-    part_too_small(key: &str, share: &u32) { "{key} divided by {share} is less than one rehearsal may cost, and that much is taken for it", "{key} 除以 {share} 还不够一次完整探测所需，将按一次所需计算" }
+    part_too_small(key: &str, share: &u32) { "{key} divided by {share} is less than one rehearsal may cost, and that much is taken for it", "{key} 除以 {share} 还不够一次演练所需，将按一次演练所需计算" }
     /// What to do.
     part_too_small_hint(hosts: &u32) { "of more than {hosts} hosts, all together may pass the budget", "主机多于 {hosts} 台时，合计可能超出上限" }
     /// What to do.
-    part_too_small_alone_hint() { "below that no mirror can be rehearsed", "低于此数就无法对镜像源做完整探测" }
+    part_too_small_alone_hint() { "below that no mirror can be rehearsed", "低于此数就无法对镜像源做演练" }
     /// The schedule and a budget.
     rehearsed_less(budget: &str, every: &humantime::FormattedDuration) {
         "rehearse is more often than {budget} carries: a mirror that is not selected is rehearsed at most once in {every}",
-        "rehearse 过于频繁，{budget} 不够用：未选用的镜像源最多每 {every} 做一次完整探测",
+        "rehearse 过于频繁，{budget} 不够用：未选用的镜像源最多每 {every} 演练一次",
     }
     /// The same of samples.
     sampled_less(budget: &str, every: &humantime::FormattedDuration) {

@@ -8,23 +8,25 @@
 use crate::reason::ReasonKind;
 use crate::text::{Lang, reason};
 
-/// What is said, and how it is shown in English (`None`: as it is) and in Chinese. `{}` is data, in its order. Nothing
-/// where the kind says it all.
-const SAID: &[(&str, Option<&str>, &str)] = &[
+/// What is said, and how it is shown in English (`None`: as it is) and in Chinese. `{}` is data, in its order. Where English
+/// has nothing, the kind that stands before it says it all, and Chinese is for where it stands within a sentence.
+const SAID: &[Said] = &[
     // The way to the mirror.
     ("no such name", None, "没有这个域名"),
     ("the name has no address", None, "该域名没有地址"),
     ("no connections available", Some("no name server can be reached"), "连接不上任何 DNS 服务器"),
     ("no name server answered within {} s", None, "DNS 服务器 {} 秒内没有应答"),
-    ("{} leads to {} (a private network)", None, "{} 解析到 {}（内网地址）"),
-    ("{} leads to {} (this host)", None, "{} 解析到 {}（本机）"),
-    ("{} leads to {} (a metadata or link-local address)", None, "{} 解析到 {}（元数据或链路本地地址）"),
-    ("{} leads to {} (an address nothing is served from)", None, "{} 解析到 {}（无效地址）"),
-    ("Connection refused", Some(""), ""),
+    ("not a name", None, "不是合法的域名"),
+    ("{} leads to {} ({})", None, "{} 解析到 {}（{}）"),
+    ("a private network", None, "内网地址"),
+    ("this host", None, "本机"),
+    ("a metadata or link-local address", None, "元数据服务或链路本地地址"),
+    ("an address nothing is served from", None, "无效地址"),
+    ("Connection refused", Some(""), "连接被拒绝"),
     ("Connection reset by peer", None, "连接被重置"),
-    ("Connection timed out", Some(""), ""),
-    ("No route to host", Some(""), ""),
-    ("Network is unreachable", Some(""), ""),
+    ("Connection timed out", Some(""), "连接超时"),
+    ("No route to host", Some(""), "没有到该主机的路由"),
+    ("Network is unreachable", Some(""), "网络不可达"),
     ("No space left on device", None, "磁盘空间不足"),
     ("no storage space", Some("no space left on the device"), "磁盘空间不足"),
     ("read-only filesystem or storage medium", Some("the file system is read-only"), "文件系统只读"),
@@ -35,9 +37,13 @@ const SAID: &[(&str, Option<&str>, &str)] = &[
     ("Is a directory", None, "是目录"),
     ("File exists", None, "文件已存在"),
     ("no address to connect to", None, "没有可连接的地址"),
-    ("no answer to the connection", Some(""), ""),
-    ("it does not connect us: {}", None, "代理无法建立连接：{}"),
-    ("it did not connect us in time", None, "代理未能及时建立连接"),
+    ("no answer to the connection", Some(""), "连接没有响应"),
+    ("no answer", None, "没有响应"),
+    ("the connection was already taken", None, "连接已被占用"),
+    ("too many bytes before the first request", None, "首个请求之前收到的数据过多"),
+    ("proxy {}", None, "代理 {}"),
+    ("it does not connect us: {}", None, "无法建立连接：{}"),
+    ("it did not connect us in time", None, "未能及时建立连接"),
     // TLS.
     (
         "no authority that this host trusts signed the certificate",
@@ -58,49 +64,87 @@ const SAID: &[(&str, Option<&str>, &str)] = &[
     ("the connection was reset in the TLS handshake", None, "握手时连接被重置"),
     ("the connection ended in the TLS handshake", None, "握手时连接断开"),
     // Answers.
-    ("connected and asked, and no answer came", Some(""), ""),
+    ("connected and asked, and no answer came", Some(""), "已连接并发出请求，但没有响应"),
     ("the head of the answer did not end in time", None, "响应头未能及时收完"),
-    ("the connection ended before the answer did", Some(""), ""),
-    ("more bytes than such an answer may have", Some(""), ""),
+    ("the connection ended before the answer did", Some(""), "响应未收完，连接就已断开"),
+    ("more bytes than such an answer may have", Some(""), "超过此类响应应有的大小"),
+    ("cannot be asked for: {}", None, "无法发出请求：{}"),
+    ("Content-Encoding {} though identity was asked for", None, "请求 identity，却返回 Content-Encoding {}"),
+    ("mirrorwatch cannot cope with its answer", None, "mirrorwatch 无法处理它的响应"),
     ("a body of more than {} bytes", None, "正文超过 {} 字节"),
     ("not HTTP/1.1: {}", None, "不是 HTTP/1.1：{}"),
     ("the body did not end in time", None, "正文未能及时收完"),
-    ("the body comes in crumbs", None, "正文零碎到达"),
+    ("the body comes in crumbs", None, "正文被拆成过多碎片传来"),
     ("no byte of the body for {}", None, "{} 内没有收到数据"),
-    ("it asks for a user and a password", Some(""), ""),
-    ("HTTP 403", Some(""), ""),
-    ("HTTP 404", Some(""), ""),
-    ("HTTP 429", Some(""), ""),
+    ("it asks for a user and a password", Some(""), "要求用户名和密码"),
+    ("HTTP 403", Some(""), "HTTP 403"),
+    ("HTTP 404", Some(""), "HTTP 404"),
+    ("HTTP 429", Some(""), "HTTP 429"),
     ("HTTP {}: a web page, {}", None, "HTTP {}，网页 {}"),
     ("HTTP {}: a web page", None, "HTTP {}，网页"),
-    ("a web page, {}, instead of a manifest", None, "清单处返回了网页 {}"),
-    ("a web page instead of a manifest", None, "清单处返回了网页"),
-    ("a web page instead of a config", None, "配置处返回了网页"),
-    ("a web page instead of a layer", None, "层数据处返回了网页"),
-    ("{} instead of a manifest", None, "清单处返回了 {}"),
+    ("a web page", None, "网页"),
+    ("HTTP {}, to {}", None, "HTTP {}，重定向到 {}"),
+    ("an odd status", None, "状态码异常"),
+    ("a web page, {}, instead of a manifest", None, "返回的是网页 {}，不是清单"),
+    ("a web page instead of a manifest", None, "返回的是网页，不是清单"),
+    ("a web page instead of a config", None, "返回的是网页，不是配置"),
+    ("a web page instead of a layer", None, "返回的是网页，不是层数据"),
+    ("a web page, {}", None, "网页 {}"),
+    ("{} instead of a manifest", None, "返回的是 {}，不是清单"),
     ("JSON, but not a manifest", None, "是 JSON，但不是清单"),
     ("not a manifest: {}", None, "不是清单：{}"),
+    ("not a sha256 digest", None, "不是 sha256 摘要"),
+    ("not a sha256 digest at line {} column {}", None, "第 {} 行第 {} 列不是 sha256 摘要"),
+    ("a manifest of schema 1, which Docker no longer takes", None, "schema 1 的清单，Docker 已不再支持"),
     ("a manifest without Content-Type", None, "清单没有 Content-Type"),
     ("an index within an index", None, "索引中嵌套索引"),
     ("the image has nothing for {}", None, "该镜像不支持 {}"),
     ("the token realm: {}", None, "令牌服务：{}"),
+    ("not the JSON of a token", None, "返回的不是令牌 JSON"),
+    ("no token in its answer", None, "响应中没有令牌"),
+    ("a token of more than 8 KiB", None, "令牌超过 8 KiB"),
+    ("a token that no header can have", None, "令牌中有请求头不允许的字符"),
     ("a manifest whose bytes are not those of its digest", None, "清单"),
     ("a config whose bytes are not those of its digest", None, "配置"),
     ("a layer whose bytes are not those of its digest", None, "层"),
+    ("a config of {} bytes", None, "配置有 {} 字节，过大"),
+    ("206 without Content-Range", None, "206 响应没有 Content-Range"),
+    (
+        "206 with Content-Range {}, though {} was asked for",
+        None,
+        "206 响应的 Content-Range 为 {}，而请求的是 {}",
+    ),
+    ("206 with Content-Range {}", None, "206 响应的 Content-Range 无效：{}"),
     ("a layer of {} bytes instead of {}", None, "层为 {} 字节，应为 {}"),
-    ("the layer does not begin as {} does", None, "层的开头不符合 {}"),
+    ("the layer does not begin as {} does", None, "层的开头不是 {} 格式"),
     ("the layer ended after {} of {} bytes", None, "层只收到 {} / {} 字节"),
     ("the config ended after {} of {} bytes", None, "配置只收到 {} / {} 字节"),
     ("a layer at {} KiB/s", Some("{} KiB/s"), "{} KiB/s"),
     ("from https to http: {}", None, "从 https 转到 http：{}"),
     ("more than {} redirects", None, "重定向超过 {} 次"),
     ("a redirect without a readable Location", None, "重定向没有可用的 Location"),
+    ("it takes more than {} requests to get here", None, "请求超过 {} 次仍未完成"),
+    // A redirect, or the realm of a token.
+    ("not an absolute URL", None, "不是绝对 URL"),
+    ("not a path", None, "不是有效的路径"),
+    ("the URL is empty", None, "URL 为空"),
+    ("the URL has a blank or a control character in it", None, "URL 中有空白或控制字符"),
+    ("the URL still has a placeholder in it", None, "URL 中仍有占位符"),
+    ("the URL has no http:// or https:// in front", None, "URL 前面缺少 http:// 或 https://"),
+    ("the URL's scheme is neither http nor https", None, "URL 的协议既不是 http 也不是 https"),
+    ("the URL has no host", None, "URL 中没有主机名"),
+    ("the URL's host is not a name or an address", None, "URL 中的主机既不是域名也不是 IP 地址"),
+    ("the URL's port is not a number from 1 to 65535", None, "URL 的端口不是 1 到 65535 之间的数字"),
+    ("the URL has a user or password in it", None, "URL 中带有用户名或密码"),
+    ("the URL has a path", None, "URL 中带有路径"),
+    ("the URL has a query", None, "URL 中带有查询参数"),
+    ("the URL has a fragment", None, "URL 中带有片段"),
     // Real pulls.
     ("a pull received nothing for {} s", None, "一次拉取 {} 秒没有收到数据"),
     ("a pull received {} kB/s", None, "一次拉取只有 {} kB/s"),
     ("pulls fail where probes are served: {}", None, "探测正常而实际拉取失败：{}"),
     // Verdicts.
-    ("serves 0 of {} images", Some("none of {} images asked for"), "已询问的 {} 个镜像都不提供"),
+    ("serves 0 of {} images", Some("none of {} images asked for"), "已请求的 {} 个镜像都不提供"),
     ("left alone until {}", None, "{} 之前不再访问"),
     ("comes and goes: not trusted before {}", None, "时好时坏，{} 之前不予采信"),
     (
@@ -111,23 +155,24 @@ const SAID: &[(&str, Option<&str>, &str)] = &[
     ("faster than {}, as is proved, and waits for `hold`", None, "已证实比 {} 更快，等待 hold 间隔"),
     ("{} of {} good rehearsals since", None, "此后演练成功 {} / {} 次"),
     ("{} s, the upstream {} s", None, "{} 秒，直连上游 {} 秒"),
-    ("{} leads to {}, with the upstream to {}", None, "{} 指向 {}，上游为 {}"),
-    ("{} leads to {}, with {} of {} to {}", None, "{} 指向 {}，而 {} / {} 个镜像源为 {}"),
+    ("{} leads to {}, {}", None, "{} 指向 {}，{}"),
+    ("with the upstream to {}", None, "上游为 {}"),
+    ("with {} of {} to {}", None, "而 {} / {} 个镜像源为 {}"),
     (
-        "dockerd takes mirrors of docker.io only, and this one mirrors {}",
+        "dockerd takes mirrors of {} only, and this one mirrors {}",
         None,
-        "dockerd 只接受 docker.io 的镜像源，而它对应的是 {}",
+        "dockerd 只接受 {} 的镜像源，而它对应的是 {}",
     ),
-    ("the classic store: {}", None, "传统存储：{}"),
-    ("the containerd store: {}", None, "containerd 存储：{}"),
-    ("the store is not known, and one of the two: {}", None, "存储类型未知，两种之一不支持：{}"),
+    ("the classic store", None, "传统存储"),
+    ("the containerd store", None, "containerd 存储"),
+    ("the store is not known, and one of the two", None, "存储类型未知，其中一种不支持"),
     ("HEAD of a manifest is refused", None, "拒绝对清单的 HEAD 请求"),
     ("HEAD of a manifest answers with another media type", None, "对清单的 HEAD 请求返回了其他类型"),
     ("HEAD of a manifest answers without a length", None, "对清单的 HEAD 请求没有返回长度"),
     ("HEAD of a manifest answers without a media type", None, "对清单的 HEAD 请求没有返回类型"),
     ("a token is wanted for the manifest and not for /v2/", None, "清单需要令牌，而 /v2/ 不需要"),
     ("/v2/ does not answer", None, "/v2/ 没有响应"),
-    ("{} of {} places are taken by better ones", None, "{} / {} 个位置已由更好的占用"),
+    ("{} of {} places are taken by better ones", None, "{} / {} 个位置已由更好的镜像源占用"),
     ("its content is contradicted", None, "其内容与别的镜像源不一致"),
     (
         "plain or loopback and https mirrors never stand in one list on the containerd store",
@@ -137,10 +182,15 @@ const SAID: &[(&str, Option<&str>, &str)] = &[
     // This host.
     ("this host's clock says {}", None, "本机时间为 {}"),
     ("first {}: {}", Some("first {}: {}"), "首个是 {}：{}"),
+    ("{} s without a turn", None, "{} 秒没有得到运行"),
+    ("this kernel has no Landlock", None, "内核不支持 Landlock"),
+    ("thread: {}", None, "无法启动线程：{}"),
+    ("no thread could be started", None, "无法启动线程"),
+    ("no certificate in it", None, "其中没有证书"),
     // What is remembered.
     ("the database is damaged ({})", None, "数据库已损坏（{}）"),
     ("not a database of mirrorwatch ({})", None, "不是 mirrorwatch 的数据库（{}）"),
-    ("written by a newer mirrorwatch ({})", None, "由更新版本的 mirrorwatch 写入（{}）"),
+    ("written by a newer mirrorwatch ({})", None, "由更高版本的 mirrorwatch 写入（{}）"),
     ("permission denied", None, "权限不足"),
     ("read-only", None, "只读，无法写入"),
     ("no space left on the device", None, "磁盘空间不足"),
@@ -151,11 +201,29 @@ const SAID: &[(&str, Option<&str>, &str)] = &[
     ("a new one was begun", None, "已新建数据库"),
     ("records are kept in memory until it can be written", None, "在恢复可写之前，记录仅保存在内存中"),
     ("the latest records were not saved", None, "最新的记录未能保存"),
+    ("schema {}, this one knows up to {}", None, "格式版本 {}，此程序最高支持 {}"),
+    ("another program's tables", None, "其中是其他程序的表"),
+    ("schema {} is not {}", None, "格式版本为 {}，应为 {}"),
     // This host's own files.
     ("not a regular file", None, "不是普通文件"),
     ("a symbolic link that leads nowhere", None, "失效的符号链接"),
     ("write: {}", None, "无法写入：{}"),
+    ("read: {}", None, "无法读取：{}"),
+    ("open: {}", None, "无法打开：{}"),
+    ("lock: {}", None, "无法加锁：{}"),
+    ("larger than any configuration file", None, "超过配置文件应有的大小"),
     ("another mirrorwatch is running", None, "另一个 mirrorwatch 正在运行"),
+    (
+        "it was removed while the service ran, and cannot be made again: {}",
+        None,
+        "在服务运行期间被删除，且无法重新创建：{}",
+    ),
+    ("signal handlers: {}", None, "无法接收信号：{}"),
+    (
+        "a part of the service died, which is a bug of mirrorwatch: {}",
+        None,
+        "服务的一部分异常终止，这是 mirrorwatch 的缺陷：{}",
+    ),
     // Docker's own pulls.
     (
         "which process is dockerd cannot be told; hint: `socket` in [engine.docker] must be its own and not that of a program in between; where several run, `pid_file` names the one",
@@ -164,10 +232,11 @@ const SAID: &[(&str, Option<&str>, &str)] = &[
     ),
     ("{}: there is no journal", None, "{}：没有 journal"),
     ("dockerd has a network of its own", None, "dockerd 使用独立的网络命名空间"),
+    ("log-level {}", None, "log-level {}"),
     (
         "at this log-level dockerd does not say which mirror a pull left; it does at info",
         None,
-        "在此 log-level 下 dockerd 不记录拉取离开了哪个镜像源，设为 info 才会记录",
+        "在此 log-level 下 dockerd 不记录拉取放弃了哪个镜像源，设为 info 才会记录",
     ),
     ("dockerd logs neither into the journal nor into a file", None, "dockerd 既不写 journal，也不写文件"),
     (
@@ -175,7 +244,38 @@ const SAID: &[(&str, Option<&str>, &str)] = &[
         None,
         "dockerd 经由代理访问，卡住的拉取无法与代理的其他连接区分",
     ),
+    ("the stream ended", None, "事件流已结束"),
+    ("the connection ended", None, "连接已断开"),
+    // The half that writes.
+    ("it published nothing", None, "没有发布任何结果"),
+    ("it answered without a word", None, "应答中没有结果"),
+    ("no answer within {}: {}", None, "{} 内没有应答：{}"),
+    ("no answer within {}", None, "{} 内没有应答"),
+    ("{} has failed ({})", None, "{} 已失败（{}）"),
+    ("the state of {} is {}", None, "{} 的状态为 {}"),
+    ("the request is not followed: {}", None, "没有执行该请求：{}"),
+    ("it is not understood: {}", None, "无法识别：{}"),
+    ("format {}", None, "格式版本 {}"),
+    ("line {}, column {}", None, "第 {} 行第 {} 列"),
+    ("more than {} bytes", None, "超过 {} 字节"),
+    (
+        "{} is another mirror in mirrors.toml than the one that was meant",
+        None,
+        "mirrors.toml 中的 {} 不是请求所指的镜像源",
+    ),
+    ("{} is no mirror that takes part, by mirrors.toml", None, "按 mirrors.toml，{} 不是参与选择的镜像源"),
+    ("{} mirrors are more than the list may have", None, "{} 个镜像源，超过列表的上限"),
+    ("{} is named twice", None, "{} 出现了两次"),
+    ("mirrorwatch is paused", None, "mirrorwatch 已暂停"),
+    ("there is no Docker that it speaks of", None, "找不到其中所指的 Docker"),
+    (
+        "not written: the list was changed as often as it may be in an hour",
+        None,
+        "未写入：一小时内修改列表的次数已达上限",
+    ),
     // Engines.
+    ("hint: {}", None, "提示：{}"),
+    ("not written", None, "未写入"),
     (
         "not written: somebody's edits wait there for a reload, and ours would activate them: {}",
         None,
@@ -232,15 +332,60 @@ const SAID: &[(&str, Option<&str>, &str)] = &[
     ("a regular file is wanted there", None, "那里应是普通文件"),
     ("see the system's log", None, "请查看系统日志"),
     ("not valid JSON: {}", None, "不是有效的 JSON：{}"),
-    ("dockerd does not start with it", None, "dockerd 无法以此启动"),
+    ("larger than 1 MiB, no daemon.json is", None, "超过 1 MiB，不可能是 daemon.json"),
+    ("not UTF-8 text", None, "不是 UTF-8 文本"),
+    ("dockerd does not start with it", None, "dockerd 无法用它启动"),
     ("not a JSON object", None, "不是 JSON 对象"),
-    ("{} is not a list of texts", None, "{} 不是文本列表"),
+    ("{} is not a list of texts", None, "{} 不是字符串列表"),
     (
         "{} stands here for the second time, and dockerd takes the last one",
         None,
         "{} 在此第二次出现，dockerd 以最后一个为准",
     ),
     ("cannot connect: {}", None, "无法连接：{}"),
+    ("GET {}: {}", None, "GET {}：{}"),
+    ("status {}", None, "状态码 {}"),
+    ("podman answers there, not dockerd", None, "应答的是 podman，不是 dockerd"),
+    (
+        "the answer names no registry mirrors; this is not dockerd",
+        None,
+        "应答中没有镜像源列表，对方不是 dockerd",
+    ),
+    (
+        "dockerd does not run, and asking here would start it",
+        None,
+        "dockerd 没有运行，而向这里发请求会使其启动",
+    ),
+    (
+        "dockerd (pid {}): not believed, nothing is written or run for it: {}",
+        None,
+        "dockerd（pid {}）：不可信，不会为它写入或执行任何内容：{}",
+    ),
+    ("its program is {}", None, "其程序为 {}"),
+    ("it runs as user {}", None, "以用户 {} 的身份运行"),
+    ("it has changed its user", None, "它的用户有过变化"),
+    ("dockerd (pid {}): cannot be sent SIGHUP: {}", None, "dockerd（pid {}）：无法向其发送 SIGHUP：{}"),
+    ("no such process", None, "没有该进程"),
+    ("it is not the process any more that it was", None, "它已不是原来的进程"),
+    (
+        "cannot be reloaded: its process was not found, neither by the socket nor by the pid file",
+        None,
+        "无法重载：通过套接字和 pid 文件都没有找到其进程",
+    ),
+    ("the command is empty", None, "命令为空"),
+    ("this Docker is a part of {}, which alone configures it", None, "这个 Docker 属于 {}，只能由该程序配置"),
+    ("the edit gave {}", None, "修改的结果是 {}"),
+    ("no thread to write with: {}", None, "无法启动写入所需的线程：{}"),
+    ("is damaged and put aside: {}", None, "已损坏，已移到一旁：{}"),
+    ("is damaged, nothing was restored: {}", None, "已损坏，没有恢复任何内容：{}"),
+    ("it is of another file", None, "它属于另一个文件"),
+    ("schema {} is of another version", None, "格式版本 {} 属于其他版本的 mirrorwatch"),
+    ("not kept any more, or never was", None, "已不再保留，或从未保存过"),
+    ("the bytes to put back are gone: {}", None, "要恢复的内容已丢失：{}"),
+    ("cannot be removed: {}", None, "无法删除：{}"),
+    ("somebody else replaces it without a pause", None, "有其他程序不停地替换它"),
+    ("what stood there is kept as {}", None, "原有内容另存为 {}"),
+    ("somebody else has written the file since", None, "此后有人改写过该文件"),
     ("cannot be used: {}", None, "无法使用：{}"),
     ("cannot be read: {}", None, "无法读取：{}"),
     ("another mirrorwatch is applying right now", None, "另一个 mirrorwatch 正在应用列表"),
@@ -250,6 +395,7 @@ const SAID: &[(&str, Option<&str>, &str)] = &[
         "启动失败次数过多，systemd 拒绝再次启动",
     ),
     ("dockerd did not take the list within {}: {}", None, "dockerd 在 {} 内没有采用该列表：{}"),
+    ("dockerd did not take the list within {}", None, "dockerd 在 {} 内没有采用该列表"),
     ("it gave no reason", None, "未说明原因"),
     ("the old file is back", None, "已恢复原文件"),
     ("and the old file could not be put back: {}", None, "且原文件未能恢复：{}"),
@@ -264,6 +410,11 @@ const SAID: &[(&str, Option<&str>, &str)] = &[
         "dockerd told of the list and did not show it within {}: {}",
         None,
         "dockerd 已报告采用该列表，但在 {} 内没有显示出来：{}",
+    ),
+    (
+        "dockerd told of the list and did not show it within {}",
+        None,
+        "dockerd 已报告采用该列表，但在 {} 内没有显示出来",
     ),
     (
         "not written: it is empty, and somebody may be about to fill it; hint: if nobody is, write an empty JSON object into it, or wait ten minutes",
@@ -311,11 +462,13 @@ const SAID: &[(&str, Option<&str>, &str)] = &[
         "未写入：dockerd 以 --authorization-plugin 启动，重载会停用这些插件",
     ),
     (
-        "hidepid hides dockerd from mirrorwatch-apply.service; hint: if it runs, give that unit the group of the mount's gid= (SupplementaryGroups=); {}",
+        "hidepid hides dockerd from mirrorwatch-apply.service; hint: if it runs, give that unit the group of the mount's gid= (SupplementaryGroups=)",
         None,
-        "hidepid 使 mirrorwatch-apply.service 看不到 dockerd；提示：如果它在运行，请把挂载选项 gid= 所指的组加入该单元的 SupplementaryGroups=；{}",
+        "hidepid 使 mirrorwatch-apply.service 看不到 dockerd；提示：如果它在运行，请把挂载选项 gid= 所指的组加入该单元的 SupplementaryGroups=",
     ),
     ("somebody else wrote it meanwhile; their edit is in place", None, "其间被他人写入，已保留他人的修改"),
+    // Behind those that begin alike.
+    ("{} is not a regular file", None, "{} 不是普通文件"),
 ];
 
 /// A detail, as it is shown; empty where the kind that stands before it says it all.
@@ -324,12 +477,12 @@ pub fn detail(lang: Lang, said: &str) -> String {
     let (mut rest, mut parts) = (said.as_str(), Vec::new());
     // Ours are put behind what a server said, which may have semicolons of its own.
     while let Some((before, part)) = rest.rsplit_once("; ")
-        && let Some(shown) = whole(lang, part).filter(|_| !has_semicolon(rest))
+        && let Some(shown) = ours(lang, part).filter(|_| !has_semicolon(rest))
     {
         parts.push(shown);
         rest = before;
     }
-    parts.push(one(lang, rest));
+    parts.push(ours(lang, rest).unwrap_or_else(|| rest.to_owned()));
     parts.reverse();
     parts.retain(|part| !part.is_empty());
     parts.join(match lang {
@@ -338,26 +491,33 @@ pub fn detail(lang: Lang, said: &str) -> String {
     })
 }
 
-/// Whether it is a sentence of ours with a semicolon in it.
+/// Whether it is a sentence of ours with a semicolon in it, or what it is about and such a one.
 fn has_semicolon(said: &str) -> bool {
-    SAID.iter().any(|(pattern, ..)| pattern.contains("; ") && data(pattern, said).is_some())
+    let behind = said.split_once(": ").filter(|(subject, _)| !subject.contains(' ')).map(|(_, rest)| rest);
+    let is =
+        |said: &str| SAID.iter().any(|(pattern, ..)| pattern.contains("; ") && data(pattern, said).is_some());
+    is(said) || behind.is_some_and(is)
 }
 
-/// One part: as a whole, or behind the host, address or path that it is about.
-fn one(lang: Lang, said: &str) -> String {
-    if let Some(shown) = whole(lang, said) {
-        return shown;
+/// One part: as a whole, several in one, or with the host, address, path or sentence of ours that it stands behind.
+fn ours(lang: Lang, said: &str) -> Option<String> {
+    if let Some(shown) = whole(lang, said).or_else(|| listed(lang, said)) {
+        return Some(shown);
     }
-    let about = said.split_once(": ").filter(|(subject, _)| !subject.contains(' '));
-    let Some((subject, rest)) = about else { return listed(lang, said).unwrap_or_else(|| said.to_owned()) };
-    match whole(lang, rest) {
-        None => said.to_owned(),
-        Some(rest) if rest.is_empty() => subject.to_owned(),
-        Some(rest) => match lang {
-            Lang::En => format!("{subject}: {rest}"),
-            Lang::Zh => format!("{subject}：{rest}"),
-        },
-    }
+    let (subject, rest) = said.split_once(": ")?;
+    let shown_rest = ours(lang, rest);
+    let subject = match whole(lang, subject).filter(|shown| !shown.is_empty()) {
+        Some(subject) => subject,
+        // What is said behind a stranger's words is the stranger's.
+        None if subject.contains(' ') || shown_rest.is_none() => return None,
+        None => subject.to_owned(),
+    };
+    let rest = shown_rest.unwrap_or_else(|| rest.to_owned());
+    Some(match (lang, rest.is_empty()) {
+        (_, true) => subject,
+        (Lang::En, false) => format!("{subject}: {rest}"),
+        (Lang::Zh, false) => format!("{subject}：{rest}"),
+    })
 }
 
 /// Several that are listed in one.
@@ -369,16 +529,28 @@ fn listed(lang: Lang, said: &str) -> Option<String> {
     })
 }
 
+/// A sentence of the list, which stands alone.
 fn whole(lang: Lang, said: &str) -> Option<String> {
-    SAID.iter().find_map(|(pattern, english, chinese)| {
-        let data = data(pattern, said)?;
-        let data = data.iter().map(|data| piece(lang, data));
-        match (lang, english) {
-            (Lang::En, None) => Some(said.to_owned()),
-            (Lang::En, Some(english)) => Some(filled(english, data)),
-            (Lang::Zh, _) => Some(filled(chinese, data)),
-        }
+    let (_, english, _) = found(said)?.0;
+    if *english == Some("") { Some(String::new()) } else { within(lang, said) }
+}
+
+/// A sentence of the list, also one that would only repeat its kind.
+fn within(lang: Lang, said: &str) -> Option<String> {
+    let ((_, english, chinese), data) = found(said)?;
+    let data = data.iter().map(|data| piece(lang, data));
+    Some(match (lang, english) {
+        (Lang::En, None | Some("")) => said.to_owned(),
+        (Lang::En, Some(english)) => filled(english, data),
+        (Lang::Zh, _) => filled(chinese, data),
     })
+}
+
+type Said = (&'static str, Option<&'static str>, &'static str);
+
+/// The first of the list that it is, and its data.
+fn found(said: &str) -> Option<(&'static Said, Vec<&str>)> {
+    SAID.iter().find_map(|known| Some((known, data(known.0, said)?)))
 }
 
 /// What stands where `pattern` has `{}`; `None` where `said` is something else.
@@ -403,9 +575,9 @@ fn data<'a>(pattern: &str, said: &'a str) -> Option<Vec<&'a str>> {
 fn piece(lang: Lang, said: &str) -> String {
     let word = ReasonKind::ALL.iter().find(|kind| kind.as_str() == said);
     let word = word.map(|kind| reason::reason(lang, *kind).to_owned());
-    let ours = word.or_else(|| listed(lang, said)).or_else(|| whole(lang, said));
     // What only repeats a kind is no repetition within a sentence.
-    ours.filter(|ours| !ours.is_empty()).unwrap_or_else(|| said.to_owned())
+    let told = word.or_else(|| within(lang, said)).or_else(|| ours(lang, said));
+    told.unwrap_or_else(|| said.to_owned())
 }
 
 fn filled(template: &str, data: impl Iterator<Item = String>) -> String {
@@ -470,11 +642,11 @@ mod tests {
                 "/no/such：文件不存在；已恢复原文件",
             ),
             (
-                "/proc: hidepid hides dockerd from mirrorwatch-apply.service; hint: if it runs, give that unit the group of the mount's gid= (SupplementaryGroups=); /s: dockerd does not run",
-                "/proc: hidepid hides dockerd from mirrorwatch-apply.service; hint: if it runs, give that unit the group of the mount's gid= (SupplementaryGroups=); /s: dockerd does not run",
-                "/proc：hidepid 使 mirrorwatch-apply.service 看不到 dockerd；提示：如果它在运行，请把挂载选项 gid= 所指的组加入该单元的 SupplementaryGroups=；/s: dockerd does not run",
+                "/proc: hidepid hides dockerd from mirrorwatch-apply.service; hint: if it runs, give that unit the group of the mount's gid= (SupplementaryGroups=); /s: cannot connect: No such file or directory",
+                "/proc: hidepid hides dockerd from mirrorwatch-apply.service; hint: if it runs, give that unit the group of the mount's gid= (SupplementaryGroups=); /s: cannot connect: No such file or directory",
+                "/proc：hidepid 使 mirrorwatch-apply.service 看不到 dockerd；提示：如果它在运行，请把挂载选项 gid= 所指的组加入该单元的 SupplementaryGroups=；/s：无法连接：文件不存在",
             ),
-            ("HTTP 403; serves 0 of 3 images", "none of 3 images asked for", "已询问的 3 个镜像都不提供"),
+            ("HTTP 403; serves 0 of 3 images", "none of 3 images asked for", "已请求的 3 个镜像都不提供"),
             (
                 "sh -c true && sleep 1000: did not end within 30s; the old file is back",
                 "sh -c true && sleep 1000: did not end within 30s; the old file is back",
@@ -483,7 +655,7 @@ mod tests {
             (
                 "HTTP 404: a web page, \"a; b\"; serves 0 of 1 images; left alone until T",
                 "HTTP 404: a web page, \"a; b\"; none of 1 images asked for; left alone until T",
-                "HTTP 404，网页 \"a; b\"；已询问的 1 个镜像都不提供；T 之前不再访问",
+                "HTTP 404，网页 \"a; b\"；已请求的 1 个镜像都不提供；T 之前不再访问",
             ),
             (
                 "this host trusts no certificate authority; the package ca-certificates has them",
@@ -514,7 +686,7 @@ mod tests {
             (
                 "/docker.sock: cannot connect: Connection refused (os error 111)",
                 "/docker.sock: cannot connect: Connection refused",
-                "/docker.sock：无法连接：Connection refused",
+                "/docker.sock：无法连接：连接被拒绝",
             ),
             (
                 "/state/lock: cannot be used: Read-only file system (os error 30)",
@@ -546,10 +718,53 @@ mod tests {
     #[test]
     fn what_is_no_failure_of_a_probe_is_told_in_chinese_too() {
         for (said, chinese) in [
-            ("1 of 1 places are taken by better ones", "1 / 1 个位置已由更好的占用"),
+            ("1 of 1 places are taken by better ones", "1 / 1 个位置已由更好的镜像源占用"),
             (
                 "pulls fail where probes are served: a pull received nothing for 12 s",
                 "探测正常而实际拉取失败：一次拉取 12 秒没有收到数据",
+            ),
+        ] {
+            assert_eq!(detail(Lang::En, said), said);
+            assert_eq!(detail(Lang::Zh, said), chinese);
+        }
+    }
+
+    #[test]
+    fn what_is_put_together_of_several_of_ours_is_told_in_chinese_as_a_whole() {
+        for (said, chinese) in [
+            ("m.example: the token realm: no token in its answer", "m.example：令牌服务：响应中没有令牌"),
+            ("not an absolute URL: nowhere", "不是绝对 URL：nowhere"),
+            ("the URL has a user or password in it: https://a:b@c", "URL 中带有用户名或密码：https://a:b@c"),
+            ("proxy 10.0.0.1:3128: it did not connect us in time", "代理 10.0.0.1:3128：未能及时建立连接"),
+            (
+                "cdn.example: 206 with Content-Range \"bytes 0-1/2\", though 0-32767 was asked for",
+                "cdn.example：206 响应的 Content-Range 为 \"bytes 0-1/2\"，而请求的是 0-32767",
+            ),
+            (
+                "m.example: HTTP 302, to https://login.example",
+                "m.example：HTTP 302，重定向到 https://login.example",
+            ),
+            (
+                "/run/mirrorwatch/engine.json: mirrorwatch-apply: no answer within 30s: mirrorwatch-apply.path has failed (start-limit-hit)",
+                "/run/mirrorwatch/engine.json：mirrorwatch-apply：30s 内没有应答：mirrorwatch-apply.path 已失败（start-limit-hit）",
+            ),
+            (
+                "mirrorwatch-apply: the request is not followed: \"DaoCloud\" is named twice",
+                "mirrorwatch-apply：没有执行该请求：\"DaoCloud\" 出现了两次",
+            ),
+            ("/docker.sock: GET /info: no answer within 5s", "/docker.sock：GET /info：5s 内没有应答"),
+            (
+                "/d.json: not written: dockerd --validate: unknown key",
+                "/d.json：未写入：dockerd --validate: unknown key",
+            ),
+            (
+                "log-level warn: at this log-level dockerd does not say which mirror a pull left; it does at info",
+                "log-level warn：在此 log-level 下 dockerd 不记录拉取放弃了哪个镜像源，设为 info 才会记录",
+            ),
+            ("nobody is scheduled; 2.5 s without a turn", "nobody is scheduled；2.5 秒没有得到运行"),
+            (
+                "/state.db: not a database of mirrorwatch (another program's tables); records are kept in memory until it can be written",
+                "/state.db：不是 mirrorwatch 的数据库（其中是其他程序的表）；在恢复可写之前，记录仅保存在内存中",
             ),
         ] {
             assert_eq!(detail(Lang::En, said), said);
@@ -576,40 +791,9 @@ mod tests {
     }
 
     #[test]
-    fn every_sentence_of_a_verdict_is_listed() {
-        let mut found = 0;
-        // Why a list was changed is told by the kind of the change.
-        let told = ["ranking/tests.rs", "record/tests.rs", "select/tests.rs", "select/change.rs"];
-        for (path, code) in
-            files("src/ranking").iter().filter(|file| !told.iter().any(|it| file.0.ends_with(it)))
-        {
-            let code = code.split("#[cfg(test)]").next().unwrap().lines().map(str::trim);
-            let no_words = |line: &&str| {
-                line.starts_with("//") || line.contains("reason = ") || line.contains("expect(")
-            };
-            for literal in
-                code.filter(|line| !no_words(line)).flat_map(|line| line.split('"').skip(1).step_by(2))
-            {
-                // A format's data have names here, and none in the list.
-                let pieces = literal.split('{').enumerate().map(|(at, piece)| match at {
-                    0 => piece,
-                    _ => piece.split_once('}').map_or(piece, |(_, behind)| behind),
-                });
-                let longest = pieces.map(str::trim).max_by_key(|piece| piece.len()).unwrap();
-                if longest.contains(' ') {
-                    found += 1;
-                    let listed = SAID.iter().any(|(pattern, ..)| pattern.contains(longest));
-                    assert!(listed, "{}: {literal:?} is shown in English to everybody", path.display());
-                }
-            }
-        }
-        assert!(found > 10, "{found} sentences: where have they gone?");
-    }
-
-    #[test]
     fn every_sentence_is_still_said_somewhere_and_its_data_are_all_shown() {
         let code: String = files("src").into_iter().map(|(_, text)| text).collect();
-        // The system's own words, and those that a status is put together from.
+        // The system's own words, what serde adds to ours, and those that a status is put together from.
         let others = [
             "Connection",
             "No ",
@@ -623,6 +807,7 @@ mod tests {
             "File exists",
             "HTTP 4",
             "no storage",
+            "not a sha256 digest at",
             "read-only filesystem",
             "no connections",
         ];
@@ -631,8 +816,7 @@ mod tests {
         {
             let longest =
                 pattern.split("{}").flat_map(|piece| piece.split(", ")).max_by_key(|piece| piece.len());
-            let longest =
-                longest.unwrap().split(" (").next().unwrap().replace(" docker.io ", " {DOCKER_HUB} ");
+            let longest = longest.unwrap().split(" (").next().unwrap();
             let longest = longest.trim().trim_end_matches(':');
             assert!(code.contains(longest.trim()), "nobody says {longest:?} any more");
             let count = |text: &str| text.matches("{}").count();

@@ -545,7 +545,7 @@ const NOT_TAKEN: Both = [
         "see the reason in its log: sudo journalctl -u docker -n 20",
     ],
     [
-        "dockerd 没有接受新列表",
+        "dockerd 没有采用新列表",
         "留下 dockerd 拒绝的文件会使它在下次开机时无法启动",
         "在日志中查看原因：sudo journalctl -u docker -n 20",
     ],
@@ -558,9 +558,9 @@ const ROLLBACK_FAILED: Both = [
         "copy the bytes back from where the message says they are, then: sudo systemctl reload docker",
     ],
     [
-        "dockerd 没有接受新列表，原来的文件也未能恢复",
+        "dockerd 没有采用新列表，原来的文件也未能恢复",
         "Docker 目前照常运行，但下次开机可能无法启动",
-        "从消息给出的备份位置把文件复制回去，然后执行：sudo systemctl reload docker",
+        "从上面给出的备份位置把文件复制回去，然后执行：sudo systemctl reload docker",
     ],
 ];
 

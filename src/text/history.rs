@@ -97,7 +97,7 @@ messages! {
     top() { "nobody stands before it", "前面没有别的镜像源" }
 
     // explain: the figure.
-    part_chain() { "to the manifest", "到获得清单" }
+    part_chain() { "to the manifest", "到取得清单为止" }
     part_first_bytes() { "to the layers' first bytes", "等待各层首字节" }
     part_transfer() { "the bytes themselves", "传输数据" }
     part_deviation() { "because it varies", "波动余量" }
@@ -112,10 +112,10 @@ messages! {
     // explain: the rest.
     address(address: &str) { "answers from {address}", "响应地址 {address}" }
     layers_from(host: &str) { "layers from {host}", "层数据来自 {host}" }
-    coverage(served: usize, of: usize) { "{served} served of {of} asked for so far", "已询问 {of} 个，提供 {served} 个" }
+    coverage(served: usize, of: usize) { "{served} served of {of} asked for so far", "已请求 {of} 个，提供 {served} 个" }
     image_served() { "served", "提供" }
-    image_rests(why: &str, left: &str, at: &str) { "{why}; asked again in {left} at the earliest ({at})", "{why}；最早 {left}后再问（{at}）" }
-    image_unasked() { "not asked for yet", "尚未询问" }
+    image_rests(why: &str, left: &str, at: &str) { "{why}; asked again in {left} at the earliest ({at})", "{why}；最早 {left}后再请求（{at}）" }
+    image_unasked() { "not asked for yet", "尚未请求" }
     requests() { "requests in 24 hours", "24 小时内请求数" }
     refusals() { "refusals in 48 hours", "48 小时内被拒次数" }
     bytes() { "bytes in 24 hours", "24 小时内流量" }

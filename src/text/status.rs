@@ -37,7 +37,7 @@ messages! {
     }
     names_down() {
         "no name is resolved, DNS does not work; nothing is changed until it does",
-        "所有域名都无法解析，DNS 不工作；恢复之前不作任何改动",
+        "所有域名都无法解析，DNS 失效；恢复之前不作任何改动",
     }
     clock_wrong() {
         "every certificate is outside of its dates, so this host's clock is wrong; nothing is changed until it is right",
@@ -45,7 +45,7 @@ messages! {
     }
     behind_portal() {
         "somebody else answers for every name, as a guest network does before you log in; nothing is changed until the mirrors do",
-        "所有域名都由他人应答，如同登录之前的公共网络；镜像源自己应答之前不作任何改动",
+        "所有域名的响应都不是来自镜像源，像是尚未登录的公共网络；恢复之前不作任何改动",
     }
     host_busy() {
         "this host is too busy to measure anything; nothing is changed until it is not",
@@ -71,7 +71,7 @@ messages! {
     }
     config_invalid_stopped(error: &str) {
         "mirrors.toml is invalid, the service would not start with it: {error}",
-        "mirrors.toml 有错误，服务无法以此启动：{error}",
+        "mirrors.toml 有错误，服务会因此无法启动：{error}",
     }
     paused(end: &str) { "paused {end}; probing goes on, nothing is written", "已暂停{end}；继续探测，但不写入" }
     paused_stopped(end: &str) { "paused {end}; once started, it probes and writes nothing", "已暂停{end}；启动后只探测，不写入" }
@@ -131,7 +131,7 @@ messages! {
     }
     legend_figures() {
         "PULL: 30 MiB in 4 layers, predicted.  FIRST: cold connection to first byte of a layer.\nIMAGES: served, of those asked for so far.",
-        "耗时：拉取 30 MiB（4 层）的预计时间。首字节：从新建连接到层的第一个字节。\n覆盖：已询问的镜像中能提供的。",
+        "耗时：拉取 30 MiB（4 层）的预计时间。首字节：从新建连接到层的第一个字节。\n覆盖：请求过的镜像中能提供的数量。",
     }
     legend_day() {
         "  24 H: speed, two hours a bar, a bar less is half as fast.",
@@ -177,7 +177,7 @@ messages! {
     by_hand() { "somebody ran apply", "手动执行了 apply" }
     restored() { "somebody ran restore", "手动执行了 restore" }
     engine_differed() { "the engine's list was another", "引擎中的列表与选择不一致" }
-    some_member() { "a member", "某个成员" }
+    some_member() { "a member", "某个已选用的镜像源" }
 }
 
 /// Why the list changed, in a fragment.

@@ -8,7 +8,7 @@ crate::text::messages! {
     /// Somebody else's database.
     foreign(detail: &str) { "not a database of mirrorwatch ({detail})", "不是 mirrorwatch 的数据库（{detail}）" }
     /// A later version's database.
-    newer(detail: &str) { "written by a newer mirrorwatch ({detail})", "由更新版本的 mirrorwatch 写入（{detail}）" }
+    newer(detail: &str) { "written by a newer mirrorwatch ({detail})", "由更高版本的 mirrorwatch 写入（{detail}）" }
     /// What becomes of one that cannot be used.
     begins_anew(path: impl Display) {
         "the service sets it aside as {path}.damaged-TIME when it starts, and begins a new one: sudo systemctl restart mirrorwatch",

@@ -147,7 +147,10 @@ fn while_it_is_away_the_status_says_which_unit_it_is_and_what_starts_it() {
         scene.put(&format!("{directory}/never.conf"), NEVER.as_bytes(), "644");
     }
     scene.succeeds("systemctl daemon-reload && systemctl enable --now mirrorwatch");
-    let said = told(&scene, "mirrorwatch-apply: no answer within 20s: mirrorwatch-apply.path is inactive");
+    let said = told(
+        &scene,
+        "mirrorwatch-apply: no answer within 20s: the state of mirrorwatch-apply.path is inactive",
+    );
     let mend = "sudo systemctl restart mirrorwatch";
     assert!(said.contains(&format!("{mend}, which starts")), "{said}");
     println!("{scene:?}: {said}");

@@ -15,6 +15,7 @@ use crate::engine::docker::Docker;
 use crate::engine::{Applied, Problem};
 use crate::reason::ProblemKind;
 use crate::status;
+use crate::text::detail::detail;
 use crate::text::{cli as words, round as say};
 
 /// After so long somebody at a terminal begins to wonder; a list is mostly in place within a tenth of a second.
@@ -28,7 +29,9 @@ pub(in crate::cli) struct Uninterrupted {
 
 impl Uninterrupted {
     pub(in crate::cli) fn begin(global: &Global) -> Result<Self, Error> {
-        let failed = |error: io::Error| Error::failed(words::signals(global.lang, &error.to_string()));
+        let failed = |error: io::Error| {
+            Error::failed(words::signals(global.lang, &detail(global.lang, &error.to_string())))
+        };
         let heard = |kind| signal(kind).map_err(failed);
         let kinds = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()];
         let [interrupt, terminate, hang_up] = kinds.map(heard);

@@ -13,6 +13,7 @@ use crate::engine::docker::Docker;
 use crate::engine::{App, Facts};
 use crate::status::SCHEMA;
 use crate::status::json::{Layout, to_string};
+use crate::text::detail::detail;
 use crate::text::{Lang, round as say};
 
 /// For programs.
@@ -50,7 +51,7 @@ pub(super) async fn paste(
     let store = recorded::open(global);
     remember_only(global, true);
     let facts = docker.facts().await.inspect_err(|problem| {
-        note(global, &say::not_asked(global.lang, &problem.to_string()));
+        note(global, &say::not_asked(global.lang, &detail(global.lang, &problem.to_string())));
     });
     let facts: Option<Facts> = facts.ok();
     let judgement = round(global, config, &store, facts.as_ref()).await?;
