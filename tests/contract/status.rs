@@ -191,7 +191,11 @@ fn when_all_fail_together_the_network_is_down_and_nobody_is_blamed() {
     // How many are, is decided by the moment: whoever fails while another's answer is still under way has a witness
     // against it.
     for (lang, day, each) in [
-        ("en", " not held against it (this host or its network may have failed)\n", " (not held against it)\n"),
+        (
+            "en",
+            " not held against it (this host or its network may have failed)\n",
+            " (not held against it)\n",
+        ),
         ("zh", "（可能是本机或其网络的问题）\n", "（不计入）\n"),
     ] {
         let said = host.run(&["explain", "A", "--lang", lang]).ended(0);
