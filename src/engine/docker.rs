@@ -459,7 +459,7 @@ fn plan(live: &Live, snapshot: &Snapshot, wanted: &[MirrorUrl]) -> Result<Plan, 
 }
 
 /// Entries as dockerd compares them: one trailing slash does not count, a repetition neither.
-fn normal(list: &[String]) -> Vec<String> {
+pub(super) fn normal(list: &[String]) -> Vec<String> {
     let mut normal: Vec<String> = Vec::new();
     for entry in list.iter().map(|entry| entry.strip_suffix('/').unwrap_or(entry)) {
         if !normal.iter().any(|known| known == entry) {
