@@ -115,9 +115,10 @@ impl Docker {
         Self { settings, api, state_dir: state_dir.to_owned(), backups, systemd: Systemd::default() }
     }
 
-    /// Whether there is a dockerd on this host, running or not.
+    /// Whether there is a dockerd on this host, running or not. One that was removed may have left its socket's file.
     pub fn installed(&self) -> bool {
-        self.settings.socket.exists() || self.has_program()
+        let socket = &self.settings.socket;
+        self.has_program() || (socket.exists() && !wake::is_left_over(socket))
     }
 
     /// Whether its program is where one is looked for. That of a running one may be elsewhere.
