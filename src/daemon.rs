@@ -507,6 +507,7 @@ impl Daemon {
     fn overhear(&mut self) {
         let mut news: BTreeMap<MirrorUrl, Vec<Observation>> = BTreeMap::new();
         for (key, observation) in self.store.news() {
+            self.ears.asked_by_hand(&key.url, &observation);
             news.entry(key.url).or_default().push(observation);
         }
         // Whoever answered first: that shows whose failure the others' was.
