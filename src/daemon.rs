@@ -39,6 +39,7 @@ use turns::{Sleep, Turns};
 use watchdog::Watchdog;
 
 mod alarm;
+mod edited;
 mod engine;
 mod files;
 mod hand;
@@ -157,6 +158,8 @@ struct Daemon {
     /// The engine's program was found when it was last seen.
     had_program: bool,
     verified_at: Option<Timestamp>,
+    /// What somebody wrote into its file and it does not use.
+    edited: edited::Edited,
     adopted: Vec<MirrorUrl>,
     /// The selection that the store was last known to have: another one there is somebody's `apply`.
     kept_list: Option<Vec<MirrorUrl>>,
@@ -266,6 +269,7 @@ impl Daemon {
             unseen: false,
             had_program: false,
             verified_at: None,
+            edited: edited::Edited::default(),
             adopted,
             kept_list,
             last_switch,
@@ -503,6 +507,7 @@ impl Daemon {
     fn overhear(&mut self) {
         let mut news: BTreeMap<MirrorUrl, Vec<Observation>> = BTreeMap::new();
         for (key, observation) in self.store.news() {
+            self.ears.asked_by_hand(&key.url, &observation);
             news.entry(key.url).or_default().push(observation);
         }
         // Whoever answered first: that shows whose failure the others' was.

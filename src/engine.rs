@@ -172,6 +172,15 @@ pub struct Facts {
     pub refusal: Option<Problem>,
 }
 
+impl Facts {
+    /// The list in the file, where that is another one than the engine uses; empty where the key is absent. Of a file that
+    /// cannot be understood, or whose list is not what counts, nothing is said: the refusal says more.
+    pub fn listed_elsewise(&self) -> Option<Vec<String>> {
+        let listed = docker::normal(self.listed.as_deref().unwrap_or_default());
+        (self.refusal.is_none() && listed != self.mirrors).then_some(listed)
+    }
+}
+
 /// What would be done; the same value is then done.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Plan {

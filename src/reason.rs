@@ -283,6 +283,8 @@ words! {
         FlagsReset = "flags_reset",
         /// Our reload would activate somebody else's edits too; the detail names the keys.
         PendingEdits = "pending_edits",
+        /// The file has listed other mirrors than the engine uses for some minutes; the detail says which.
+        ListEdited = "list_edited",
         /// The file has the key `registry-mirror`, which dockerd ignores in silence.
         MisspeltKey = "misspelt_key",
         /// The engine's proxy has a password that cannot be read; probes go there without one.

@@ -452,6 +452,26 @@ fn a_pause_is_written_and_a_resume_takes_it_and_those_of_engines_away() {
 }
 
 #[test]
+fn who_resumes_a_service_that_gave_way_is_told_what_has_it_written_at_once() {
+    let mut contested = full();
+    contested["engines"][0]["problem_kind"] = "contested".into();
+    let host = Host::with(contested.clone());
+    for (lang, said) in [("en", "another program keeps rewriting the list"), ("zh", "另一个程序反复改写列表")]
+    {
+        let (code, answer, _) = host.run(&["resume", "--lang", lang]);
+        assert_eq!(code, 0);
+        assert!(answer.contains(said) && answer.contains("sudo mirrorwatch apply"), "{answer}");
+    }
+    // To end a pause settles it.
+    host.run(&["pause"]);
+    assert_eq!(host.run(&["resume"]).1, "Resumed: the list is kept right again.\n");
+    // What it last said is no news of one that has ended.
+    contested["service"]["state"] = "stopped".into();
+    host.publish("run", &contested);
+    assert_eq!(host.run(&["resume"]).1, "Nothing was paused.\n");
+}
+
+#[test]
 fn a_broken_pause_file_is_no_obstacle() {
     let host = Host::new();
     let file = host.dir.path().join("state/pause.json");

@@ -282,6 +282,28 @@ fn a_history_gathers_what_was_alike_and_its_columns_line_up() {
 }
 
 #[test]
+fn what_is_not_held_against_a_mirror_is_said_and_shares_no_line_with_what_is() {
+    let refused = |minutes: u32, forgiven: bool| {
+        let mut one = Observation::new(NOW - MINUTE * minutes, Depth::Connect);
+        let (kind, stage) = (FailureKind::ConnectionRefused, Stage::Connect);
+        one.outcome = Outcome::Failed(Failure { kind, stage, detail: "x".to_owned() });
+        seen(&dao(), &Observation { forgiven, ..one })
+    };
+    let observations = vec![refused(9, false), refused(8, true), refused(7, true), refused(6, false)];
+    let history = History { observations, switches: Vec::new(), ..two_hours() };
+    for (lang, said) in [(Lang::En, ": x (not held against it)"), (Lang::Zh, "：x（不计入）")] {
+        for gather in [Gather::All, Gather::Connects] {
+            let text = shown(&history, lang, None, gather);
+            let forgiven: Vec<bool> = text.lines().skip(1).map(|line| line.ends_with(said)).collect();
+            assert_eq!(forgiven, [false, true, false], "{text}");
+        }
+    }
+    let json = serde_json::to_value(&history).unwrap();
+    let forgiven = json["observations"].as_array().unwrap().iter().map(|one| one["forgiven"].clone());
+    assert_eq!(forgiven.collect::<Vec<_>>(), [false, true, true, false]);
+}
+
+#[test]
 fn the_json_of_a_history_has_the_documented_shape() {
     let json = serde_json::to_value(two_hours()).unwrap();
     let keys = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>().join(" ");
@@ -290,7 +312,7 @@ fn the_json_of_a_history_has_the_documented_shape() {
     let first = &json["observations"][0];
     assert_eq!(
         keys(first),
-        "at bytes bytes_per_second depth detail image name outcome refusals requests stage stages_ms upstream url"
+        "at bytes bytes_per_second depth detail forgiven image name outcome refusals requests stage stages_ms upstream url"
     );
     assert_eq!(
         (&first["depth"], &first["outcome"], &first["stage"]),

@@ -362,6 +362,19 @@ fn a_good_pull_refreshes_the_record_without_a_probe() {
 }
 
 #[test]
+fn what_is_asked_by_hand_is_no_pull() {
+    // Some twelve seconds: the probes may have used up what ends may cost that are no pull's, and a short one be missed.
+    let world = World::begin(12_000_000, &[1_000_000, 1_000_000], |_| {});
+    wait("both in the list", || world.dockerd.mirrors().len() == 2);
+    wait("the first round", || world.mirrorwatch(&["status"]).0 == Some(0));
+    assert_eq!(world.mirrorwatch(&["probe"]).0, Some(0));
+    assert!(world.pull("busybox:latest").wait().unwrap().success());
+    wait("the pull", || world.mirrorwatch(&["why"]).1.contains("served"));
+    let (_, text) = world.mirrorwatch(&["why"]);
+    assert_eq!(text.matches("served").count(), 1, "the first of the list alone: {text}");
+}
+
+#[test]
 fn where_dockerd_logs_nowhere_it_says_so_once_and_listens_to_the_rest() {
     let gone = |dockerd: &Dockerd| fs::remove_file(dockerd.at("log")).unwrap();
     let mut world = World::after(12_000_000, &[1_000_000], gone);

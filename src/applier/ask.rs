@@ -272,10 +272,12 @@ fn longest_pause(report: &Report) -> Option<Duration> {
     };
     // Somebody's own reload, which ends this one, shows nowhere else.
     let pending = facts.warnings.iter().any(|warning| warning.kind == WarningKind::PendingEdits);
-    match (pending, &facts.refusal) {
+    // So does one that activates another list; it may also never come.
+    let edited = facts.refusal.is_some() || facts.listed_elsewise().is_some();
+    match (pending, edited) {
         (true, _) => Some(WAIT_CAP),
-        (false, Some(_)) => Some(REFUSED_CAP),
-        (false, None) => None,
+        (false, true) => Some(REFUSED_CAP),
+        (false, false) => None,
     }
 }
 
@@ -338,7 +340,13 @@ mod tests {
         let flag = refusing(None);
         assert_eq!((&flag[..9], flag.len()), (&[2, 6, 14, 30, 62, 126, 254, 510, 1022][..], 19));
         assert_eq!(refusing(Some(WarningKind::PendingEdits)).len(), 123);
+        // Who edited the list may reload it, and that does not show from here either.
+        let mut edited = of_a_docker();
+        edited.facts.as_mut().unwrap().listed = Some(vec!["https://a.example".to_owned()]);
+        assert_eq!(looks(&edited), flag);
+        assert_eq!(looks(&of_a_docker()), [0; 0]);
     }
+
     /// Answers every request with what it was told last, and counts them.
     struct Answers {
         places: Places,

@@ -70,7 +70,6 @@ pub struct Seen {
     /// Bytes read.
     pub bytes: u64,
     /// Whether it was held neither for nor against the mirror.
-    #[serde(skip)]
     pub forgiven: bool,
 }
 

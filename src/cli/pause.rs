@@ -8,8 +8,9 @@ use super::out::Out;
 use super::{Global, note};
 use crate::applier::root_state;
 use crate::pause::{Pause, PauseError, Until};
+use crate::reason::ProblemKind;
 use crate::status::text::{self, moment};
-use crate::status::{Service, ServiceState, Status};
+use crate::status::{Engine, Service, ServiceState, Status};
 use crate::text::cli as say;
 use crate::text::detail::detail;
 use crate::timestamp::Timestamp;
@@ -43,7 +44,8 @@ pub fn pause(
     Ok(Exit::Ok)
 }
 
-/// Ends every pause, those of single engines too: who resumes wants the service back at work.
+/// Ends every pause, those of single engines too: who resumes wants the service back at work. One that gave way to another
+/// program was not paused, and is not told of this; what has it write is named.
 ///
 /// # Errors
 ///
@@ -53,6 +55,7 @@ pub fn resume(global: &Global, out: &mut Out) -> Result<Exit, Error> {
     Pause::default().write(&root_state(&global.state_dir)).map_err(|error| failed(global, &error))?;
     let engines: Vec<&str> = before.engines.keys().map(String::as_str).collect();
     let answer = match (before.service, engines.as_slice(), service(global)) {
+        (None, [], _) if gave_way(global) => say::gave_way(global.lang),
         (None, [], _) => say::was_not_paused(global.lang),
         (.., None) => say::resumed_stopped(global.lang),
         (.., Some(Service { silent_ms: Some(_), .. })) => say::resumed_silent(global.lang),
@@ -67,6 +70,13 @@ pub fn resume(global: &Global, out: &mut Out) -> Result<Exit, Error> {
 fn service(global: &Global) -> Option<Service> {
     let status = Status::read(&global.runtime_dir, &global.state_dir).ok()?;
     Some(status.service).filter(|service| service.state != ServiceState::Stopped)
+}
+
+/// Whether the service has stopped writing by itself, because another program keeps rewriting the list.
+fn gave_way(global: &Global) -> bool {
+    let Ok(status) = Status::read(&global.runtime_dir, &global.state_dir) else { return false };
+    let contested = |engine: &Engine| engine.problem_kind == Some(ProblemKind::Contested);
+    status.service.state != ServiceState::Stopped && status.engines.iter().any(contested)
 }
 
 /// What is paused already; a file that makes no sense is as good as none, because it is about to be replaced.

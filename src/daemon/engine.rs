@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tracing::{error, info, warn};
 
+use super::edited::Edited;
 use super::hand::{Hand, Wanted};
 use super::step::{EngineView, Event, Proof};
 use super::tell::News;
@@ -60,6 +61,8 @@ impl Daemon {
             Some(track) => track.mirror.name.clone(),
             None => url.to_string(),
         };
+        // Whatever comes of it, the file is another one then.
+        self.edited = Edited::default();
         let wanted = Wanted { names: list.iter().map(name).collect(), list: list.clone() };
         self.tasks.spawn_local(async move {
             let outcome = hand.apply(wanted).await;
@@ -165,6 +168,7 @@ impl Daemon {
                 self.step(Event::Engine(EngineView::Problem(kind)));
             }
         }
+        self.look_for_edits();
     }
 
     /// Whether the engine is not installed any more, and not only stopped: its program was found while it ran.

@@ -13,7 +13,7 @@ use crate::assembly;
 use crate::engine::{Facts, LogSource};
 use crate::listen::{Aim, Deafness, Ear, Heard, Listener, Log, Pulls, Source};
 use crate::mirror::MirrorUrl;
-use crate::observation::ImageStore;
+use crate::observation::{ImageStore, Observation};
 use crate::pull::{Seen, Sign};
 use crate::timestamp::Timestamp;
 
@@ -24,6 +24,13 @@ const RETRY_CAP: Duration = Duration::from_secs(300);
 const STEADY: Duration = Duration::from_secs(60);
 /// An event stream ends with every restart of the engine; it is worth a word when it does not come back.
 const TRIES: u32 = 3;
+
+/// So long ago a round by hand may have begun of which what came is still counted as a pull's: what is forgotten after two
+/// minutes, and the time that a probe takes.
+const BY_HAND: Duration = Duration::from_secs(180);
+/// So many times what a probe says it has read may have come: the rest is headers, TLS, and what nobody read before it hung
+/// up. A pull that brought less than that is not worth a measurement that may be wrong.
+const UNREAD: u64 = 4;
 
 /// What listens, and how well.
 #[derive(Debug, Default)]
@@ -37,6 +44,8 @@ pub(super) struct Ears {
     failures: u32,
     /// The last pull that is known to have ended well, or when we began to listen.
     pulled: Timestamp,
+    /// What rounds by hand have cost, since a pull last ended well: bytes by mirror, and when the last began.
+    by_hand: BTreeMap<MirrorUrl, (Timestamp, u64)>,
 }
 
 impl Ears {
@@ -47,6 +56,23 @@ impl Ears {
 
     fn pause(&self) -> Duration {
         RETRY.saturating_mul(1 << self.failures.saturating_sub(1).min(10)).min(RETRY_CAP)
+    }
+
+    /// Somebody asks this mirror by hand, over connections that the kernel does not tell from the engine's once they have
+    /// ended.
+    pub(super) fn asked_by_hand(&mut self, url: &MirrorUrl, observation: &Observation) {
+        let (at, bytes) = self.by_hand.entry(url.clone()).or_default();
+        if observation.at.since(*at) >= BY_HAND {
+            *bytes = 0;
+        }
+        *at = (*at).max(observation.at);
+        *bytes = bytes.saturating_add(observation.spent.bytes);
+    }
+
+    /// Whether what came from this mirror until a pull ended may all have come for rounds by hand.
+    fn is_by_hand(&mut self, url: &MirrorUrl, came: u64, now: Timestamp) -> bool {
+        let (at, bytes) = self.by_hand.remove(url).unwrap_or_default();
+        now.since(at) < BY_HAND && came < bytes.saturating_mul(UNREAD)
     }
 
     /// Whether another try may help.
@@ -157,6 +183,13 @@ impl Daemon {
     }
 
     fn sign(&mut self, seen: Seen) {
+        if let Seen::Served { url, bytes, .. } = &seen {
+            self.overhear();
+            if self.ears.is_by_hand(url, *bytes, assembly::now()) {
+                debug!(mirror = url.as_str(), bytes, "asked by hand, and no pull");
+                return;
+            }
+        }
         let sign = Sign { at: assembly::now(), seen };
         self.say(&sign.seen);
         self.store.save_sign(&sign);
@@ -284,6 +317,34 @@ mod tests {
             tokio::time::advance(RETRY).await;
             daemon.listen();
             assert_eq!((daemon.ears.begun, daemon.ears.deaf.len()), (Some(begun + RETRY), 0), "{ear:?}");
+        }
+    }
+
+    #[test]
+    fn what_a_round_by_hand_may_have_brought_is_no_pull_and_what_is_more_is() {
+        let (a, b): (MirrorUrl, MirrorUrl) =
+            ("https://a.example".parse().unwrap(), "https://b.example".parse().unwrap());
+        let now = Timestamp::default() + RETRY_CAP;
+        let asked = |ears: &mut Ears, ago: u64| {
+            let mut seen =
+                Observation::new(now - Duration::from_secs(ago), crate::observation::Depth::Rehearse);
+            seen.spent.bytes = 10_000;
+            ears.asked_by_hand(&a, &seen);
+        };
+        for (rounds, came, by_hand) in [
+            (&[][..], 5000, false),
+            (&[60], 39_999, true),
+            (&[60], 40_000, false),
+            (&[60, 30, 90], 119_999, true),
+            (&[200], 5000, false),
+            // What the first brought was forgotten by then.
+            (&[240, 30], 40_000, false),
+        ] {
+            let mut ears = Ears::default();
+            rounds.iter().for_each(|ago| asked(&mut ears, *ago));
+            assert!(!ears.is_by_hand(&b, came, now), "another");
+            assert_eq!(ears.is_by_hand(&a, came, now), by_hand, "{rounds:?} {came}");
+            assert!(!ears.is_by_hand(&a, came, now), "what comes after that has not come for them");
         }
     }
 

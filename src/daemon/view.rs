@@ -142,7 +142,7 @@ impl Daemon {
                     kind: warning.kind,
                     detail: warning.detail.clone(),
                 };
-                facts.warnings.iter().map(warning).collect()
+                facts.warnings.iter().chain(&self.list_edited()).map(warning).collect()
             }),
         })
     }

@@ -115,9 +115,10 @@ impl Docker {
         Self { settings, api, state_dir: state_dir.to_owned(), backups, systemd: Systemd::default() }
     }
 
-    /// Whether there is a dockerd on this host, running or not.
+    /// Whether there is a dockerd on this host, running or not. One that was removed may have left its socket's file.
     pub fn installed(&self) -> bool {
-        self.settings.socket.exists() || self.has_program()
+        let socket = &self.settings.socket;
+        self.has_program() || (socket.exists() && !wake::is_left_over(socket))
     }
 
     /// Whether its program is where one is looked for. That of a running one may be elsewhere.
@@ -459,7 +460,7 @@ fn plan(live: &Live, snapshot: &Snapshot, wanted: &[MirrorUrl]) -> Result<Plan, 
 }
 
 /// Entries as dockerd compares them: one trailing slash does not count, a repetition neither.
-fn normal(list: &[String]) -> Vec<String> {
+pub(super) fn normal(list: &[String]) -> Vec<String> {
     let mut normal: Vec<String> = Vec::new();
     for entry in list.iter().map(|entry| entry.strip_suffix('/').unwrap_or(entry)) {
         if !normal.iter().any(|known| known == entry) {

@@ -224,6 +224,10 @@ messages! {
     }
     resumed() { "Resumed: the list is kept right again.", "已恢复：继续维护镜像源列表。" }
     resumed_engines(engines: &str) { "Resumed, for {engines} too: the list is kept right again.", "已恢复（包括 {engines}）：继续维护镜像源列表。" }
+    gave_way() {
+        "Nothing was paused: the service has stopped writing for an hour, because another program keeps rewriting the list. Switch that off; then: sudo mirrorwatch apply",
+        "当前没有暂停：另一个程序反复改写列表，服务因此在一小时内不再写入。请先关闭那个程序的改写，然后执行：sudo mirrorwatch apply",
+    }
     was_not_paused() { "Nothing was paused.", "当前没有暂停。" }
 
     // The man page.

@@ -261,6 +261,7 @@ pub fn warning(lang: Lang, kind: WarningKind) -> Advice {
             WarningKind::BuildNeedsRestart => BUILD_NEEDS_RESTART,
             WarningKind::FlagsReset => FLAGS_RESET,
             WarningKind::PendingEdits => PENDING_EDITS,
+            WarningKind::ListEdited => LIST_EDITED,
             WarningKind::MisspeltKey => MISSPELT_KEY,
             WarningKind::ProxyHidden => PROXY_HIDDEN,
             WarningKind::StateFull => STATE_FULL,
@@ -275,6 +276,7 @@ pub fn warning_once(lang: Lang, kind: WarningKind) -> Advice {
         WarningKind::LoginLeaks
         | WarningKind::BuildNeedsRestart
         | WarningKind::FlagsReset
+        | WarningKind::ListEdited
         | WarningKind::MisspeltKey
         | WarningKind::ProxyHidden
         | WarningKind::StateFull => warning(lang, kind),
@@ -674,6 +676,19 @@ const PENDING_EDITS_ONCE: Both = [
         "配置文件中有 dockerd 尚未生效的修改",
         "重载会让它们一并生效",
         "请确认这些修改确实是你想要的：与 docker info 的输出对照",
+    ],
+];
+
+const LIST_EDITED: Both = [
+    [
+        "the file lists other mirrors than Docker uses",
+        "Docker goes by the file at its next start at the latest, and only then does the service put its own list back",
+        "to put it right now: sudo mirrorwatch apply; what is to stay in the list belongs in `keep` in [engine.docker]; to have the list left alone: sudo mirrorwatch pause",
+    ],
+    [
+        "配置文件中的镜像源列表与 Docker 正在使用的不同",
+        "Docker 最迟在下次启动时改用文件中的列表，服务要到那时才会恢复自己的列表",
+        "立即恢复：sudo mirrorwatch apply；要一直保留的地址请写入 [engine.docker] 的 `keep`；不想让服务改动列表：sudo mirrorwatch pause",
     ],
 ];
 

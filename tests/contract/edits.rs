@@ -1,6 +1,7 @@
 //! mirrors.toml and the engine's file while the service runs.
 
 use std::fs;
+use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::process::Command;
 
@@ -232,7 +233,9 @@ fn a_docker_that_is_removed_is_absent_and_one_that_is_installed_again_is_given_i
     fs::rename(&aside, &socket).unwrap();
     state("in_place");
     fs::remove_file("/usr/local/sbin/dockerd").unwrap();
+    // systemd leaves the file of its socket behind until the next boot.
     fs::rename(&socket, &aside).unwrap();
+    drop(UnixListener::bind(&socket).unwrap());
     host.write(&(text.clone() + "\n##"));
     state("absent");
     let said = host.run(&["status"]);

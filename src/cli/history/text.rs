@@ -40,7 +40,7 @@ pub enum Gather {
     Connects,
 }
 
-/// Probes that were alike.
+/// Probes that were alike: all of them held against the mirror, or none.
 struct Run<'a> {
     first: &'a Seen,
     last: Timestamp,
@@ -103,7 +103,10 @@ fn runs(observations: &[Seen], gather: Gather) -> Vec<Run<'_>> {
         let of = (&*seen.upstream, &*seen.url, seen.depth);
         let gathers = gather == Gather::All || seen.depth == Depth::Connect;
         let alike = |run: &&mut Run<'_>| {
-            gathers && run.first.outcome == seen.outcome && run.first.detail == seen.detail
+            gathers
+                && run.first.outcome == seen.outcome
+                && run.first.detail == seen.detail
+                && run.first.forgiven == seen.forgiven
         };
         let run = match open.get(&of).and_then(|index| runs.get_mut(*index)).filter(alike) {
             Some(run) => run,
@@ -139,7 +142,7 @@ fn row_of_run(run: &Run<'_>, lang: Lang) -> Vec<Cell> {
             };
             let detail = safe(&detail(lang, &seen.detail));
             let text = if detail.is_empty() { text } else { say::with_detail(lang, &text, &detail) };
-            (text, BAD)
+            if seen.forgiven { (say::forgiven(lang, &text), PLAIN) } else { (text, BAD) }
         }
     };
     let cell = |text: String| Cell { text, style };

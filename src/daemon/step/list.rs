@@ -236,7 +236,7 @@ impl State {
     }
 
     /// Whether the engine has the list that it was last given, also where `keep` was edited since.
-    fn engine_has_ours(&self) -> bool {
+    pub fn engine_has_ours(&self) -> bool {
         let EngineView::Lists(listed) = &self.engine else { return false };
         *listed == self.wanted(&self.list) || self.given.as_ref() == Some(listed)
     }

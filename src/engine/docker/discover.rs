@@ -104,8 +104,7 @@ impl Process {
     pub(super) fn listens_at(&self, sockets: &[&Path], keeper: u32) -> Option<bool> {
         // Sockets are listed by the network that they were made in: another dockerd may be in one of its own, as a
         // rootless one is, and so may we.
-        let table = fs::read_to_string(format!("/proc/{keeper}/net/unix")).unwrap_or_default();
-        let listening: Vec<_> = table.lines().filter_map(|line| listening_inode(line, sockets)).collect();
+        let listening = listening(sockets, keeper).unwrap_or_default();
         if listening.is_empty() {
             return Some(true);
         }
@@ -283,6 +282,18 @@ impl fmt::Display for Stranger {
             (None, None) => f.write_str("it has changed its user"),
         }
     }
+}
+
+/// Whether anybody at all listens at one of these paths, in the network of the process `keeper`; `None` when that cannot
+/// be seen.
+pub(super) fn is_listened_at(sockets: &[&Path], keeper: u32) -> Option<bool> {
+    Some(!listening(sockets, keeper)?.is_empty())
+}
+
+/// What the descriptors of the sockets that listen at these paths link to.
+fn listening(sockets: &[&Path], keeper: u32) -> Option<Vec<String>> {
+    let table = fs::read_to_string(format!("/proc/{keeper}/net/unix")).ok()?;
+    Some(table.lines().filter_map(|line| listening_inode(line, sockets)).collect())
 }
 
 /// What a descriptor of the socket links to, if this line of `/proc/net/unix` is one that listens at these paths.

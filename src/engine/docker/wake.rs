@@ -2,7 +2,10 @@
 
 use std::path::Path;
 
-use super::discover::Process;
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
+
+use super::discover::{self, Process};
 use super::reload;
 use crate::engine::Problem;
 use crate::reason::ProblemKind;
@@ -14,6 +17,26 @@ const SYSTEMD: u32 = 1;
 pub(super) fn names(socket: &Path) -> Option<[&'static Path; 2]> {
     let standard = [Path::new("/var/run/docker.sock"), Path::new("/run/docker.sock")];
     (standard.contains(&socket) && Path::new("/run/systemd/system").is_dir()).then_some(standard)
+}
+
+/// Whether nobody listens at this socket any more, as far as can be seen at once, and without starting anybody.
+pub(super) fn is_left_over(socket: &Path) -> bool {
+    // A link leads to another program's, as Podman's is, which may be systemd's too.
+    if socket.is_symlink() {
+        return false;
+    }
+    match names(socket) {
+        Some(names) => discover::is_listened_at(&names, SYSTEMD) == Some(false) && Process::all().is_empty(),
+        // No socket of systemd's: to ask there starts nobody.
+        None => refuses(socket).unwrap_or(false),
+    }
+}
+
+/// Whether the kernel refuses a connection there; nobody who listens is waited for.
+fn refuses(socket: &Path) -> rustix::io::Result<bool> {
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let client = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
+    Ok(connect(&client, &SocketAddrUnix::new(socket)?) == Err(Errno::CONNREFUSED))
 }
 
 /// Whether a connection now reaches a dockerd, as far as can be seen at once, and does not start one.
@@ -42,4 +65,36 @@ pub(super) async fn refuse(socket: &Path) -> Result<(), Problem> {
     }
     let detail = format!("{}: dockerd does not run, and asking here would start it", socket.display());
     Err(Problem::new(ProblemKind::NotRunning, detail))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::net::UnixListener;
+
+    use super::*;
+
+    #[test]
+    fn a_socket_that_nobody_listens_at_is_told_from_one_that_is_only_busy() {
+        let place = tempfile::tempdir().unwrap();
+        let socket = place.path().join("docker.sock");
+        let is_listened_at = || discover::is_listened_at(&[&socket], std::process::id());
+        let listener = UnixListener::bind(&socket).unwrap();
+        assert!(!is_left_over(&socket) && is_listened_at() == Some(true));
+        // Nobody is accepted, and in the end nobody is let in.
+        let clients: Vec<_> = std::iter::from_fn(|| {
+            let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+            let client = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None).unwrap();
+            connect(&client, &SocketAddrUnix::new(&socket).unwrap()).is_ok().then_some(client)
+        })
+        .collect();
+        assert!(!clients.is_empty() && !is_left_over(&socket));
+        drop((listener, clients));
+        assert!(is_left_over(&socket) && is_listened_at() == Some(false));
+        let link = place.path().join("link");
+        std::os::unix::fs::symlink(&socket, &link).unwrap();
+        assert!(!is_left_over(&link), "whose it is cannot be told");
+        std::fs::remove_file(&socket).unwrap();
+        assert!(!is_left_over(&socket), "there is none");
+        assert_eq!(discover::is_listened_at(&[&socket], 0), None, "nobody can tell");
+    }
 }
