@@ -65,7 +65,7 @@ impl Daemon {
         let (listed, _) = self.edited.seen.as_ref().filter(|_| self.edited.lasts && self.keeps_list())?;
         let facts = self.facts.as_ref()?;
         let all = |list: &[String]| match list {
-            [] => "nothing".to_owned(),
+            [] => "[]".to_owned(),
             list => list.iter().map(|entry| without_login(entry)).collect::<Vec<_>>().join(", "),
         };
         let (file, listed, used) = (facts.file.display(), all(listed), all(&facts.mirrors));
@@ -134,9 +134,9 @@ mod tests {
     async fn another_list_in_the_file_is_warned_of_when_nobody_has_activated_it_for_minutes() {
         for (listed, said) in [
             (Some(&[THEIRS][..]), "https://b.example"),
-            (Some(&[]), "nothing"),
+            (Some(&[]), "[]"),
             // dockerd has kept the list that the key had, until its next start.
-            (None, "nothing"),
+            (None, "[]"),
             (Some(&["https://me:secret@b.example", OURS]), "https://b.example, https://a.example"),
         ] {
             let place = tempfile::tempdir().unwrap();

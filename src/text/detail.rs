@@ -332,6 +332,7 @@ const SAID: &[Said] = &[
     ("a regular file is wanted there", None, "那里应是普通文件"),
     ("see the system's log", None, "请查看系统日志"),
     ("not valid JSON: {}", None, "不是有效的 JSON：{}"),
+    ("{} lists {}, and Docker uses {}", None, "{} 中是 {}，Docker 使用的是 {}"),
     ("larger than 1 MiB, no daemon.json is", None, "超过 1 MiB，不可能是 daemon.json"),
     ("not UTF-8 text", None, "不是 UTF-8 文本"),
     ("dockerd does not start with it", None, "dockerd 无法用它启动"),
