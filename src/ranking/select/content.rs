@@ -54,8 +54,14 @@ struct Vote<'a> {
     tag: &'a Tag,
 }
 
-/// What the others say of the content of each of `count` candidates.
-pub(super) fn compare(voters: &[Voter<'_>], upstream: Option<&Record>, count: usize) -> Vec<Content> {
+/// What the others say of the content of each of `count` candidates, as far as the images of `counting` go; an empty list is every
+/// image.
+pub(super) fn compare(
+    voters: &[Voter<'_>],
+    upstream: Option<&Record>,
+    count: usize,
+    counting: &[Image],
+) -> Vec<Content> {
     let mut images: BTreeMap<&Image, Vec<Vote<'_>>> = BTreeMap::new();
     for voter in voters {
         for (image, tag) in voter.record.tags() {
@@ -72,9 +78,15 @@ pub(super) fn compare(voters: &[Voter<'_>], upstream: Option<&Record>, count: us
         if votes.iter().all(|vote| vote.tag.digest() == votes[0].tag.digest()) {
             continue;
         }
+        let counts = counting.is_empty() || counting.contains(image);
         let count = Count::of(&votes);
         for vote in &votes {
             let Some(voter) = vote.voter else { continue };
+            // Where it led once is its vote for that time. But what nobody gets from it any more does no harm, and
+            // nothing would clear it: such an image rests, or is not asked for.
+            if !counts || voter.record.serves(image) != Some(true) {
+                continue;
+            }
             let content = &mut contents[voter.candidate];
             let judgement = count.judge(vote.tag);
             content.contradicted |= judgement.contradicted;
@@ -220,8 +232,9 @@ fn short(digest: &Digest) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::observation::{Depth, Observation};
+    use crate::observation::{Depth, Failure, Observation, Outcome, Stage};
     use crate::ranking::Policy;
+    use crate::reason::FailureKind;
 
     const START: Timestamp = Timestamp::from_millis(1_795_176_000_000);
 
@@ -229,8 +242,8 @@ mod tests {
         Duration::from_secs(60 * count)
     }
 
-    /// `0:new/600 90:old`: at minute 0 the tag led to `new`, created 600 minutes before the start; at minute 90
-    /// to `old`, of which nobody says when it was created.
+    /// `0:new/600 90:old 99:404`: at minute 0 the tag led to `new`, created 600 minutes before the start; at minute 90
+    /// to `old`, of which nobody says when it was created; and at minute 99 it was refused.
     fn record(script: &str) -> Record {
         let mut record = Record::default();
         for word in script.split_whitespace() {
@@ -239,30 +252,42 @@ mod tests {
                 digest.split_once('/').map_or((digest, None), |(digest, age)| (digest, Some(age)));
             let mut seen = Observation::new(START + minutes(minute.parse().unwrap()), Depth::Rehearse);
             seen.image = Some("busybox".parse().unwrap());
-            seen.digest = Some(Digest::of(digest.as_bytes()));
-            seen.created = age.map(|age| START - minutes(age.parse().unwrap()));
+            if digest == "404" {
+                seen.outcome = Outcome::Failed(Failure {
+                    kind: FailureKind::NotFound,
+                    stage: Stage::Manifest,
+                    detail: String::new(),
+                });
+            } else {
+                seen.digest = Some(Digest::of(digest.as_bytes()));
+                seen.created = age.map(|age| START - minutes(age.parse().unwrap()));
+            }
             record.observe(&seen, &Policy::default());
         }
         record
     }
 
-    /// One letter a mirror: `.` agrees, `c` is contradicted, `S` is stale.
-    #[track_caller]
-    fn check(upstream: Option<&str>, mirrors: &[&str], expected: &str) {
-        let records: Vec<Record> = mirrors.iter().map(|script| record(script)).collect();
+    fn judged(records: &[Record], upstream: Option<&Record>, counting: &[Image]) -> String {
         let voters: Vec<Voter<'_>> = records
             .iter()
             .enumerate()
             .map(|(candidate, record)| Voter { candidate, backend: candidate, record })
             .collect();
-        let got: String = compare(&voters, upstream.map(record).as_ref(), records.len())
+        compare(&voters, upstream, records.len(), counting)
             .iter()
             .map(|content| match (content.contradicted, &content.stale) {
                 (_, Some(_)) => 'S',
                 (true, None) => 'c',
                 (false, None) => '.',
             })
-            .collect();
+            .collect()
+    }
+
+    /// One letter a mirror: `.` agrees, `c` is contradicted, `S` is stale.
+    #[track_caller]
+    fn check(upstream: Option<&str>, mirrors: &[&str], expected: &str) {
+        let records: Vec<Record> = mirrors.iter().map(|script| record(script)).collect();
+        let got = judged(&records, upstream.map(record).as_ref(), &[]);
         assert_eq!(got, expected, "{mirrors:?}, upstream {upstream:?}");
     }
 
@@ -303,6 +328,20 @@ mod tests {
     }
 
     #[test]
+    fn only_what_a_mirror_serves_still_and_what_counts_makes_it_stale() {
+        // Nobody has the image any more, and nobody asks for it but because a is stale.
+        check(None, &["0:old 120:old 130:404", "0:new 120:new", "0:new 120:new"], "...");
+        // Who has refused it since was a witness all the same.
+        check(None, &["0:old 120:old", "0:new 120:new 130:404", "0:new 120:new 130:404"], "S..");
+        // It has it again, and it is the old one still.
+        check(None, &["0:old 120:404 130:old", "0:new 130:new", "0:new 130:new"], "S..");
+        let records = ["0:old 120:old", "0:new 120:new", "0:new 120:new"].map(record);
+        for (counts, expected) in [("busybox", "S.."), ("gone-from-the-host", "...")] {
+            assert_eq!(judged(&records, None, &[counts.parse().unwrap()]), expected, "{counts} counts");
+        }
+    }
+
+    #[test]
     fn several_names_of_one_backend_have_one_vote() {
         let records = ["0:b/99", "0:b/99", "0:a/99", "0:a/99", "0:a/99"].map(record);
         let voters: Vec<Voter<'_>> = records
@@ -310,7 +349,7 @@ mod tests {
             .enumerate()
             .map(|(candidate, record)| Voter { candidate, backend: candidate.min(2), record })
             .collect();
-        let contents = compare(&voters, None, records.len());
+        let contents = compare(&voters, None, records.len(), &[]);
         assert!(contents[2..].iter().all(|content| content.stale.is_some()), "one vote against two");
         assert!(contents[..2].iter().all(|content| content.stale.is_none()));
     }

@@ -77,14 +77,14 @@ pub(super) fn judge_each<'a>(
 ///
 /// Whoever answered in its time has a vote for that time, live or not: otherwise the death of one witness would
 /// turn a minority of one into a tie, and an old tag would take the lead.
-pub(super) fn judge_content(judged: &mut [Judged<'_>], upstream: Option<&Record>) {
+pub(super) fn judge_content(judged: &mut [Judged<'_>], policy: &Policy, upstream: Option<&Record>) {
     let voters: Vec<Voter<'_>> = judged
         .iter()
         .enumerate()
         .filter(|(_, one)| one.mirror.takes_part())
         .map(|(candidate, one)| Voter { candidate, backend: one.backend, record: one.record })
         .collect();
-    let contents = content::compare(&voters, upstream, judged.len());
+    let contents = content::compare(&voters, upstream, judged.len(), &policy.images);
     for (one, content) in judged.iter_mut().zip(contents) {
         if let Some(stale) = &content.stale {
             one.reasons.push(Reason::new(ReasonKind::Stale, stale.detail.clone(), Some(stale.since)));
