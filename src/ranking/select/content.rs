@@ -2,8 +2,9 @@
 //!
 //! A tag moves, and mirrors are not asked at the same moment, so that two digests of one tag need not
 //! contradict each other. Each mirror has led to its digest from one time to another; two of them contradict
-//! each other when these spans overlap, give or take a round. Only overlapping votes are counted:
-//! otherwise the first mirror that has a new image would stand against all that have not been asked since.
+//! each other when these spans overlap, give or take a round. Only votes are counted that overlap the time in which
+//! both digests were to be had: otherwise the first mirror that has a new image would stand against all that have not
+//! been asked since, and one that is stuck with the old image would have the votes of mirrors long dead.
 //!
 //! More than half of the votes make the majority, each backend having one; where the upstream answered in
 //! the same span, it is right. A mirror that leads elsewhere is stale when at its last answer the right
@@ -120,8 +121,9 @@ impl Spans {
         self.ends.sort_unstable();
     }
 
-    fn overlapping(&self, tag: &Tag) -> usize {
-        let (from, to) = (tag.since() - ROUND, tag.at() + ROUND);
+    /// How many overlap the time in which both this tag and one that was `first_seen` then were to be had.
+    fn overlapping(&self, tag: &Tag, first_seen: Timestamp) -> usize {
+        let (from, to) = (tag.since().max(first_seen) - ROUND, tag.at() + ROUND);
         let begun = self.starts.partition_point(|start| *start <= to);
         let ended = self.ends.partition_point(|end| *end < from);
         begun.saturating_sub(ended)
@@ -199,19 +201,25 @@ impl<'a> Count<'a> {
             });
             return Judgement { contradicted: true, stale };
         }
-        let all = self.all.overlapping(tag);
-        let majority = self.parties.iter().find(|party| 2 * party.spans.overlapping(tag) > all);
-        let Some(majority) = majority else {
-            // Nobody has the majority, so somebody leads elsewhere: a tie makes nobody stale.
-            return Judgement { contradicted: true, stale: None };
-        };
-        if majority.digest == tag.digest() {
-            return Judgement { contradicted: false, stale: None };
+        // Whoever was last asked before a rival was there has no say in which of the two is right: a dead mirror's vote
+        // would stand by the old content for as long as a stuck one leads to it.
+        let majorities = self.parties.iter().filter_map(|party| {
+            let all = self.all.overlapping(tag, party.first_seen);
+            let votes = party.spans.overlapping(tag, party.first_seen);
+            (2 * votes > all).then_some((party, votes, all))
+        });
+        let (own, mut rivals): (Vec<_>, Vec<_>) =
+            majorities.partition(|(party, ..)| party.digest == tag.digest());
+        if rivals.is_empty() {
+            // Where nobody has the majority, somebody leads elsewhere: a tie makes nobody stale.
+            return Judgement { contradicted: own.is_empty(), stale: None };
         }
-        let stale = is_stale(tag, majority.created, majority.first_seen).then(|| {
-            let votes = majority.spans.overlapping(tag);
-            let detail = format!("with {votes} of {all} to {}", short(majority.digest));
-            (detail, tag.since().max(majority.first_seen))
+        // The newest is right, and one before it was.
+        rivals.sort_by_key(|(party, ..)| std::cmp::Reverse(party.first_seen));
+        let right = rivals.iter().find(|(party, ..)| is_stale(tag, party.created, party.first_seen));
+        let stale = right.map(|(party, votes, all)| {
+            let detail = format!("with {votes} of {all} to {}", short(party.digest));
+            (detail, tag.since().max(party.first_seen))
         });
         Judgement { contradicted: true, stale }
     }
@@ -339,6 +347,17 @@ mod tests {
         for (counts, expected) in [("busybox", "S.."), ("gone-from-the-host", "...")] {
             assert_eq!(judged(&records, None, &[counts.parse().unwrap()]), expected, "{counts} counts");
         }
+    }
+
+    #[test]
+    fn who_died_before_a_tag_moved_has_no_say_in_where_it_leads_now() {
+        const STUCK: &str = "0:old 14400:old 43200:old";
+        const MOVED: &str = "0:old 14400:new 43200:new";
+        const DEAD: &str = "0:old 7200:old";
+        check(None, &[STUCK, MOVED, MOVED, MOVED], "S...");
+        check(None, &[STUCK, MOVED, MOVED, MOVED, DEAD, DEAD], "S.....");
+        // Not even where they were the most.
+        check(None, &[STUCK, MOVED, MOVED, DEAD, DEAD, DEAD, DEAD, DEAD], "S.......");
     }
 
     #[test]
