@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::backends::backends;
 use super::content::{self, Content, Voter};
 use super::{Candidate, Current};
-use crate::mirror::{Mirror, MirrorUrl, Scheme};
+use crate::mirror::{Mirror, MirrorUrl};
 use crate::observation::ImageStore;
 use crate::ranking::Policy;
 use crate::ranking::record::{Record, Standing};
@@ -175,8 +175,6 @@ pub(super) fn judge_backends(
 pub(super) fn taints(mirror: &Mirror, policy: &Policy) -> bool {
     match policy.store {
         Some(ImageStore::Classic) => false,
-        Some(ImageStore::Containerd) | None => {
-            mirror.url.is_loopback() || mirror.url.scheme() == Scheme::Http
-        }
+        Some(ImageStore::Containerd) | None => mirror.url.is_unverified(),
     }
 }
