@@ -105,6 +105,8 @@ pub struct Said {
     pub images: Option<Place>,
     /// `command` of `[notify]`.
     pub command: Option<Place>,
+    /// `keep` of `[engine.docker]`.
+    pub keep: Option<Place>,
 }
 
 /// How a mirror is asked.

@@ -110,6 +110,12 @@ impl MirrorUrl {
         self.host == "localhost" || self.address().is_some_and(|address| address.is_loopback())
     }
 
+    /// Whether dockerd asks it without verifying who answers. On the containerd store, which shares one client between
+    /// all of a pull's hosts, it then asks the others so as well, and Docker Hub itself.
+    pub fn is_unverified(&self) -> bool {
+        self.is_loopback() || self.scheme == Scheme::Http
+    }
+
     /// The address, where the host is one and not a name.
     pub fn address(&self) -> Option<IpAddr> {
         self.host.parse().ok()

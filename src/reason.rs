@@ -277,6 +277,9 @@ words! {
     WarningKind {
         /// A `docker login` to Docker Hub on the classic store: it is sent to any mirror that asks.
         LoginLeaks = "login_leaks",
+        /// An entry to keep that is plain http or loopback on the containerd store, which then verifies no mirror's
+        /// certificate and not Docker Hub's; the detail names such entries.
+        TlsUnverified = "tls_unverified",
         /// dockerd up to 24: `docker build` sees a new list only after Docker's next start.
         BuildNeedsRestart = "build_needs_restart",
         /// A reload resets what dockerd was told by these flags; the detail names them.

@@ -1175,6 +1175,27 @@ fn check_says_what_is_asked_for_where_no_image_is_named_and_none_is_learned() {
 }
 
 #[test]
+fn check_says_which_entry_to_keep_ends_the_verification_of_all_others() {
+    let mirror = "[[mirror]]\nname = \"a\"\nurl = \"https://a.example\"\n";
+    for (kept, warned) in [
+        ("\"https://cache.example\"", None),
+        ("\"https://cache.example\", \"http://cache.example:5000\"", Some("http://cache.example:5000 ")),
+        ("\"https://127.0.0.1:5000\"", Some("https://127.0.0.1:5000 ")),
+    ] {
+        let host = Host::new();
+        let path = host.dir.path().join("mirrors.toml");
+        std::fs::write(&path, format!("[engine.docker]\nkeep = [{kept}]\n{mirror}")).unwrap();
+        for (lang, words) in [("en", "without verifying who answers"), ("zh", "不再验证")] {
+            let (code, _, errors) = host.run(&["check", path.to_str().unwrap(), "--lang", lang]);
+            assert_eq!(code, 0, "{errors}");
+            let said = errors.contains(words) && errors.contains("mirrors.toml:2:8");
+            assert_eq!(said, warned.is_some(), "{kept}: {errors}");
+            assert!(warned.is_none_or(|url| errors.contains(url)), "{kept}: {errors}");
+        }
+    }
+}
+
+#[test]
 fn a_registry_that_docker_has_no_mirrors_for_takes_no_part() {
     let (host, path) =
         configured("[[mirror]]\nname = \"a\"\nurl = \"https://a.example\"\nupstream = \"dockerhub\"\n");

@@ -10,7 +10,7 @@ use super::{Global, judge};
 use crate::assembly;
 use crate::config::{Config, Diagnostic, Invalid, Problem, Severity};
 use crate::daemon::schedule::Carried;
-use crate::mirror::Mirror;
+use crate::mirror::{Mirror, MirrorUrl};
 use crate::text::round as say;
 
 /// Validates mirrors.toml.
@@ -57,6 +57,17 @@ fn beside(config: &Config) -> (Vec<Diagnostic>, Vec<Diagnostic>) {
             file: config.path.clone(),
             place: config.said.images.clone(),
             problem: Problem::NoImage { instead: instead.to_string() },
+        });
+    }
+    // Which store the engine has, only the engine can say; the service and `apply` ask it.
+    let kept = config.engines.docker.keep.iter().filter(|url| url.is_unverified());
+    let kept: Vec<_> = kept.map(MirrorUrl::as_str).collect();
+    if !kept.is_empty() {
+        warnings.push(Diagnostic {
+            severity: Severity::Warning,
+            file: config.path.clone(),
+            place: config.said.keep.clone(),
+            problem: Problem::Unverified { kept: kept.join(", ") },
         });
     }
     (errors, warnings)

@@ -119,6 +119,11 @@ pub enum Problem {
     NoProgram {
         program: String,
     },
+    /// Warning: with one of these in the list the containerd store verifies nobody.
+    Unverified {
+        /// The entries to keep that are plain or loopback.
+        kept: String,
+    },
     /// Warning: no image is named, and none is learned.
     NoImage {
         /// What is asked for then.
@@ -289,6 +294,7 @@ impl Problem {
             Self::CaFile { why } => say::ca_file(lang, &detail(lang, why)),
             Self::NoProgram { program } => say::no_program(lang, &quoted(program)),
             Self::NoImage { instead } => say::no_image(lang, instead),
+            Self::Unverified { kept } => say::unverified(lang, kept),
             Self::UpstreamNotSupported { upstream, .. } => say::upstream_not_supported(lang, upstream),
             Self::EmptyGroup { group, .. } => say::empty_group(lang, &quoted(group)),
             Self::PartTooSmall { key, share, .. } => say::part_too_small(lang, key, share),
@@ -350,6 +356,7 @@ impl Problem {
             Self::CaFile { .. } => Some(say::ca_file_hint(lang)),
             Self::NoProgram { .. } => Some(say::no_program_hint(lang)),
             Self::NoImage { .. } => Some(say::no_image_hint(lang)),
+            Self::Unverified { .. } => Some(say::unverified_hint(lang)),
             Self::UpstreamNotSupported { meant: true, .. } => Some(did_you_mean(&quoted(DOCKER_HUB))),
             Self::UpstreamNotSupported { meant: false, .. } => Some(say::upstream_not_supported_hint(lang)),
             Self::EmptyGroup { near: Some(near), .. } => Some(say::did_you_mean(lang, &quoted(near))),

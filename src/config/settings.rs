@@ -53,10 +53,9 @@ pub(super) fn read<'a>(source: &'a Source, root: &'a DeTable<'a>, findings: &mut
         findings.error(source, key.span(), problem);
     }
     let root = Root { source, root };
-    let place = |table: &str, key: &str| {
-        let value = root.root.get(table)?.get_ref().as_table()?.get(key)?;
-        Some(source.place(value.span()))
-    };
+    let table = |table: &str| root.root.get(table)?.get_ref().as_table();
+    let place = |name: &str, key: &str| Some(source.place(table(name)?.get(key)?.span()));
+    let docker = || table("engine")?.get("docker")?.get_ref().as_table();
     let said = Said {
         groups: place("select", "groups"),
         ca_file: place("probe", "ca_file"),
@@ -64,6 +63,7 @@ pub(super) fn read<'a>(source: &'a Source, root: &'a DeTable<'a>, findings: &mut
         rehearse: place("schedule", "rehearse"),
         images: place("probe", "images"),
         command: place("notify", "command"),
+        keep: docker().and_then(|docker| Some(source.place(docker.get("keep")?.span()))),
     };
     let (select, groups_said) = select(&mut root.section("select", findings));
     Settings {

@@ -91,9 +91,8 @@ impl Daemon {
             return;
         }
         self.store.make_good();
-        let unkept = std::mem::take(&mut self.unkept);
         self.store.batch(|store| {
-            for switch in &unkept {
+            for switch in &self.unkept {
                 store.add_switch(switch);
             }
             for track in self.state.tracks.values().chain(&self.state.upstream) {
@@ -105,6 +104,10 @@ impl Daemon {
             store.set_fact(ADOPTED_FACT, &self.adopted);
             store.set_fact(TREATMENT_FACT, &self.state.treatment);
         });
+        // Nobody else remembers a switch, and a disk that took something small just now may take none of this.
+        if !self.store.is_failing() {
+            self.unkept.clear();
+        }
         if self.state.owned {
             self.wrote_list(&self.state.list.clone());
         }
@@ -115,5 +118,51 @@ fn keep_record(store: &Store, track: &Track, now: Timestamp) {
     match serde_json::to_string(&track.record) {
         Ok(json) => store.save_record(&assembly::key(&track.mirror), &json, now),
         Err(error) => error!("{}: record: {error}", track.mirror.name),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rusqlite::Connection;
+    use tempfile::TempDir;
+
+    use super::super::tests::daemon_of;
+    use super::*;
+    use crate::reason::ChangeKind;
+    use crate::store::Switch;
+
+    #[tokio::test]
+    async fn a_switch_waits_until_it_is_written_however_often_that_fails() {
+        let place = TempDir::new().unwrap();
+        let mut daemon = daemon_of(&place, &["http://127.0.0.1:9".to_owned()], false);
+        let switch = Switch {
+            at: assembly::now(),
+            engine: "docker".to_owned(),
+            from: Vec::new(),
+            to: vec!["http://127.0.0.1:9".to_owned()],
+            why: "first list".to_owned(),
+            kind: ChangeKind::ALL[0],
+            subject: None,
+            reason: None,
+        };
+        daemon.unkept.push(switch.clone());
+        // A disk with room for a little: a fact fits, and a switch does not.
+        let disk = Connection::open(place.path().join("state/state.db")).unwrap();
+        disk.execute_batch(
+            "CREATE TRIGGER full BEFORE INSERT ON switches BEGIN SELECT RAISE(ABORT, 'full'); END",
+        )
+        .unwrap();
+        daemon.store.add_switch(&switch);
+        for has_room in [false, true] {
+            if has_room {
+                disk.execute_batch("DROP TRIGGER full").unwrap();
+            }
+            daemon.store.set_fact(ADOPTED_FACT, &daemon.adopted);
+            assert!(daemon.store.lacks_writes());
+            daemon.save_what_was_lost(assembly::now());
+            assert_eq!(daemon.store.is_failing(), !has_room);
+        }
+        assert_eq!(daemon.store.switches(9), [switch]);
+        assert!(daemon.unkept.is_empty(), "it would be written again");
     }
 }

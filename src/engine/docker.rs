@@ -167,7 +167,9 @@ impl Docker {
         let pending =
             (!pending.is_empty()).then(|| Warning::new(WarningKind::PendingEdits, pending.join(", ")));
         let full = self.backups.full_disk();
-        let warnings = scene.warnings().into_iter().chain(pending).chain(hidden).chain(full).collect();
+        let unverified = scene.unverified(&self.settings.keep);
+        let warnings =
+            unverified.into_iter().chain(scene.warnings()).chain(pending).chain(hidden).chain(full).collect();
         let refusal = scene.refusal().or_else(|| scene.overridden());
         let refusal = read.as_ref().err().or(parsed.as_ref().err()).cloned().or(refusal);
         let store = if live.info.containerd_store() { ImageStore::Containerd } else { ImageStore::Classic };

@@ -108,7 +108,7 @@ pub fn select(
         last > now || now.since(last) >= policy.hold
     });
     let mut judged = judge_each(now, policy, candidates, current);
-    judge_content(&mut judged, upstream);
+    judge_content(&mut judged, policy, upstream);
     judge_by_upstream(&mut judged, policy, upstream, current.provisional);
     let exchanged = judge_backends(&mut judged, policy, current.provisional, may_improve);
 

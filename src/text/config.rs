@@ -315,6 +315,16 @@ messages! {
         "a mirror that is asked for nothing cannot be judged: name an image that is pulled here, or remove the line",
         "不请求任何镜像就无法判断镜像源：请写一个会在本机拉取的镜像，或删除这一行",
     }
+    /// Entries to keep.
+    unverified(kept: &str) {
+        "with {kept} in the list, Docker's containerd image store asks all other mirrors and Docker Hub without verifying who answers",
+        "列表中有 {kept} 时，Docker 的 containerd 镜像存储访问其他镜像源和 Docker Hub 时也不再验证对方的证书"
+    }
+    /// What to do.
+    unverified_hint() {
+        "leave it out, or name an https address that is not loopback; with the classic image store (docker info: Storage Driver overlay2) nothing is to be done",
+        "请删除，或换成不是本机回环的 https 地址；如果用的是传统镜像存储（docker info 显示 Storage Driver: overlay2），则无需处理"
+    }
     /// A group.
     empty_group(group: &str) { "no mirror is in the group {group}", "没有镜像源属于分组 {group}" }
     /// What to do.

@@ -258,6 +258,7 @@ pub fn warning(lang: Lang, kind: WarningKind) -> Advice {
         lang,
         match kind {
             WarningKind::LoginLeaks => LOGIN_LEAKS,
+            WarningKind::TlsUnverified => TLS_UNVERIFIED,
             WarningKind::BuildNeedsRestart => BUILD_NEEDS_RESTART,
             WarningKind::FlagsReset => FLAGS_RESET,
             WarningKind::PendingEdits => PENDING_EDITS,
@@ -274,6 +275,7 @@ pub fn warning_once(lang: Lang, kind: WarningKind) -> Advice {
     match kind {
         WarningKind::PendingEdits => advice(lang, PENDING_EDITS_ONCE),
         WarningKind::LoginLeaks
+        | WarningKind::TlsUnverified
         | WarningKind::BuildNeedsRestart
         | WarningKind::FlagsReset
         | WarningKind::ListEdited
@@ -637,6 +639,19 @@ const LOGIN_LEAKS: Both = [
         "本机已登录 Docker Hub",
         "dockerd 的传统镜像存储会把登录凭据发给任何索要凭据的镜像源",
         "执行 docker logout，或改用只能读取公开镜像的令牌登录",
+    ],
+];
+
+const TLS_UNVERIFIED: Both = [
+    [
+        "`keep` in [engine.docker] has plain http or loopback entries",
+        "with one in the list, dockerd's containerd image store asks all other mirrors and Docker Hub without verifying who answers",
+        "remove them from `keep`, or put an https address with a trusted certificate in their place, one that is not loopback",
+    ],
+    [
+        "[engine.docker] 的 `keep` 中有 http 或本机回环地址",
+        "列表中只要有一个，dockerd 的 containerd 镜像存储访问其他镜像源和 Docker Hub 时也不再验证对方的证书",
+        "从 `keep` 中删除，或换成证书受信任、且不是本机回环的 https 地址",
     ],
 ];
 

@@ -301,3 +301,26 @@ fn a_dry_run_that_would_leave_the_list_as_it_is_is_0_and_an_apply_that_does_is_1
     }
     assert_eq!(host.engine.mirrors(), [registry.url()]);
 }
+
+#[test]
+fn an_entry_to_keep_that_ends_the_verification_of_all_others_is_said_on_the_containerd_store() {
+    let (own, a) = (healthy(), at_speed(4_000_000));
+    for containerd in [true, false] {
+        let mut toml = Toml::of(&[("A", &a)]);
+        toml.docker = format!("keep = [\"https://own.example\", \"{}\"]\n", own.url());
+        let host = Host::new(&toml);
+        if containerd {
+            host.engine.use_containerd();
+        }
+        for (lang, words) in [("en", "without verifying who answers"), ("zh", "不再验证")] {
+            let errors = host.run(&["apply", "--dry-run", "--lang", lang]).ended(0).err;
+            assert_eq!(errors.contains(words) && errors.contains(&own.url()), containerd, "{errors}");
+            assert!(!errors.contains("own.example"), "that one is verified: {errors}");
+        }
+        let _service = host.serve();
+        let status = host.wait_for_status("the engine", |status| !status["engines"][0]["mirrors"].is_null());
+        let warnings = status["engines"][0]["warnings"].as_array().unwrap();
+        let said = warnings.iter().find(|warning| warning["kind"] == "tls_unverified");
+        assert_eq!(said.map(|warning| &warning["detail"]), containerd.then_some(&json!(own.url())));
+    }
+}

@@ -9,6 +9,7 @@ use super::discover::Process;
 use super::edit::Document;
 use crate::engine::{Problem, Warning};
 use crate::file;
+use crate::mirror::MirrorUrl;
 use crate::reason::{ProblemKind, WarningKind};
 
 /// What dockerd's command line sets and any SIGHUP resets to the file's value or the default.
@@ -99,6 +100,13 @@ impl Scene<'_> {
             );
             Problem::new(ProblemKind::ReloadBug, detail)
         })
+    }
+
+    /// Our own selection never mixes what is verified and what is not, but what is to be kept is kept.
+    pub(super) fn unverified(&self, keep: &[MirrorUrl]) -> Option<Warning> {
+        let kept: Vec<_> = keep.iter().filter(|url| url.is_unverified()).map(MirrorUrl::as_str).collect();
+        (self.info.containerd_store() && !kept.is_empty())
+            .then(|| Warning::new(WarningKind::TlsUnverified, kept.join(", ")))
     }
 
     pub(super) fn warnings(&self) -> Vec<Warning> {

@@ -2,8 +2,9 @@
 //!
 //! A tag moves, and mirrors are not asked at the same moment, so that two digests of one tag need not
 //! contradict each other. Each mirror has led to its digest from one time to another; two of them contradict
-//! each other when these spans overlap, give or take a round. Only overlapping votes are counted:
-//! otherwise the first mirror that has a new image would stand against all that have not been asked since.
+//! each other when these spans overlap, give or take a round. Only votes are counted that overlap the time in which
+//! both digests were to be had: otherwise the first mirror that has a new image would stand against all that have not
+//! been asked since, and one that is stuck with the old image would have the votes of mirrors long dead.
 //!
 //! More than half of the votes make the majority, each backend having one; where the upstream answered in
 //! the same span, it is right. A mirror that leads elsewhere is stale when at its last answer the right
@@ -54,8 +55,14 @@ struct Vote<'a> {
     tag: &'a Tag,
 }
 
-/// What the others say of the content of each of `count` candidates.
-pub(super) fn compare(voters: &[Voter<'_>], upstream: Option<&Record>, count: usize) -> Vec<Content> {
+/// What the others say of the content of each of `count` candidates, as far as the images of `counting` go; an empty list is every
+/// image.
+pub(super) fn compare(
+    voters: &[Voter<'_>],
+    upstream: Option<&Record>,
+    count: usize,
+    counting: &[Image],
+) -> Vec<Content> {
     let mut images: BTreeMap<&Image, Vec<Vote<'_>>> = BTreeMap::new();
     for voter in voters {
         for (image, tag) in voter.record.tags() {
@@ -72,9 +79,15 @@ pub(super) fn compare(voters: &[Voter<'_>], upstream: Option<&Record>, count: us
         if votes.iter().all(|vote| vote.tag.digest() == votes[0].tag.digest()) {
             continue;
         }
+        let counts = counting.is_empty() || counting.contains(image);
         let count = Count::of(&votes);
         for vote in &votes {
             let Some(voter) = vote.voter else { continue };
+            // Where it led once is its vote for that time. But what nobody gets from it any more does no harm, and
+            // nothing would clear it: such an image rests, or is not asked for.
+            if !counts || voter.record.serves(image) != Some(true) {
+                continue;
+            }
             let content = &mut contents[voter.candidate];
             let judgement = count.judge(vote.tag);
             content.contradicted |= judgement.contradicted;
@@ -108,8 +121,9 @@ impl Spans {
         self.ends.sort_unstable();
     }
 
-    fn overlapping(&self, tag: &Tag) -> usize {
-        let (from, to) = (tag.since() - ROUND, tag.at() + ROUND);
+    /// How many overlap the time in which both this tag and one that was `first_seen` then were to be had.
+    fn overlapping(&self, tag: &Tag, first_seen: Timestamp) -> usize {
+        let (from, to) = (tag.since().max(first_seen) - ROUND, tag.at() + ROUND);
         let begun = self.starts.partition_point(|start| *start <= to);
         let ended = self.ends.partition_point(|end| *end < from);
         begun.saturating_sub(ended)
@@ -187,19 +201,25 @@ impl<'a> Count<'a> {
             });
             return Judgement { contradicted: true, stale };
         }
-        let all = self.all.overlapping(tag);
-        let majority = self.parties.iter().find(|party| 2 * party.spans.overlapping(tag) > all);
-        let Some(majority) = majority else {
-            // Nobody has the majority, so somebody leads elsewhere: a tie makes nobody stale.
-            return Judgement { contradicted: true, stale: None };
-        };
-        if majority.digest == tag.digest() {
-            return Judgement { contradicted: false, stale: None };
+        // Whoever was last asked before a rival was there has no say in which of the two is right: a dead mirror's vote
+        // would stand by the old content for as long as a stuck one leads to it.
+        let majorities = self.parties.iter().filter_map(|party| {
+            let all = self.all.overlapping(tag, party.first_seen);
+            let votes = party.spans.overlapping(tag, party.first_seen);
+            (2 * votes > all).then_some((party, votes, all))
+        });
+        let (own, mut rivals): (Vec<_>, Vec<_>) =
+            majorities.partition(|(party, ..)| party.digest == tag.digest());
+        if rivals.is_empty() {
+            // Where nobody has the majority, somebody leads elsewhere: a tie makes nobody stale.
+            return Judgement { contradicted: own.is_empty(), stale: None };
         }
-        let stale = is_stale(tag, majority.created, majority.first_seen).then(|| {
-            let votes = majority.spans.overlapping(tag);
-            let detail = format!("with {votes} of {all} to {}", short(majority.digest));
-            (detail, tag.since().max(majority.first_seen))
+        // The newest is right, and one before it was.
+        rivals.sort_by_key(|(party, ..)| std::cmp::Reverse(party.first_seen));
+        let right = rivals.iter().find(|(party, ..)| is_stale(tag, party.created, party.first_seen));
+        let stale = right.map(|(party, votes, all)| {
+            let detail = format!("with {votes} of {all} to {}", short(party.digest));
+            (detail, tag.since().max(party.first_seen))
         });
         Judgement { contradicted: true, stale }
     }
@@ -220,8 +240,9 @@ fn short(digest: &Digest) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::observation::{Depth, Observation};
+    use crate::observation::{Depth, Failure, Observation, Outcome, Stage};
     use crate::ranking::Policy;
+    use crate::reason::FailureKind;
 
     const START: Timestamp = Timestamp::from_millis(1_795_176_000_000);
 
@@ -229,8 +250,8 @@ mod tests {
         Duration::from_secs(60 * count)
     }
 
-    /// `0:new/600 90:old`: at minute 0 the tag led to `new`, created 600 minutes before the start; at minute 90
-    /// to `old`, of which nobody says when it was created.
+    /// `0:new/600 90:old 99:404`: at minute 0 the tag led to `new`, created 600 minutes before the start; at minute 90
+    /// to `old`, of which nobody says when it was created; and at minute 99 it was refused.
     fn record(script: &str) -> Record {
         let mut record = Record::default();
         for word in script.split_whitespace() {
@@ -239,30 +260,42 @@ mod tests {
                 digest.split_once('/').map_or((digest, None), |(digest, age)| (digest, Some(age)));
             let mut seen = Observation::new(START + minutes(minute.parse().unwrap()), Depth::Rehearse);
             seen.image = Some("busybox".parse().unwrap());
-            seen.digest = Some(Digest::of(digest.as_bytes()));
-            seen.created = age.map(|age| START - minutes(age.parse().unwrap()));
+            if digest == "404" {
+                seen.outcome = Outcome::Failed(Failure {
+                    kind: FailureKind::NotFound,
+                    stage: Stage::Manifest,
+                    detail: String::new(),
+                });
+            } else {
+                seen.digest = Some(Digest::of(digest.as_bytes()));
+                seen.created = age.map(|age| START - minutes(age.parse().unwrap()));
+            }
             record.observe(&seen, &Policy::default());
         }
         record
     }
 
-    /// One letter a mirror: `.` agrees, `c` is contradicted, `S` is stale.
-    #[track_caller]
-    fn check(upstream: Option<&str>, mirrors: &[&str], expected: &str) {
-        let records: Vec<Record> = mirrors.iter().map(|script| record(script)).collect();
+    fn judged(records: &[Record], upstream: Option<&Record>, counting: &[Image]) -> String {
         let voters: Vec<Voter<'_>> = records
             .iter()
             .enumerate()
             .map(|(candidate, record)| Voter { candidate, backend: candidate, record })
             .collect();
-        let got: String = compare(&voters, upstream.map(record).as_ref(), records.len())
+        compare(&voters, upstream, records.len(), counting)
             .iter()
             .map(|content| match (content.contradicted, &content.stale) {
                 (_, Some(_)) => 'S',
                 (true, None) => 'c',
                 (false, None) => '.',
             })
-            .collect();
+            .collect()
+    }
+
+    /// One letter a mirror: `.` agrees, `c` is contradicted, `S` is stale.
+    #[track_caller]
+    fn check(upstream: Option<&str>, mirrors: &[&str], expected: &str) {
+        let records: Vec<Record> = mirrors.iter().map(|script| record(script)).collect();
+        let got = judged(&records, upstream.map(record).as_ref(), &[]);
         assert_eq!(got, expected, "{mirrors:?}, upstream {upstream:?}");
     }
 
@@ -303,6 +336,31 @@ mod tests {
     }
 
     #[test]
+    fn only_what_a_mirror_serves_still_and_what_counts_makes_it_stale() {
+        // Nobody has the image any more, and nobody asks for it but because a is stale.
+        check(None, &["0:old 120:old 130:404", "0:new 120:new", "0:new 120:new"], "...");
+        // Who has refused it since was a witness all the same.
+        check(None, &["0:old 120:old", "0:new 120:new 130:404", "0:new 120:new 130:404"], "S..");
+        // It has it again, and it is the old one still.
+        check(None, &["0:old 120:404 130:old", "0:new 130:new", "0:new 130:new"], "S..");
+        let records = ["0:old 120:old", "0:new 120:new", "0:new 120:new"].map(record);
+        for (counts, expected) in [("busybox", "S.."), ("gone-from-the-host", "...")] {
+            assert_eq!(judged(&records, None, &[counts.parse().unwrap()]), expected, "{counts} counts");
+        }
+    }
+
+    #[test]
+    fn who_died_before_a_tag_moved_has_no_say_in_where_it_leads_now() {
+        const STUCK: &str = "0:old 14400:old 43200:old";
+        const MOVED: &str = "0:old 14400:new 43200:new";
+        const DEAD: &str = "0:old 7200:old";
+        check(None, &[STUCK, MOVED, MOVED, MOVED], "S...");
+        check(None, &[STUCK, MOVED, MOVED, MOVED, DEAD, DEAD], "S.....");
+        // Not even where they were the most.
+        check(None, &[STUCK, MOVED, MOVED, DEAD, DEAD, DEAD, DEAD, DEAD], "S.......");
+    }
+
+    #[test]
     fn several_names_of_one_backend_have_one_vote() {
         let records = ["0:b/99", "0:b/99", "0:a/99", "0:a/99", "0:a/99"].map(record);
         let voters: Vec<Voter<'_>> = records
@@ -310,7 +368,7 @@ mod tests {
             .enumerate()
             .map(|(candidate, record)| Voter { candidate, backend: candidate.min(2), record })
             .collect();
-        let contents = compare(&voters, None, records.len());
+        let contents = compare(&voters, None, records.len(), &[]);
         assert!(contents[2..].iter().all(|content| content.stale.is_some()), "one vote against two");
         assert!(contents[..2].iter().all(|content| content.stale.is_none()));
     }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::backends::backends;
 use super::content::{self, Content, Voter};
 use super::{Candidate, Current};
-use crate::mirror::{Mirror, MirrorUrl, Scheme};
+use crate::mirror::{Mirror, MirrorUrl};
 use crate::observation::ImageStore;
 use crate::ranking::Policy;
 use crate::ranking::record::{Record, Standing};
@@ -77,14 +77,14 @@ pub(super) fn judge_each<'a>(
 ///
 /// Whoever answered in its time has a vote for that time, live or not: otherwise the death of one witness would
 /// turn a minority of one into a tie, and an old tag would take the lead.
-pub(super) fn judge_content(judged: &mut [Judged<'_>], upstream: Option<&Record>) {
+pub(super) fn judge_content(judged: &mut [Judged<'_>], policy: &Policy, upstream: Option<&Record>) {
     let voters: Vec<Voter<'_>> = judged
         .iter()
         .enumerate()
         .filter(|(_, one)| one.mirror.takes_part())
         .map(|(candidate, one)| Voter { candidate, backend: one.backend, record: one.record })
         .collect();
-    let contents = content::compare(&voters, upstream, judged.len());
+    let contents = content::compare(&voters, upstream, judged.len(), &policy.images);
     for (one, content) in judged.iter_mut().zip(contents) {
         if let Some(stale) = &content.stale {
             one.reasons.push(Reason::new(ReasonKind::Stale, stale.detail.clone(), Some(stale.since)));
@@ -175,8 +175,6 @@ pub(super) fn judge_backends(
 pub(super) fn taints(mirror: &Mirror, policy: &Policy) -> bool {
     match policy.store {
         Some(ImageStore::Classic) => false,
-        Some(ImageStore::Containerd) | None => {
-            mirror.url.is_loopback() || mirror.url.scheme() == Scheme::Http
-        }
+        Some(ImageStore::Containerd) | None => mirror.url.is_unverified(),
     }
 }
