@@ -399,7 +399,7 @@ impl Daemon {
             self.tidy_at = now + if in_memory { FIRST_TIDY } else { TIDY };
         }
         self.step(Event::Tick);
-        if self.publish_at.is_some_and(|at| at <= now) {
+        if self.publishes_at().is_some_and(|at| at <= now) {
             self.publish();
         }
     }

@@ -28,9 +28,9 @@ const TRIES: u32 = 3;
 /// So long ago a round by hand may have begun of which what came is still counted as a pull's: what is forgotten after two
 /// minutes, and the time that a probe takes.
 const BY_HAND: Duration = Duration::from_secs(180);
-/// So many times what a probe says it has read may have come: the rest is headers, TLS, and what nobody read before it hung
-/// up. A pull that brought less than that is not worth a measurement that may be wrong.
-const UNREAD: u64 = 4;
+/// So much more than a probe says it has read may have come for it, beside half as much again: headers, TLS, and what nobody
+/// read before it hung up. A pull that brought less than that is not told from it.
+const UNREAD: u64 = 64 << 10;
 
 /// What listens, and how well.
 #[derive(Debug, Default)]
@@ -72,7 +72,7 @@ impl Ears {
     /// Whether what came from this mirror until a pull ended may all have come for rounds by hand.
     fn is_by_hand(&mut self, url: &MirrorUrl, came: u64, now: Timestamp) -> bool {
         let (at, bytes) = self.by_hand.remove(url).unwrap_or_default();
-        now.since(at) < BY_HAND && came < bytes.saturating_mul(UNREAD)
+        now.since(at) < BY_HAND && bytes > 0 && came < bytes.saturating_add(bytes / 2).saturating_add(UNREAD)
     }
 
     /// Whether another try may help.
@@ -328,17 +328,17 @@ mod tests {
         let asked = |ears: &mut Ears, ago: u64| {
             let mut seen =
                 Observation::new(now - Duration::from_secs(ago), crate::observation::Depth::Rehearse);
-            seen.spent.bytes = 10_000;
+            seen.spent.bytes = 100_000;
             ears.asked_by_hand(&a, &seen);
         };
         for (rounds, came, by_hand) in [
             (&[][..], 5000, false),
-            (&[60], 39_999, true),
-            (&[60], 40_000, false),
-            (&[60, 30, 90], 119_999, true),
+            (&[60], 215_535, true),
+            (&[60], 215_536, false),
+            (&[60, 30, 90], 515_535, true),
             (&[200], 5000, false),
             // What the first brought was forgotten by then.
-            (&[240, 30], 40_000, false),
+            (&[240, 30], 215_536, false),
         ] {
             let mut ears = Ears::default();
             rounds.iter().for_each(|ago| asked(&mut ears, *ago));

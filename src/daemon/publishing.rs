@@ -51,7 +51,8 @@ impl Daemon {
 
     /// When the next status is due, with or without news: whoever reads an older one takes us for dead.
     pub(super) fn publishes_at(&self) -> Option<Instant> {
-        self.publish_at.or_else(|| Some(self.published_at? + RENEWED))
+        let renewed = self.published_at.map(|at| at + RENEWED);
+        self.publish_at.into_iter().chain(renewed).min()
     }
 
     /// Shows all that is known. What waits to be written goes to the disk before it, with news or when it is old.

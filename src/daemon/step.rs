@@ -296,9 +296,12 @@ impl State {
         if self.taken_at.since(now) > SET_BACK {
             self.clock_was_set_back();
         }
+        // One more connect that was served changes no decision, unless another's failure waits for such a witness or
+        // the time has come for one.
+        let has_come = |at: Timestamp| self.taken_at < at && at <= now;
+        let times = self.retry.map(|(at, _)| at).into_iter().chain(self.paused.flatten());
+        let awaited = self.network.suspicions().next().is_some() || times.into_iter().any(has_come);
         self.taken_at = now;
-        // One more connect that was served changes no decision, unless another's failure waits for such a witness.
-        let awaited = self.network.suspicions().next().is_some();
         let connected = matches!(event, Event::Observed { .. }) && self.is_routine(&event) && !awaited;
         match event {
             Event::Configured { settings, candidates } => {

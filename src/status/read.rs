@@ -20,7 +20,7 @@ use crate::publish::{Durability, publish};
 pub const RENEWED: Duration = Duration::from_secs(120);
 
 /// And its copy in the state directory.
-pub const KEPT: Duration = Duration::from_secs(600);
+pub const KEPT: Duration = Duration::from_secs(1800);
 
 /// By so much a status may be late on a host that hardly gets to anything; a shorter one would make a status of every
 /// `docker build` a false alarm.

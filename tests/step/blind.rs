@@ -10,7 +10,9 @@ use mirrorwatch::reason::FailureKind;
 
 use super::budget::{DAY, HOUR, MINUTE};
 use super::mood::{MB, Mood};
-use super::world::{World, url};
+use super::world::{START, UPSTREAM, World, url};
+
+const SECOND: Duration = Duration::from_secs(1);
 
 fn four() -> World {
     let serves = |speed: f64| Mood::Serves(speed * MB);
@@ -88,7 +90,7 @@ fn a_leader_whose_refusals_are_spent_goes_with_the_failure_that_spent_them() {
             continue;
         }
         for mood in [Mood::Stalls, Mood::Errors] {
-            let gone = gone(&world, mood);
+            let gone = gone_with_pulls(&world, mood);
             assert!(gone < 30 * MINUTE, "hour {hour}: {mood:?} {gone:?} {}", refusals(&world, "a"));
         }
     }
@@ -142,4 +144,56 @@ fn who_is_looked_out_for_keeps_the_requests_of_the_rehearsals_that_bring_it_back
         // The longest pause between two samples by then, and two rehearsals.
         assert!(back < 3 * HOUR, "{hours}: {back:?}");
     }
+}
+
+#[test]
+fn a_host_that_is_busy_for_a_while_blames_nobody_when_one_answers_before_the_others() {
+    let mut world = four();
+    let before = world.applies.len();
+    for name in ["a", "b", "c", "d", UPSTREAM] {
+        world.set(name, Mood::Starved(Duration::from_millis(550)));
+    }
+    world.run(105 * SECOND);
+    world.set("b", Mood::Serves(8.0 * MB));
+    world.run(20 * SECOND);
+    for (name, speed) in [("a", 20.0), ("c", 3.0), ("d", 1.0), (UPSTREAM, 0.3)] {
+        world.set(name, Mood::Serves(speed * MB));
+    }
+    world.run(MINUTE);
+    assert!(["a", "b", "c", "d"].iter().all(|name| world.standing(name) == Standing::Live));
+    assert_eq!(world.applies.len(), before);
+}
+
+#[test]
+fn failures_on_a_busy_host_with_good_hours_between_them_do_not_add_up() {
+    let mut world = four();
+    for burst in 0..5 {
+        world.set("a", Mood::Starved(Duration::from_millis(550)));
+        let (asked, until) = (world.probes[&url("a")].len(), world.now + 10 * MINUTE);
+        world.run_until(until, |world| world.probes[&url("a")].len() >= asked + 3);
+        world.set("a", Mood::Serves(20.0 * MB));
+        world.run(6 * HOUR);
+        assert_eq!(world.list()[0], "a", "{burst}");
+    }
+    let switches = world.applies.iter().filter(|apply| apply.at > START + 4 * HOUR).count();
+    assert_eq!(switches, 0, "{:?}", world.applies);
+}
+
+#[test]
+fn one_lost_connect_is_checked_again_also_where_more_refusals_are_spent_than_are_allowed() {
+    let mut world = four();
+    while refusals(&world, "a") < 3 {
+        let (before, until) = (refusals(&world, "a"), world.now + HOUR);
+        world.set("a", Mood::Errors);
+        world.run_until(until, |world| refusals(world, "a") > before);
+        world.set("a", Mood::Serves(20.0 * MB));
+        world.run(HOUR);
+    }
+    world.state.settings.allowance = world.state.settings.allowance.part(4);
+    let (asked, until) = (world.probes[&url("a")].len(), world.now + 2 * MINUTE);
+    world.set("a", Mood::Dead);
+    world.run_until(until, |world| world.probes[&url("a")].len() > asked);
+    world.set("a", Mood::Serves(20.0 * MB));
+    world.run(MINUTE);
+    assert_eq!(world.standing("a"), Standing::Live);
 }

@@ -322,7 +322,8 @@ impl Request<'_> {
 
 /// Whether a live mirror's failure can be checked no more, because its own refusals leave no room for it.
 pub(super) fn is_out_of_refusals(allowance: &Allowance, spent: SpentToday, depth: Depth) -> bool {
-    !has_refusals_left(allowance, spent, most(depth).refusals)
+    let refusals = most(depth).refusals;
+    refusals > 0 && !has_refusals_left(allowance, spent, refusals)
 }
 
 fn has_refusals_left(allowance: &Allowance, spent: SpentToday, cost: u32) -> bool {

@@ -18,6 +18,10 @@ const ENOUGH: usize = 8;
 /// hours says nothing of now, and until a suspicion is settled its mirror is neither asked nor rejected.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// One failure of a mirror may be a blip, and without its head a list waits for as long as refusals count: where they leave
+/// no room for a re-check, two are enough, and it takes no fewer.
+const TWICE: u32 = 2;
+
 /// A pull says up to five lines that name nobody for each of its layers, and to look whom they mean costs a mebibyte.
 const DOUBTS: Duration = Duration::from_secs(30);
 
@@ -129,7 +133,8 @@ impl State {
         now: Timestamp,
         actions: &mut Vec<Action>,
     ) {
-        let starved = observation.starved >= STARVED && !self.outlasts(url, observation);
+        let outlasts = self.outlasts(url, observation);
+        let starved = observation.starved >= STARVED && !outlasts;
         let slow = observation.failure().is_some_and(|failure| failure.kind == FailureKind::TooSlow);
         let evidence = Evidence::of(url, observation);
         if !(starved && slow) {
@@ -156,12 +161,14 @@ impl State {
         }
     }
 
-    /// Whether a mirror has failed so often in a row while this host was too busy that it may well be the mirror.
+    /// Whether a mirror has failed so often in a row while this host was too busy that it may well be the mirror. While
+    /// everybody is knocked at to see who answers, that says nothing.
     fn outlasts(&mut self, url: &MirrorUrl, observation: &Observation) -> bool {
         let most = self.settings.policy.fall;
         let answered = Evidence::of(url, observation).is_answer();
+        let counts = observation.starved >= STARVED && !self.network.is_down();
         let Some(track) = self.track_mut(url) else { return false };
-        track.starved = if answered { 0 } else { track.starved.saturating_add(1) };
+        track.starved = if answered { 0 } else { track.starved.saturating_add(counts.into()) };
         track.starved > most
     }
 
@@ -262,14 +269,23 @@ impl State {
             track.fresh = track.fresh.filter(|wanted| observation.depth < *wanted);
             track.record.observe(observation, &policy);
             actions.push(Action::Save(url.clone()));
-            let now = self.taken_at;
-            let unproven = |track: &Track| schedule::is_unproven(track, &self.settings, now);
-            if observation.failure().is_some()
-                && self.track(url).is_some_and(unproven)
-                && let Some(track) = self.track_mut(url)
-            {
-                track.record.give_up(now, &policy);
+            if observation.failure().is_some() {
+                self.give_up(url, TWICE);
             }
+        }
+    }
+
+    /// Lets a mirror fall that has failed so often, if its refusals leave no room to check whether it goes on.
+    fn give_up(&mut self, url: &MirrorUrl, least: u32) {
+        let (policy, now) = (self.settings.policy.clone(), self.taken_at);
+        let is_unproven = |track: &Track| {
+            let failures = track.record.failing().map_or(0, |failing| failing.failures);
+            failures >= least && schedule::is_unproven(track, &self.settings, now)
+        };
+        if self.track(url).is_some_and(is_unproven)
+            && let Some(track) = self.track_mut(url)
+        {
+            track.record.give_up(now, &policy);
         }
     }
 
@@ -321,9 +337,13 @@ impl State {
         if track.at_once && track.record.awaits(&sign.seen) {
             return;
         }
+        let failing = track.record.failing().is_some();
         track.at_once |= track.record.heard(sign, &policy);
         if matches!(sign.seen, Seen::Served { .. }) {
             track.proved.note(Evidence::of_pull(url), sign.at);
+        } else if failing {
+            // A probe and a pull: that is two.
+            self.give_up(url, TWICE);
         }
         actions.push(Action::Save(url.clone()));
     }

@@ -135,10 +135,10 @@ impl Record {
         self.lately.add(ended, observation.spent.requests);
     }
 
-    /// Counts what a probe by hand cost. Its refusals take no more than half of those that a mirror may be asked for: an
+    /// Counts what a probe by hand cost. Its refusals take no more than a third of those that a mirror may be asked for: an
     /// image that nobody has, asked for a few times, would leave the service none to look after its list with.
     pub fn asked_by_hand(&mut self, ended: Timestamp, observation: &Observation, refusals_per_2_days: u32) {
-        let left = (refusals_per_2_days / 2).saturating_sub(self.spent(ended).refusals_2_days);
+        let left = (refusals_per_2_days / 3).saturating_sub(self.spent(ended).refusals_2_days);
         let spent = Spent { refusals: observation.spent.refusals.min(left), ..observation.spent };
         self.asked(ended, &Observation { spent, ..observation.clone() });
     }
