@@ -1,10 +1,14 @@
 //! The two processes: who they are, and what the one can make the other do.
 
-use std::time::Instant;
+use std::cell::Cell;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
 use super::scene::{ODD, Scene, suites};
+
+/// An applier that has heard of a request answers within a second or two.
+const ASK_AGAIN: Duration = Duration::from_secs(5);
 
 /// What a prober that was taken over can write; run as its user.
 fn forge(scene: &Scene, bytes: &[u8]) {
@@ -22,12 +26,23 @@ fn wait_for_the_applier(scene: &Scene, act: impl FnOnce()) {
     scene.wait("the applier", || runs() != before && state(scene) == "inactive");
 }
 
-/// What the applier says of the request of this number, however often it ran for what was there before.
-fn answer_to(scene: &Scene, number: u64) -> Value {
+/// What the applier says of this request, however often it ran for what was there before. systemd does not hear of a
+/// change while the applier runs, so whoever is not answered asks again, as the service does.
+fn answer_to(scene: &Scene, request: &Value) -> Value {
     let report = || -> Value {
         serde_json::from_slice(&scene.get("/run/mirrorwatch-apply/engine.json").unwrap()).unwrap()
     };
-    scene.wait("the answer", || report()["answered"] == json!(number) && state(scene) == "inactive");
+    let asked = Cell::new(None::<Instant>);
+    scene.wait("the answer", || {
+        if asked.get().is_some_and(|_| report()["answered"] == request["number"]) {
+            return state(scene) == "inactive";
+        }
+        if asked.get().is_none_or(|at| at.elapsed() > ASK_AGAIN) {
+            asked.set(Some(Instant::now()));
+            forge(scene, request.to_string().as_bytes());
+        }
+        false
+    });
     report()
 }
 
@@ -182,8 +197,7 @@ fn a_prober_that_was_taken_over_can_only_reorder_and_leave_out_and_not_without_e
         let mut names: Vec<Value> = list.iter().map(name).collect();
         for turn in 0..26 {
             names.reverse();
-            forge(&scene, wanted(1000 + turn, json!(names)).to_string().as_bytes());
-            let report = answer_to(&scene, 1000 + turn);
+            let report = answer_to(&scene, &wanted(1000 + turn, json!(names)));
             if turn == 0 {
                 let reversed: Vec<u16> = list.iter().rev().copied().collect();
                 assert_eq!(scene.list(), reversed, "{suite}: {report}");
