@@ -193,7 +193,12 @@ struct Daemon {
     publish_at: Option<Instant>,
     /// The status lacks more than when mirrors were last connected to.
     is_news: bool,
+    /// How many applies have begun or ended, and how many had when the engine was last asked what it lists.
+    applies: u64,
+    looks_since: u64,
     published_at: Option<Instant>,
+    /// Somebody was being asked then.
+    published_asking: bool,
     kept_at: Option<Instant>,
     tidy_at: Instant,
     /// The last status says that nobody is there any more.
@@ -293,7 +298,10 @@ impl Daemon {
             unwritten: keep::Unwritten::default(),
             publish_at: None,
             is_news: false,
+            applies: 0,
+            looks_since: 0,
             published_at: None,
+            published_asking: false,
             kept_at: None,
             tidy_at: Instant::now() + FIRST_TIDY,
             ended: false,

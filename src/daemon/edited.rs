@@ -131,6 +131,36 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn a_look_that_began_before_an_apply_and_ends_after_it_is_made_again() {
+        let place = tempfile::tempdir().unwrap();
+        LocalSet::new()
+            .run_until(async {
+                let mut daemon = daemon(&place);
+                daemon.look();
+                let change = Change {
+                    kind: ChangeKind::First,
+                    subject: None,
+                    reason: None,
+                    detail: String::new(),
+                    faster: false,
+                };
+                daemon.apply(vec![OURS.parse().unwrap()], change);
+                // What had been in the list until then.
+                let before = Facts {
+                    mirrors: vec![OURS.to_owned(), THEIRS.to_owned()],
+                    ..facts(Some(&[OURS, THEIRS]))
+                };
+                daemon.looked(Ok(before.clone()));
+                assert!(daemon.adopted.is_empty() && daemon.look_at <= Instant::now());
+                // Somebody else's is what comes without that.
+                daemon.looks_since = daemon.applies;
+                daemon.looked(Ok(before));
+                assert_eq!(daemon.adopted.len(), 1);
+            })
+            .await;
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn another_list_in_the_file_is_warned_of_when_nobody_has_activated_it_for_minutes() {
         for (listed, said) in [
             (Some(&[THEIRS][..]), "https://b.example"),

@@ -63,6 +63,7 @@ impl Daemon {
         };
         // Whatever comes of it, the file is another one then.
         self.edited = Edited::default();
+        self.applies += 1;
         let wanted = Wanted { names: list.iter().map(name).collect(), list: list.clone() };
         self.tasks.spawn_local(async move {
             let outcome = hand.apply(wanted).await;
@@ -82,12 +83,19 @@ impl Daemon {
         let Some(hand) = self.docker.clone() else { return };
         if !self.looking {
             self.looking = true;
+            self.looks_since = self.applies;
             self.tasks.spawn_local(async move { Done::Looked(Box::new(hand.look().await)) });
         }
     }
 
     pub(super) fn looked(&mut self, facts: Result<Facts, Problem>) {
         self.looking = false;
+        if facts.is_ok() && self.looks_since != self.applies {
+            // It was asked before a list was given to it, and answers after: who has just left the list would be taken
+            // for somebody else's, and come back.
+            self.look_at = Instant::now();
+            return;
+        }
         match facts {
             Ok(mut facts) => {
                 // Judged by other images for one look, mirrors would change places, and back with the next.
@@ -213,6 +221,7 @@ impl Daemon {
         outcome: Result<Applied, Problem>,
     ) {
         let now = assembly::now();
+        self.applies += 1;
         let outcome = match outcome {
             Ok(applied) => {
                 let switch = applied.changed.then(|| self.switch(&applied, change, now));

@@ -42,7 +42,9 @@ impl Daemon {
     /// Nothing is new, but it may be time all the same.
     pub(super) fn publish_if_old(&mut self) {
         let old = self.state.settings.pace.connect.mul_f64(OLD.0).min(OLD.1);
-        if self.published_at.is_none_or(|at| at.elapsed() >= old) {
+        // One that was shown in the middle of a probe lacks when that mirror is asked next.
+        let halfway = self.published_asking && !self.state.is_asking();
+        if halfway || self.published_at.is_none_or(|at| at.elapsed() >= old) {
             // Once nobody is being asked any more.
             let pause = if self.state.is_asking() { old } else { PUBLISH };
             self.publish_at.get_or_insert(Instant::now() + pause);
@@ -58,6 +60,7 @@ impl Daemon {
     /// Shows all that is known. What waits to be written goes to the disk before it, with news or when it is old.
     pub(super) fn publish(&mut self) {
         (self.publish_at, self.published_at) = (None, Some(Instant::now()));
+        self.published_asking = self.state.is_asking();
         if std::mem::take(&mut self.is_news) || self.ended || self.unwritten.is_old() {
             self.write_down();
         }
