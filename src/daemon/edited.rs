@@ -137,13 +137,7 @@ mod tests {
             .run_until(async {
                 let mut daemon = daemon(&place);
                 daemon.look();
-                let change = Change {
-                    kind: ChangeKind::First,
-                    subject: None,
-                    reason: None,
-                    detail: String::new(),
-                    faster: false,
-                };
+                let change = Change::of(ChangeKind::First);
                 daemon.apply(vec![OURS.parse().unwrap()], change);
                 // What had been in the list until then.
                 let before = Facts {
@@ -248,9 +242,7 @@ mod tests {
         is_no_edit(|| Ok(facts(Some(&[THEIRS]))), pause).await;
         // It is being put right.
         let applies = |daemon: &mut Daemon| {
-            let kind = ChangeKind::EngineDiffered;
-            let detail = String::new();
-            daemon.state.applying = Some(Change { kind, subject: None, reason: None, detail, faster: false });
+            daemon.state.applying = Some(Change::of(ChangeKind::EngineDiffered));
         };
         is_no_edit(|| Ok(facts(Some(&[THEIRS]))), applies).await;
         is_no_edit(|| Err(Problem::new(ProblemKind::NoAnswer, "away")), |_| {}).await;
@@ -277,9 +269,7 @@ mod tests {
     async fn who_pauses_or_is_given_a_list_is_not_warned_any_more() {
         for acts in
             [(|daemon: &mut Daemon| daemon.step(Event::Paused(Some(None)))) as fn(&mut Daemon), |daemon| {
-                let kind = ChangeKind::ByHand;
-                let detail = String::new();
-                let change = Change { kind, subject: None, reason: None, detail, faster: false };
+                let change = Change::of(ChangeKind::ByHand);
                 daemon.apply(vec![OURS.parse().unwrap()], change);
             }]
         {

@@ -260,13 +260,7 @@ mod tests {
 
     /// The engine has this list now, perhaps since long.
     fn applied(daemon: &mut Daemon, list: &[MirrorUrl], changed: bool) {
-        let change = Change {
-            kind: ChangeKind::First,
-            subject: None,
-            reason: None,
-            detail: String::new(),
-            faster: false,
-        };
+        let change = Change::of(ChangeKind::First);
         let mirrors = list.iter().map(ToString::to_string).collect();
         let applied = Applied { changed, mirrors, verified: true, acknowledged: None };
         daemon.applied(list.to_vec(), &change, Ok(applied));

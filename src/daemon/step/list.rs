@@ -182,13 +182,7 @@ impl State {
             self.treatment.contests.push(now);
         }
         let kind = if self.owned { ChangeKind::EngineDiffered } else { ChangeKind::First };
-        let change = change.unwrap_or(Change {
-            kind,
-            subject: None,
-            reason: None,
-            detail: String::new(),
-            faster: false,
-        });
+        let change = change.unwrap_or_else(|| Change::of(kind));
         self.applying = Some(change.clone());
         actions.push(Action::Apply { list: wanted, change });
     }

@@ -23,6 +23,11 @@ pub struct Change {
 }
 
 impl Change {
+    /// One of which its kind says all.
+    pub fn of(kind: ChangeKind) -> Self {
+        Self { kind, subject: None, reason: None, detail: String::new(), faster: false }
+    }
+
     /// One line in English, for JSON and logs.
     pub fn why(&self) -> String {
         let subject = self.subject.as_deref().unwrap_or("a mirror");

@@ -55,8 +55,8 @@ struct Vote<'a> {
     tag: &'a Tag,
 }
 
-/// What the others say of the content of each of `count` candidates, as far as the images of `counting` go; an empty list is every
-/// image.
+/// What the others say of the content of each of `count` candidates, as far as the images of `counting` go; an empty list
+/// is every image.
 pub(super) fn compare(
     voters: &[Voter<'_>],
     upstream: Option<&Record>,
