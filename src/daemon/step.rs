@@ -470,10 +470,12 @@ impl State {
     }
 
     fn around(&self, url: &MirrorUrl, now: Timestamp) -> Circumstances<'_> {
+        let is_upstream = self.upstream.as_ref().is_some_and(|track| track.mirror.url == *url);
         Circumstances {
             settings: &self.settings,
-            selected: self.list.contains(url),
-            is_upstream: self.upstream.as_ref().is_some_and(|track| track.mirror.url == *url),
+            // Where no mirror stands in the list, the upstream is what every pull goes to.
+            selected: self.list.contains(url) || is_upstream && self.list.is_empty(),
+            is_upstream,
             outage: self.network.outage(),
             may_write: self.may_write(now),
             resumed: self.resumed,

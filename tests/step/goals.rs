@@ -7,8 +7,8 @@ use mirrorwatch::ranking::record::Record;
 use mirrorwatch::reason::FailureKind;
 
 use super::budget::HOUR;
-use super::mood::Mood;
-use super::world::{START, World, healthy, mirror, settings, url};
+use super::mood::{MB, Mood};
+use super::world::{START, UPSTREAM, World, healthy, mirror, settings, url};
 
 /// The longest of twelve, five seconds apart, so that every part of a `connect` interval has its turn.
 fn longest(mood: Mood) -> Duration {
@@ -39,6 +39,27 @@ fn a_leader_whose_packets_are_dropped_is_replaced_within_80_seconds() {
 fn a_leader_that_stalls_is_replaced_within_10_minutes_30() {
     let gone = longest(Mood::Stalls);
     assert!(gone <= Duration::from_secs(630), "{gone:?}");
+}
+
+/// Every mirror is slower, and so the list is empty and the upstream leads.
+#[test]
+fn an_upstream_that_pulls_go_to_is_given_up_as_soon_as_a_leader() {
+    for (mood, goal) in [
+        (Mood::Dead, 70),
+        (Mood::Fails(FailureKind::ConnectTimeout), 80),
+        (Mood::Stalls, 630),
+        (Mood::Errors, 630),
+    ] {
+        for turn in 0..6 {
+            let mirrors = [("a", Mood::Serves(3.0 * MB)), ("b", Mood::Serves(2.0 * MB))];
+            let mut world = World::with(&mirrors, Some(Mood::Serves(20.0 * MB)));
+            world.run(Duration::from_secs(5 * 3600 + 10 * turn));
+            assert!(world.list().is_empty());
+            world.set(UPSTREAM, mood);
+            let gone = world.until("a list", |world| world.list() == ["a", "b"]);
+            assert!(gone <= Duration::from_secs(goal), "{mood:?}: {gone:?}");
+        }
+    }
 }
 
 #[test]
