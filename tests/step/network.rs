@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use mirrorwatch::daemon::step::Event;
+use mirrorwatch::daemon::step::{Event, Shift};
 use mirrorwatch::ranking::record::Standing;
 use mirrorwatch::reason::FailureKind;
 
+use super::budget::MINUTE;
 use super::mood::{MB, Mood};
 use super::world::{World, healthy, url};
 
@@ -165,4 +166,31 @@ fn an_outage_names_who_failed_first_so_that_it_is_not_taken_for_another_on_the_s
     world.until("an outage", |world| world.state.network.is_down());
     let detail = &world.state.network.outage().unwrap().detail;
     assert!(detail.starts_with("first 10.0.0.7:500"), "{detail}");
+}
+
+/// A laptop whose own mirror is behind a VPN: either that one serves, or the others do, and the upstream never.
+#[test]
+fn whoever_goes_from_one_network_to_another_has_a_mirror_that_serves_within_minutes() {
+    let there = [("own", Mood::Serves(5.0 * MB)), ("a", Mood::Dead), ("b", Mood::Dead), ("c", Mood::Dead)];
+    for hours in [1, 4, 12] {
+        let mut world = World::with(&there, Some(Mood::Hangs));
+        world.run(3 * HOUR);
+        for turn in 0..16 {
+            let at_home = turn % 2 == 0;
+            let reached = |is_reached: bool| if is_reached { Mood::Serves(5.0 * MB) } else { Mood::Hangs };
+            world.set("own", reached(!at_home));
+            ["a", "b", "c"].iter().for_each(|name| world.set(name, reached(at_home)));
+            world.tell(Event::Shifted(Shift::Route));
+            let start = world.now;
+            world.run_until(start + hours * HOUR, |world| {
+                world.list().first().is_some_and(|head| (*head == "own") != at_home)
+            });
+            let without = world.now.since(start);
+            assert!(
+                without < 2 * MINUTE,
+                "turn {turn} after {hours} h: {without:?} without a mirror that serves"
+            );
+            world.run(hours * HOUR - without);
+        }
+    }
 }

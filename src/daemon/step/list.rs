@@ -107,12 +107,31 @@ impl State {
     }
 
     pub(super) fn decide(&mut self, now: Timestamp, actions: &mut Vec<Action>) {
-        let selection = self.select(now);
+        let mut selection = self.select(now);
+        if self.trust_who_rises(&selection, actions) {
+            selection = self.select(now);
+        }
         if self.first_round && !self.tracks.is_empty() && !self.network.is_down() && !self.round_is_open() {
             self.first_round = false;
         }
         self.act(selection, actions, now);
         self.mark_deciding(now);
+    }
+
+    /// Where no mirror is live and the upstream does not answer, pulls have nowhere to go: whoever has served once since it
+    /// fell need not prove it again, however often it has come and gone. Says whether there was one.
+    fn trust_who_rises(&mut self, selection: &Selection, actions: &mut Vec<Action>) -> bool {
+        let answers = self.yardstick().is_some_and(|track| track.record.standing() == Standing::Live);
+        if answers || selection.entries.iter().any(|entry| entry.verdict == Verdict::Live) {
+            return false;
+        }
+        let before = actions.len();
+        for track in self.tracks.values_mut().filter(|track| track.mirror.takes_part()) {
+            if track.record.trust() {
+                actions.push(Action::Save(track.mirror.url.clone()));
+            }
+        }
+        actions.len() > before
     }
 
     fn select(&self, now: Timestamp) -> Selection {

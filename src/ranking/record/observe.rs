@@ -349,12 +349,25 @@ impl Record {
         };
         self.rising = self.rising.saturating_add(1);
         if self.rising >= wanted && self.quarantined(at).is_none() {
-            self.standing = Standing::Live;
-            self.been_live = true;
-            self.rising = 0;
-            self.fallen = None;
-            self.rest = None;
+            self.stand();
         }
+    }
+
+    /// It is live if it has served once since it fell, whatever `rise` and its quarantine ask for. Says whether it is so now.
+    pub fn trust(&mut self) -> bool {
+        let rises = self.standing == Standing::Rejected && self.rising > 0;
+        if rises {
+            self.stand();
+        }
+        rises
+    }
+
+    fn stand(&mut self) {
+        self.standing = Standing::Live;
+        self.been_live = true;
+        self.rising = 0;
+        self.fallen = None;
+        self.rest = None;
     }
 
     /// What it is and where it leads, whether or not it served.
