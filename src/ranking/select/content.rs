@@ -3,8 +3,9 @@
 //! A tag moves, and mirrors are not asked at the same moment, so that two digests of one tag need not
 //! contradict each other. Each mirror has led to its digest from one time to another; two of them contradict
 //! each other when these spans overlap, give or take a round. Only votes are counted that overlap the time in which
-//! both digests were to be had: otherwise the first mirror that has a new image would stand against all that have not
-//! been asked since, and one that is stuck with the old image would have the votes of mirrors long dead.
+//! both digests were to be had, or were cast within a day before: otherwise the first mirror that has a new image would
+//! stand against all that have not been asked since, and one that is stuck with the old image would have the votes of
+//! mirrors long dead.
 //!
 //! More than half of the votes make the majority, each backend having one; where the upstream answered in
 //! the same span, it is right. A mirror that leads elsewhere is stale when at its last answer the right
@@ -22,6 +23,9 @@ use crate::timestamp::Timestamp;
 const CACHED: Duration = Duration::from_secs(3600);
 /// Answers so far apart are of one round.
 const ROUND: Duration = Duration::from_secs(600);
+/// Whoever was asked within this before is no less of a witness than one that was asked just now: mirrors are rehearsed
+/// hours apart, each for the image whose turn it is.
+const REMEMBERED: Duration = Duration::from_secs(24 * 3600);
 /// Digests of one image that are compared; what is not among the most frequent cannot be the majority.
 const DIGESTS: usize = 8;
 
@@ -121,9 +125,11 @@ impl Spans {
         self.ends.sort_unstable();
     }
 
-    /// How many overlap the time in which both this tag and one that was `first_seen` then were to be had.
+    /// How many overlap the time in which both this tag and one that was `first_seen` then were to be had, or the day
+    /// before this tag was last seen.
     fn overlapping(&self, tag: &Tag, first_seen: Timestamp) -> usize {
-        let (from, to) = (tag.since().max(first_seen) - ROUND, tag.at() + ROUND);
+        let from = tag.since().max(first_seen.min(tag.at() - REMEMBERED)) - ROUND;
+        let to = tag.at() + ROUND;
         let begun = self.starts.partition_point(|start| *start <= to);
         let ended = self.ends.partition_point(|end| *end < from);
         begun.saturating_sub(ended)
@@ -201,8 +207,8 @@ impl<'a> Count<'a> {
             });
             return Judgement { contradicted: true, stale };
         }
-        // Whoever was last asked before a rival was there has no say in which of the two is right: a dead mirror's vote
-        // would stand by the old content for as long as a stuck one leads to it.
+        // Whoever was last asked long before, and before a rival was there, has no say in which of the two is right: a
+        // dead mirror's vote would stand by the old content for as long as a stuck one leads to it.
         let majorities = self.parties.iter().filter_map(|party| {
             let all = self.all.overlapping(tag, party.first_seen);
             let votes = party.spans.overlapping(tag, party.first_seen);
@@ -358,6 +364,17 @@ mod tests {
         check(None, &[STUCK, MOVED, MOVED, MOVED, DEAD, DEAD], "S.....");
         // Not even where they were the most.
         check(None, &[STUCK, MOVED, MOVED, DEAD, DEAD, DEAD, DEAD, DEAD], "S.......");
+    }
+
+    #[test]
+    fn who_was_asked_hours_before_a_tag_moved_still_has_a_say_about_who_was_asked_minutes_before() {
+        // At minute 115 nobody could know what two others were given at 121.
+        let mirrors = ["0:old/9999 115:old/9999", "60:old/9999", "50:old/9999", "121:new/300", "122:new/300"];
+        check(None, &mirrors, ".....");
+        // Asked again at 235, it should have it.
+        let asked_again =
+            ["0:old/9999 235:old/9999", "230:new/300", "225:new/300", "121:new/300", "122:new/300"];
+        check(None, &asked_again, "S....");
     }
 
     #[test]
