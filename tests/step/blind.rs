@@ -197,3 +197,22 @@ fn one_lost_connect_is_checked_again_also_where_more_refusals_are_spent_than_are
     world.run(MINUTE);
     assert_eq!(world.standing("a"), Standing::Live);
 }
+
+#[test]
+fn a_network_that_shifts_or_goes_every_minute_leaves_the_samples_of_a_day() {
+    let mut shifting = four();
+    let mut going = four();
+    for _ in 0..12 * 60 {
+        shifting.tell(Event::Shifted(Shift::Route));
+        shifting.run(MINUTE);
+        let all = [("a", 20.0), ("b", 8.0), ("c", 3.0), ("d", 1.0), (UPSTREAM, 0.3)];
+        all.iter().for_each(|(name, _)| going.set(name, Mood::Dead));
+        going.run(40 * SECOND);
+        all.iter().for_each(|(name, speed)| going.set(name, Mood::Serves(speed * MB)));
+        going.run(40 * SECOND);
+    }
+    for (what, world) in [("shifts", shifting), ("goes", going)] {
+        let gone = gone(&world, Mood::Stalls);
+        assert!(gone < 15 * MINUTE, "it {what}: {gone:?}");
+    }
+}

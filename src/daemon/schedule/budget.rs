@@ -177,6 +177,12 @@ impl Allowance {
         sample.mul_f64(1.0 + SPARINGLY * (bytes.max(requests) - SPARING).clamp(0.0, 1.0))
     }
 
+    /// Whether a day's samples have cost as much as they may at the usual pace, so that what happens again and again is no
+    /// reason for another: the rest of the day is to have some, too.
+    pub fn has_sampled_enough(&self, sampled: Spent) -> bool {
+        sampled.requests >= self.requests_per_day / 2 || sampled.bytes >= self.bytes_per_day / 4
+    }
+
     /// The bytes of a day of all mirrors together that end for this purpose.
     fn total(&self, purpose: Purpose) -> u64 {
         let percent = match purpose {

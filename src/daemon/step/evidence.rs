@@ -250,7 +250,7 @@ impl State {
         }
         if was_down && !self.network.is_down() {
             self.outage_ended = Some(now);
-            self.look_again(Depth::Sample);
+            self.look_again(now);
         }
     }
 
@@ -406,10 +406,13 @@ impl State {
         }
     }
 
-    /// What is selected is looked at afresh.
-    fn look_again(&mut self, depth: Depth) {
+    /// What is selected is looked at afresh: as far as its layers, unless a network that comes and goes has had the day's
+    /// samples already.
+    fn look_again(&mut self, now: Timestamp) {
         for url in self.list.clone() {
             if let Some(track) = self.tracks.get_mut(&url) {
+                let enough = self.settings.allowance.has_sampled_enough(track.record.sampled(now));
+                let depth = if enough { Depth::Connect } else { Depth::Sample };
                 track.fresh = track.fresh.max(Some(depth));
             }
         }
@@ -424,7 +427,6 @@ impl State {
         let decide = self.settings.pace.decide;
         let lately = self.shifted.is_some_and(|at| at <= now && now.since(at) < decide);
         self.shifted = Some(now);
-        let list = self.list.clone();
         for track in self.tracks.values_mut().chain(&mut self.upstream) {
             track.control = None;
             track.void = track.in_flight.is_some();
@@ -433,10 +435,10 @@ impl State {
             let depth = match shift {
                 // Whoever edits is waiting for what comes of it.
                 Shift::Manner => Some(Depth::Rehearse),
-                Shift::Route | Shift::Woke if !lately => Some(Depth::Rehearse),
-                Shift::Route | Shift::Woke => list.contains(&track.mirror.url).then_some(Depth::Sample),
+                Shift::Route | Shift::Woke => (!lately).then_some(Depth::Rehearse),
             };
             track.fresh = track.fresh.max(depth);
         }
+        self.look_again(now);
     }
 }
