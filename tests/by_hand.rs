@@ -78,6 +78,17 @@ fn after_a_restore_the_way_back_is_named_and_resume_says_that_nobody_keeps_the_l
 }
 
 #[test]
+fn a_restore_that_the_history_will_not_have_says_so() {
+    let (host, _registry) = host("{}");
+    host.run(&["apply"]).ended(0);
+    // Somebody else writes, and does not end.
+    let other = rusqlite::Connection::open(host.at("state/state.db")).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let said = host.run(&["restore"]).ended(0);
+    assert!(said.err.contains("state.db: "), "{said:?}");
+}
+
+#[test]
 fn a_state_that_is_not_kept_is_told_with_those_that_are() {
     let (host, _registry) = host("{}");
     host.run(&["apply"]).ended(0);

@@ -132,6 +132,11 @@ fn a_file_that_cannot_be_read_is_named_with_the_reason() {
     fs::write(&path, vec![b'#'; 1 << 21]).unwrap();
     assert!(message(&path).contains("larger than 1 MiB"));
     assert!(message(Path::new("/dev/zero")).contains("larger than 1 MiB"));
+    // Whoever keeps mirrors.d elsewhere would lose every mirror in it without a word.
+    fs::write(&path, ONE).unwrap();
+    let aside = directory.join("mirrors.d");
+    std::os::unix::fs::symlink("/nowhere/mirrors.d", &aside).unwrap();
+    assert_eq!(message(&path), format!("{}: a link that leads nowhere", aside.display()));
 }
 
 #[test]

@@ -262,6 +262,17 @@ fn a_log_file_is_followed_through_half_lines_and_when_it_is_emptied() {
 
     append(&log, &format!("{}\n{line}", "x".repeat(1 << 20)));
     assert_eq!(scene.next(PATIENCE), Some(left), "behind a line without an end");
+
+    // dockerd quotes the whole page that a mirror answers with.
+    let page = "x".repeat(20 << 10);
+    append(
+        &log,
+        &format!(
+            "time=\"x\" level=info msg=\"Attempting next endpoint for pull after error: Get \\\"http://127.0.0.1:9/v2/\\\": unexpected HTTP status: 503 {page}\"\n"
+        ),
+    );
+    let left = scene.next(PATIENCE);
+    assert!(matches!(&left, Some(Seen::Left { .. })), "the beginning of a long line tells: {left:?}");
     scene.listener = None;
     assert_eq!(scene.next(PATIENCE), None, "dropped, it ends");
 }

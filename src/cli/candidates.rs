@@ -34,7 +34,7 @@ pub async fn add(global: &Global, url: &str, name: Option<String>, out: &mut Out
         note(global, &say::known_host(lang, &known.what(lang, url.host()), &hint));
     }
     show_probed(global, &config, &edit.name, url, out).await?;
-    write(global, &path, &edit.after, edit.before.as_ref())?;
+    write(global, &path, &edit.after, &edit.before)?;
     // A mirror that is down today may be up tomorrow: it is added, and the table above says how it stands.
     let shown = path.display().to_string();
     let line = match edit.standing {
@@ -49,7 +49,7 @@ pub async fn add(global: &Global, url: &str, name: Option<String>, out: &mut Out
 struct Edit {
     name: String,
     standing: Standing,
-    before: Option<file::Snapshot>,
+    before: file::Snapshot,
     after: String,
 }
 
@@ -86,17 +86,16 @@ fn edit(
         Some(group) if !config.select.groups.contains(group) => Standing::OffByGroup,
         Some(_) | None => Standing::Off,
     });
-    let before = read(global, path)?;
-    let text = before.as_ref().map_or("", |(text, _)| text);
+    let (text, before) = read(global, path)?;
     let after =
-        local::with_mirror(text, &name, url, standing).map_err(|error| not_edited(global, path, &error))?;
+        local::with_mirror(&text, &name, url, standing).map_err(|error| not_edited(global, path, &error))?;
     let edited = valid(global, path, &after)?;
     if !edited.mirrors.iter().any(|mirror| mirror.url == *url && mirror.enabled) {
         let directory = config::mirrors_d(&global.config).display().to_string();
         return Err(Error::failed(say::stays_off(lang, &path.display().to_string(), &name))
             .with_hint(say::see_files(lang, &directory)));
     }
-    Ok(Edit { name, standing, before: before.map(|(_, snapshot)| snapshot), after })
+    Ok(Edit { name, standing, before, after })
 }
 
 /// Rehearses a pull at `url`, and shows how it went.
@@ -155,12 +154,11 @@ pub fn remove(global: &Global, name: &str, out: &mut Out) -> Result<Exit, Error>
         return Ok(Exit::Ok);
     }
     writable(global, &path)?;
-    let before = read(global, &path)?;
-    let text = before.as_ref().map_or("", |(text, _)| text);
-    let after = local::without_mirror(text, &known.name, elsewhere.then_some(&known.url))
+    let (text, before) = read(global, &path)?;
+    let after = local::without_mirror(&text, &known.name, elsewhere.then_some(&known.url))
         .map_err(|error| not_edited(global, &path, &error))?;
     valid(global, &path, &after)?;
-    write(global, &path, &after, before.as_ref().map(|(_, snapshot)| snapshot))?;
+    write(global, &path, &after, &before)?;
     let shown = path.display().to_string();
     let line = match stands {
         Some(stands) if shipped => say::switched_off(lang, &known.name, &shown, &place(&stands.at)),
@@ -206,12 +204,12 @@ fn valid(global: &Global, path: &Path, after: &str) -> Result<Config, Error> {
     })
 }
 
-fn read(global: &Global, path: &Path) -> Result<Option<(String, file::Snapshot)>, Error> {
+/// The text, none where there is no file; and what must still be so when it is written, for a probe takes seconds.
+fn read(global: &Global, path: &Path) -> Result<(String, file::Snapshot), Error> {
     let snapshot = file::read(path).map_err(|error| io_error(global, path, &error))?;
-    let Some(bytes) = snapshot.bytes() else { return Ok(None) };
-    let text =
-        std::str::from_utf8(bytes).map_err(|error| Error::failed(format!("{}: {error}", path.display())))?;
-    Ok(Some((text.to_owned(), snapshot)))
+    let text = std::str::from_utf8(snapshot.bytes().unwrap_or_default());
+    let text = text.map_err(|error| Error::failed(format!("{}: {error}", path.display())))?.to_owned();
+    Ok((text, snapshot))
 }
 
 /// Whether `path` could be replaced, as far as rights go.
@@ -231,10 +229,10 @@ fn not_permitted(global: &Global, path: &Path) -> Error {
     Error::new(Exit::NotPermitted, say::not_writable(global.lang, &path.display().to_string()))
 }
 
-fn write(global: &Global, path: &Path, text: &str, expected: Option<&file::Snapshot>) -> Result<(), Error> {
+fn write(global: &Global, path: &Path, text: &str, expected: &file::Snapshot) -> Result<(), Error> {
     let directory = path.parent().unwrap_or(Path::new("."));
     std::fs::create_dir_all(directory).map_err(|error| io_error(global, directory, &error))?;
-    file::replace(path, text.as_bytes(), expected).map_err(|error| match error.obstacle {
+    file::replace(path, text.as_bytes(), Some(expected)).map_err(|error| match error.obstacle {
         file::Obstacle::NotPermitted => not_permitted(global, path),
         file::Obstacle::Raced
         | file::Obstacle::HardLinked

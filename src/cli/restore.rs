@@ -192,6 +192,7 @@ pub async fn restore(global: &Global, to: u64, pause: bool, out: &mut Out) -> Re
         });
     }
     store.set_fact(SELECTION_FACT, &Option::<Vec<MirrorUrl>>::None);
+    recorded::tell_of_loss(global, &store);
     let lang = global.lang;
     let shown = if applied.mirrors.is_empty() { say::no_mirror(lang) } else { applied.mirrors.join("  ") };
     let line = match (applied.changed, to) {

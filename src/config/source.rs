@@ -145,13 +145,12 @@ pub(super) fn drop_ins(main: &Path) -> Result<Vec<PathBuf>, (PathBuf, Problem)> 
     let directory = super::mirrors_d(main);
     let list = match std::fs::read_dir(&directory) {
         Ok(list) => list,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         Err(error) if error.kind() == io::ErrorKind::NotADirectory => {
             return Err((directory, Problem::NotADirectory));
         }
         Err(error) => {
             let problem = unreadable(&directory, &error);
-            return Err((directory, problem));
+            return if problem == Problem::Missing { Ok(Vec::new()) } else { Err((directory, problem)) };
         }
     };
     let mut files = Vec::new();

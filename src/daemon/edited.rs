@@ -75,7 +75,7 @@ impl Daemon {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use tokio::task::LocalSet;
     use tokio::time::advance;
 
@@ -92,7 +92,7 @@ mod tests {
     const THEIRS: &str = "https://b.example/";
 
     /// A Docker that uses our list.
-    fn facts(listed: Option<&[&str]>) -> Facts {
+    pub(in crate::daemon) fn facts(listed: Option<&[&str]>) -> Facts {
         Facts {
             version: "28.5.2".to_owned(),
             store: ImageStore::Classic,

@@ -98,6 +98,7 @@ impl Daemon {
         }
         match facts {
             Ok(mut facts) => {
+                self.take_over();
                 // Judged by other images for one look, mirrors would change places, and back with the next.
                 let known = || self.facts.as_ref()?.images.clone();
                 facts.images = facts.images.or_else(known);

@@ -141,6 +141,12 @@ impl Daemon {
             self.store.set_fact(TREATMENT_FACT, &self.state.treatment);
             info!(paused = self.state.is_paused(), "pause");
         }
+        self.take_over();
+    }
+
+    /// What was done to the list by hand is gone on from. It is written down when the engine has it, which may be long
+    /// after its file was seen to change: so this is asked too before anything is made of what the engine lists.
+    pub(super) fn take_over(&mut self) {
         // Perhaps somebody ran `apply`, and what that chose is what we go on from. An older list than ours says nothing
         // of the kind: ours may be one that the store could not take.
         if let Some(list) = self.store.fact::<Vec<MirrorUrl>>(SELECTION_FACT)
@@ -243,8 +249,9 @@ mod tests {
     use tokio::task::LocalSet;
 
     use super::*;
+    use crate::daemon::edited::tests::facts;
     use crate::daemon::tests::daemon_of;
-    use crate::engine::Applied;
+    use crate::engine::{Applied, Facts};
     use crate::ranking::select::Change;
     use crate::reason::ChangeKind;
     use crate::store::Store;
@@ -289,6 +296,25 @@ mod tests {
                 applied(&mut daemon, &list("d"), true);
                 daemon.read_again();
                 assert_eq!(daemon.state.list, list("d"));
+            })
+            .await;
+    }
+    #[tokio::test]
+    async fn an_apply_by_hand_whose_reload_takes_its_time_is_no_other_programs_list() {
+        let place = tempfile::tempdir().unwrap();
+        let mut daemon = daemon(&place);
+        LocalSet::new()
+            .run_until(async {
+                let (by_hand, _) = Store::open(&place.path().join("state"), assembly::now());
+                applied(&mut daemon, &list("a"), true);
+                // The file has changed, and the engine has not read it yet.
+                daemon.files_changed();
+                by_hand.set_fact(SELECTION_FACT, &list("b"));
+                let mirrors = vec!["https://b.example".to_owned()];
+                daemon.looks_since = daemon.applies;
+                daemon.looked(Ok(Facts { mirrors, ..facts(None) }));
+                assert_eq!(daemon.state.list, list("b"));
+                assert!(daemon.state.in_place() && daemon.adopted.is_empty());
             })
             .await;
     }

@@ -74,9 +74,7 @@ async fn file(path: &Path, lines: &Sender<String>) -> io::Result<()> {
         }
         from += u64::try_from(read).unwrap_or(0);
         for part in piece[..read].split_inclusive(|byte| *byte == b'\n') {
-            if line.len() + part.len() <= LINE_BYTES {
-                line.extend_from_slice(part);
-            }
+            extend(&mut line, part);
             if part.ends_with(b"\n") {
                 if deliver(&line, lines).await.is_err() {
                     return Ok(());
@@ -225,15 +223,19 @@ async fn read_line(input: &mut (impl AsyncBufRead + Unpin), line: &mut Vec<u8>) 
         some = true;
         let end = bytes.iter().position(|byte| *byte == b'\n');
         let part = &bytes[..end.unwrap_or(bytes.len())];
-        if line.len() + part.len() <= LINE_BYTES {
-            line.extend_from_slice(part);
-        }
+        extend(line, part);
         let used = end.map_or(bytes.len(), |end| end + 1);
         input.consume(used);
         if end.is_some() {
             return Ok(true);
         }
     }
+}
+
+/// Goes on with a line as far as it is of interest: whose answer is quoted at length in it stands at its beginning.
+fn extend(line: &mut Vec<u8>, part: &[u8]) {
+    let room = LINE_BYTES.saturating_sub(line.len());
+    line.extend_from_slice(&part[..part.len().min(room)]);
 }
 
 /// Passes a line on if it can be of interest; an error when nobody listens any more.

@@ -1,6 +1,7 @@
 //! `add` and `remove`.
 
 use std::fs;
+use std::net::TcpListener;
 
 use super::given::healthy;
 use crate::host::{Host, Toml};
@@ -40,4 +41,31 @@ fn add_takes_one_that_is_down_and_says_so() {
     let host = Host::new(&Toml::of(&[("A", &a)]));
     let said = host.run(&["add", &down.url()]).ended(0);
     assert!(said.out.contains("refused"), "{said:?}");
+}
+
+#[test]
+fn what_somebody_wrote_while_add_asked_is_not_written_over() {
+    let a = healthy();
+    for there in [false, true] {
+        let host = Host::new(&Toml::of(&[("A", &a)]));
+        let local = host.at("etc/mirrors.d/local.toml");
+        fs::create_dir_all(local.parent().unwrap()).unwrap();
+        if there {
+            fs::write(&local, "# mine\n").unwrap();
+        }
+        let theirs = "[[mirror]]\nname = \"theirs\"\nurl = \"http://127.0.0.9:9\"\n";
+        let asked = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", asked.local_addr().unwrap());
+        let said = std::thread::scope(|scope| {
+            // Asked once, it writes, and is gone.
+            scope.spawn(|| {
+                let connection = asked.accept();
+                fs::write(&local, theirs).unwrap();
+                drop((connection, asked));
+            });
+            host.run(&["add", &url]).ended(1)
+        });
+        assert!(said.err.contains("another program edits this file at the same time"), "{said:?}");
+        assert_eq!(fs::read_to_string(&local).unwrap(), theirs, "there before: {there}");
+    }
 }
