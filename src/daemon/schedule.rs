@@ -219,13 +219,15 @@ fn wishes(track: &Track, around: &Circumstances<'_>) -> Vec<Wish> {
         wishes.push(each(sample, Depth::Sample, Purpose::Watch));
     }
     // Purposes are the budget's: who would stand in the list, if it could, is watched as one who does.
-    if let Some(depth) = record.lookout().filter(|_| !around.selected && record.left_lately(now).is_some()) {
-        // What costs requests comes with the growing pauses of the rehearsals, or they would be spent within the day.
-        let pause = if depth == Depth::Connect { pace.sample } else { patience(record, pace.sample) };
+    let lookout = lookout(track, around);
+    if let Some((depth, pause)) = lookout {
         wishes.push(each(pause, depth, Purpose::Watch));
     }
-    let usual = settings.allowance.stretched(pace.rehearse, around.together);
-    wishes.push(each(patience(record, usual), Depth::Rehearse, Purpose::Usual));
+    // The samples of one that answers with errors show for half of the refusals whether it still does.
+    if lookout.is_none() || !record.errs() || record.is_back() {
+        let usual = settings.allowance.stretched(pace.rehearse, around.together);
+        wishes.push(each(patience(record, usual), Depth::Rehearse, Purpose::Usual));
+    }
     // Who contends cannot win while nothing can be written; who rises would be missed if the list broke meanwhile.
     let decides = track.deciding && (around.may_write || record.standing() == Standing::Rejected);
     if decides && !around.is_upstream {
@@ -247,6 +249,27 @@ fn wishes(track: &Track, around: &Circumstances<'_>) -> Vec<Wish> {
         true
     });
     wishes
+}
+
+/// How one that has left the list lately is looked out for: how far, and with which pauses.
+fn lookout(track: &Track, around: &Circumstances<'_>) -> Option<(Depth, Duration)> {
+    let Circumstances { settings, now, .. } = *around;
+    let (record, pace) = (&track.record, &settings.pace);
+    // Purposes are the budget's: who would stand in the list, if it could, is watched as one who does.
+    record.left_lately(now).filter(|_| !around.selected)?;
+    let depth = record.lookout()?;
+    let pause = match depth {
+        Depth::Connect => pace.sample,
+        // Where no layer is known a rehearsal would stand for the sample, and that comes by itself.
+        _ if record.errs() && track.known_image.is_none() => return None,
+        _ if record.errs() => {
+            let spent = record.spent(counted(settings, &track.mirror.url, now));
+            settings.allowance.after_an_error(spent)?.max(pace.sample)
+        }
+        // What costs requests comes with the growing pauses of the rehearsals, or they would be spent within the day.
+        Depth::Sample | Depth::Rehearse => patience(record, pace.sample),
+    };
+    Some((depth, pause))
 }
 
 /// When it was last asked so far or farther: a deeper probe is a lesser one too. What lies ahead is what a clock that was

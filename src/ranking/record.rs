@@ -306,8 +306,8 @@ impl Record {
         })
     }
 
-    /// How far a look goes that shows whether a rejected mirror may be back, without a request that it would refuse;
-    /// `None` when only a rehearsal tells, or it is not rejected.
+    /// How far a look goes that shows whether a rejected mirror may be back, for less than a rehearsal costs; `None` when
+    /// only a rehearsal tells, or it is not rejected.
     pub fn lookout(&self) -> Option<Depth> {
         let fault = self.fallen.as_ref().filter(|_| self.standing == Standing::Rejected)?;
         match fault.kind {
@@ -322,20 +322,26 @@ impl Record {
             FailureKind::NoAnswer
             | FailureKind::ConnectionLost
             | FailureKind::Stalled
-            | FailureKind::TooSlow => Some(Depth::Sample),
+            | FailureKind::TooSlow
+            | FailureKind::ServerError => Some(Depth::Sample),
             FailureKind::SuspiciousAddress
             | FailureKind::NotARegistry
             | FailureKind::LoginRequired
             | FailureKind::NotAllowed
             | FailureKind::NotFound
             | FailureKind::RateLimited
-            | FailureKind::ServerError
             | FailureKind::Corrupt
             | FailureKind::Stale
             | FailureKind::RedirectRefused
             | FailureKind::AnswerTooLarge
             | FailureKind::ProtocolError => None,
         }
+    }
+
+    /// Whether it is rejected for answering with errors of its own, so that each look at it may cost a refusal.
+    pub fn errs(&self) -> bool {
+        let fault = self.fallen.as_ref().filter(|_| self.standing == Standing::Rejected);
+        fault.is_some_and(|fault| fault.kind == FailureKind::ServerError)
     }
 
     /// Whether the last look at a rejected mirror found it in order, as far as it went.

@@ -10,7 +10,7 @@ use crate::observation::{Depth, REHEARSAL, Spent};
 use crate::ranking::record::{LONGEST_WINDOW, Record, SpentToday, Standing};
 use crate::timestamp::Timestamp;
 
-use super::Pace;
+use super::{LONGEST_PAUSE, Pace};
 
 /// How much one mirror may be asked, and all together. `[budget]` of mirrors.toml, divided by `share`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -183,6 +183,16 @@ impl Allowance {
         sampled.requests >= self.requests_per_day / 2 || sampled.bytes >= self.bytes_per_day / 4
     }
 
+    /// The pause before a sample of one that answers with errors: each costs a refusal, and waits three times as long as
+    /// the one before it, so that what lasted an hour is over after two and what lasts half a day is found all the same.
+    /// `None` when nothing but a rehearsal's refusals are left. Of ten, three are gone with its fall, and it is asked after
+    /// 12 minutes, 36, 1 h 50 min, 5 h 20 min and `LONGEST_PAUSE`.
+    pub(super) fn after_an_error(&self, spent: SpentToday) -> Option<Duration> {
+        let gone = spent.refusals_2_days.saturating_add(REHEARSAL.refusals);
+        let left = self.refusals_per_2_days.checked_sub(gone).filter(|left| *left > 0)?;
+        Some((TWO_DAYS / 3_u32.saturating_pow(left)).min(LONGEST_PAUSE))
+    }
+
     /// The bytes of a day of all mirrors together that end for this purpose.
     fn total(&self, purpose: Purpose) -> u64 {
         let percent = match purpose {
@@ -266,11 +276,14 @@ impl Request<'_> {
     fn after_refusals(&self, now: Timestamp) -> Option<Timestamp> {
         let limit = self.allowance.refusals_per_2_days;
         let stands = self.record.standing() == Standing::Live || self.record.rising() > 0;
-        let served = stands && self.record.failed_rehearsals() == 0;
-        if self.purpose == Purpose::Needed || served || self.spent.refusals_2_days < limit.div_ceil(2) {
+        let served = stands && self.record.failed_rehearsals() == 0 || self.record.is_back();
+        let is_spread = self.purpose == Purpose::Needed || self.purpose == Purpose::Watch && self.record.errs();
+        if is_spread || served || self.spent.refusals_2_days < limit.div_ceil(2) {
             return None;
         }
-        let last = self.record.last(Depth::Rehearse).filter(|at| *at <= now)?;
+        // The samples of one that answers with errors have spent them.
+        let least = if self.record.errs() { Depth::Sample } else { Depth::Rehearse };
+        let last = super::last(self.record, least, now)?;
         Some(last + TWO_DAYS.saturating_mul(REHEARSAL.refusals) / limit.max(1))
     }
 

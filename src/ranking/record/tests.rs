@@ -484,8 +484,10 @@ fn a_rejected_mirror_is_looked_out_for_as_far_as_it_failed() {
         // That it connects says nothing of a layer that stalls.
         ("R s:stalled s:stalled s:stalled C", Some(Depth::Sample), false),
         ("R s:stalled s:stalled s:stalled S", Some(Depth::Sample), true),
-        // Whoever refuses is not asked the more.
-        ("R r:server_error r:server_error r:server_error", None, false),
+        // A sample costs half the refusals of a rehearsal.
+        ("R r:server_error r:server_error r:server_error", Some(Depth::Sample), false),
+        // Whoever refuses by intent is not asked the more.
+        ("r:not_allowed", None, false),
         ("R", None, false),
     ] {
         let (record, _) = after(script);
