@@ -627,6 +627,24 @@ fn a_disk_that_fills_up_costs_the_writes_of_that_time_and_no_others() {
 }
 
 #[test]
+fn what_a_long_read_kept_beside_the_database_goes_when_it_ends() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    let reader = Connection::open(database(dir.path())).unwrap();
+    reader.execute_batch("BEGIN; SELECT count(*) FROM facts").unwrap();
+    for turn in 0..100 {
+        store.set_fact("long", &format!("{turn}").repeat(20_000));
+    }
+    let beside = || fs::metadata(dir.path().join("state.db-wal")).unwrap().len();
+    assert!(beside() > 2 << 20, "{}", beside());
+    reader.execute_batch("COMMIT").unwrap();
+    for turn in 0..2 {
+        store.set_fact("long", &turn);
+    }
+    assert!(beside() <= 1 << 20, "{}", beside());
+}
+
+#[test]
 fn a_batch_is_kept_whole_or_not_at_all() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(dir.path());

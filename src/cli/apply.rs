@@ -257,25 +257,28 @@ fn remember(
     facts: &Facts,
     applied: &Applied,
 ) {
-    store.set_fact(SELECTION_FACT, &judgement.selection.list);
-    store.set_fact(ENGINE_FACT, &assembly::docker_settings(&config.engines.docker));
+    let switch = applied.changed.then(|| Switch {
+        at: assembly::now(),
+        engine: DOCKER.to_owned(),
+        from: facts.mirrors.clone(),
+        to: applied.mirrors.clone(),
+        why: "applied by hand".to_owned(),
+        kind: ChangeKind::ByHand,
+        subject: None,
+        reason: None,
+    });
+    // Together, or somebody who ends this in between would leave a list that nobody is known to have chosen.
+    store.batch(|store| {
+        store.set_fact(SELECTION_FACT, &judgement.selection.list);
+        store.set_fact(ENGINE_FACT, &assembly::docker_settings(&config.engines.docker));
+        if let Some(switch) = &switch {
+            store.add_switch(switch);
+        }
+    });
     let root = root_state(&global.state_dir);
     if root != global.state_dir {
         // A `restore` goes by the defaults where it finds nothing.
         drop(Memory::update(&root, |memory| memory.rules = Some(Rules::new(config))));
-    }
-    if applied.changed {
-        let now = assembly::now();
-        store.add_switch(&Switch {
-            at: now,
-            engine: DOCKER.to_owned(),
-            from: facts.mirrors.clone(),
-            to: applied.mirrors.clone(),
-            why: "applied by hand".to_owned(),
-            kind: ChangeKind::ByHand,
-            subject: None,
-            reason: None,
-        });
     }
 }
 
