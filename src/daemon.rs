@@ -165,6 +165,7 @@ struct Daemon {
     kept_list: Option<Vec<MirrorUrl>>,
     /// When the last switch was made that we have heard of, by whomever.
     last_switch: Option<Timestamp>,
+    /// Until its file is first read, what one means that cannot be.
     pause: Pause,
     /// Why it cannot be read.
     pause_error: Option<String>,
@@ -278,7 +279,7 @@ impl Daemon {
             adopted,
             kept_list,
             last_switch,
-            pause: Pause::default(),
+            pause: Pause::of_broken_file(),
             pause_error: None,
             state,
             since: now,

@@ -66,6 +66,12 @@ impl Until {
 }
 
 impl Pause {
+    /// What a file stands for that cannot be understood, where nothing is known of before: whoever wrote it wanted
+    /// something to stop.
+    pub fn of_broken_file() -> Self {
+        Self { service: Some(Until { until: None }), engines: BTreeMap::new() }
+    }
+
     /// What the file says; nothing paused when there is none.
     ///
     /// # Errors

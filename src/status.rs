@@ -116,6 +116,8 @@ pub enum NoticeKind {
     Config,
     /// What was remembered could not be read and was begun anew, or cannot be kept.
     Setback,
+    /// The pause file cannot be read or understood; the detail is `file: why`.
+    Pause,
     /// The engine's own pulls, or a part of what they show, cannot be listened to.
     Deaf,
 }

@@ -477,9 +477,11 @@ fn a_broken_pause_file_is_no_obstacle() {
     let file = host.dir.path().join("state/pause.json");
     for command in ["pause", "resume"] {
         std::fs::write(&file, "{").unwrap();
-        let (code, _, errors) = host.run(&[command]);
+        let (code, answer, errors) = host.run(&[command]);
         assert_eq!(code, 0);
         assert!(errors.contains("pause.json: "), "{errors}");
+        // A service that is started with it writes nothing.
+        assert!(answer.starts_with(if command == "pause" { "Paused" } else { "Resumed" }), "{answer}");
     }
     assert!(!file.exists());
 }

@@ -79,7 +79,7 @@ fn gave_way(global: &Global) -> bool {
     status.service.state != ServiceState::Stopped && status.engines.iter().any(contested)
 }
 
-/// What is paused already; a file that makes no sense is as good as none, because it is about to be replaced.
+/// What is paused already. A file that makes no sense is about to be replaced.
 fn read(global: &Global) -> Result<Pause, Error> {
     match Pause::read(&root_state(&global.state_dir)) {
         Ok(pause) => Ok(pause),
@@ -88,7 +88,7 @@ fn read(global: &Global) -> Result<Pause, Error> {
                 || error.cause.kind() == io::ErrorKind::UnexpectedEof =>
         {
             note(global, &say::broken_pause(global.lang, &detail(global.lang, &error.to_string())));
-            Ok(Pause::default())
+            Ok(Pause::of_broken_file())
         }
         Err(error) => Err(failed(global, &error)),
     }

@@ -176,9 +176,11 @@ fn told(status: &Status, global: &Global) -> Status {
     status
 }
 
-/// What the service would find when it is started; a file that makes no sense pauses nothing.
+/// What the service would find when it is started. Of a file that we may not read we know nothing.
 fn waiting(global: &Global) -> Pause {
-    Pause::read(&root_state(&global.state_dir)).unwrap_or_default()
+    Pause::read(&root_state(&global.state_dir)).unwrap_or_else(|error| {
+        if error.not_permitted() { Pause::default() } else { Pause::of_broken_file() }
+    })
 }
 
 /// What a running service goes by, a moment after it was written. `None` is what it has published: the file makes no sense

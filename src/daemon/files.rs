@@ -245,6 +245,8 @@ pub(super) fn authorities(config: &Config) -> Look {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use tempfile::TempDir;
     use tokio::task::LocalSet;
 
@@ -254,6 +256,7 @@ mod tests {
     use crate::engine::{Applied, Facts};
     use crate::ranking::select::Change;
     use crate::reason::ChangeKind;
+    use crate::status::NoticeKind;
     use crate::store::Store;
 
     /// A daemon with an engine that others speak for.
@@ -318,6 +321,28 @@ mod tests {
             })
             .await;
     }
+    #[tokio::test]
+    async fn a_pause_file_that_makes_no_sense_changes_nothing_and_is_a_pause_at_the_start() {
+        let place = tempfile::tempdir().unwrap();
+        let file = place.path().join("state").join(crate::pause::FILE_NAME);
+        let mut daemon = daemon(&place);
+        LocalSet::new()
+            .run_until(async {
+                fs::write(&file, "{").unwrap();
+                daemon.begin();
+                assert!(daemon.state.is_paused());
+                let notices = daemon.status(assembly::now()).service.notices;
+                assert!(notices.iter().any(|notice| notice.kind == NoticeKind::Pause), "{notices:?}");
+                fs::remove_file(&file).unwrap();
+                daemon.files_changed();
+                assert!(!daemon.state.is_paused() && daemon.pause_error.is_none());
+                fs::write(&file, "{").unwrap();
+                daemon.files_changed();
+                assert!(!daemon.state.is_paused() && daemon.pause_error.is_some());
+            })
+            .await;
+    }
+
     #[tokio::test]
     async fn an_apply_that_found_nothing_to_change_is_no_reload() {
         let place = tempfile::tempdir().unwrap();

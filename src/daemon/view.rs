@@ -45,6 +45,8 @@ impl Daemon {
             |warning: &Diagnostic| Notice { kind: NoticeKind::Config, detail: warning.one_line() };
         let of_store = |setback: Setback| Notice { kind: NoticeKind::Setback, detail: setback.to_string() };
         let notices = self.config.warnings.iter().map(of_config).chain(self.store.setback().map(of_store));
+        let of_pause = |error: &String| Notice { kind: NoticeKind::Pause, detail: error.clone() };
+        let notices = notices.chain(self.pause_error.iter().map(of_pause));
         let deaf = self.not_heard().into_iter().map(|detail| Notice { kind: NoticeKind::Deaf, detail });
         let notices = notices.chain(deaf);
         let pid = std::process::id();

@@ -92,6 +92,7 @@ pub fn render_with(status: &Status, more: &[Trouble<'_>], view: &View) -> String
         let what = match kind {
             NoticeKind::Config => say::config_notice(view.lang),
             NoticeKind::Setback => say::setback(view.lang),
+            NoticeKind::Pause => say::broken_pause(view.lang),
             NoticeKind::Deaf => say::deaf(view.lang),
         };
         warning_line(&mut out, &with_detail(view.lang, what, Some(detail)), view);

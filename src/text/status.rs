@@ -149,6 +149,7 @@ messages! {
     with_detail(what: &str, detail: &str) { "{what} ({detail})", "{what}（{detail}）" }
     config_notice() { "mirrors.toml has something worth a look", "mirrors.toml 中有值得留意之处" }
     setback() { "what was remembered is lost, or cannot be kept", "历史记录已丢失或无法保存" }
+    broken_pause() { "the pause file cannot be read: what held before holds, and after a start nothing is written, until mirrorwatch resume", "无法读取暂停文件：维持此前状态；若服务刚启动，则不写入任何内容，直至运行 mirrorwatch resume" }
     deaf() { "Docker's own pulls are not all listened to; probes go on as before", "未能完全获知 Docker 自身拉取的情况；探测照常进行" }
     last_switch(engine: &str, age: &str, why: &str) { "last switch of {engine}, {age} ago: {why}", "{engine} 上次切换于 {age}前：{why}" }
     service(version: &str, facts: &str) { "mirrorwatch {version}: {facts}", "mirrorwatch {version}：{facts}" }
