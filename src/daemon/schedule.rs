@@ -215,6 +215,9 @@ fn wishes(track: &Track, around: &Circumstances<'_>) -> Vec<Wish> {
     }
     if around.selected {
         wishes.push(each(pace.connect, Depth::Connect, Purpose::Watch));
+    }
+    // One that answers with errors stays in the list where nobody serves, and would have spent its refusals in an hour.
+    if around.selected && !record.errs() {
         let sample = settings.allowance.spared(pace.sample, record.spent(now));
         wishes.push(each(sample, Depth::Sample, Purpose::Watch));
     }
@@ -251,13 +254,14 @@ fn wishes(track: &Track, around: &Circumstances<'_>) -> Vec<Wish> {
     wishes
 }
 
-/// How one that has left the list lately is looked out for: how far, and with which pauses.
+/// How one that has left the list lately is looked out for, or that stays there with its errors: how far, and with which
+/// pauses.
 fn lookout(track: &Track, around: &Circumstances<'_>) -> Option<(Depth, Duration)> {
     let Circumstances { settings, now, .. } = *around;
     let (record, pace) = (&track.record, &settings.pace);
     // Purposes are the budget's: who would stand in the list, if it could, is watched as one who does.
-    record.left_lately(now).filter(|_| !around.selected)?;
-    let depth = record.lookout()?;
+    let is_awaited = if around.selected { record.errs() } else { record.left_lately(now).is_some() };
+    let depth = record.lookout().filter(|_| is_awaited)?;
     let pause = match depth {
         Depth::Connect => pace.sample,
         // Where no layer is known a rehearsal would stand for the sample, and that comes by itself.

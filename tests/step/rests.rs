@@ -7,7 +7,7 @@ use mirrorwatch::observation::Depth;
 use mirrorwatch::ranking::record::{Record, Standing};
 use mirrorwatch::timestamp::Timestamp;
 
-use super::budget::{DAY, HOUR, MINUTE};
+use super::budget::{DAY, HOUR, MINUTE, kept};
 use super::mood::{MB, Mood};
 use super::world::{World, healthy, mirror, settings, url};
 
@@ -132,5 +132,22 @@ fn a_mirror_that_answered_with_errors_is_back_after_twice_as_long_as_they_lasted
         assert!(back <= 2 * lasts + 30 * MINUTE, "{lasts:?} of errors, back {back:?} later");
         let refusals: u32 = world.asked[&url("a")].iter().map(|one| one.spent.refusals).sum();
         assert!(refusals <= 8, "{refusals} refusals in {lasts:?}");
+    }
+}
+
+/// As where Docker Hub itself is down: nobody serves, and whoever was the last to fall stays in the list.
+#[test]
+fn mirrors_that_all_answered_with_errors_are_back_as_soon_as_one_of_them() {
+    for lasts in [MINUTE * 10, HOUR, 4 * HOUR, 15 * HOUR] {
+        let mut world = World::with(&healthy(), Some(Mood::Hangs));
+        world.run(6 * HOUR);
+        ["a", "b", "c", "d"].iter().for_each(|name| world.set(name, Mood::Errors));
+        world.run(lasts);
+        assert_eq!(world.list(), ["c"]);
+        healthy().iter().for_each(|(name, mood)| world.set(name, *mood));
+        let live = |world: &World| ["a", "b", "c"].iter().all(|name| world.standing(name) == Standing::Live);
+        let back = world.until("their return", live);
+        assert!(back <= 2 * lasts + 30 * MINUTE, "{lasts:?} of errors, back {back:?} later");
+        kept(&world);
     }
 }
