@@ -36,6 +36,8 @@ pub(super) enum Mood {
     Limits(Option<Duration>),
     /// Answers 500 to everything but `/v2/` and tokens.
     Errors,
+    /// Serves at so many bytes per second, and takes so long for those of a sample.
+    Reads(f64, Duration),
     /// The same with Docker Hub's own `TOOMANYREQUESTS` inside, which is a limit.
     Nested,
     /// Serves, and makes every probe cost as much as one can: a token each time, redirects to itself, a whole mebibyte.
@@ -121,6 +123,10 @@ impl Mood {
             }
             Self::Nested if asks => refuses(seen, FailureKind::RateLimited),
             Self::Errors if asks => refuses(seen, FailureKind::ServerError),
+            Self::Reads(speed, reading) => {
+                seen.reading = sampled.then_some(reading);
+                serves(seen, speed)
+            }
             Self::Costs(speed) => {
                 let (after, mut seen) = serves(seen, speed);
                 match asking.depth {

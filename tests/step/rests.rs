@@ -151,3 +151,15 @@ fn mirrors_that_all_answered_with_errors_are_back_as_soon_as_one_of_them() {
         kept(&world);
     }
 }
+
+#[test]
+fn a_mirror_that_answered_with_errors_and_is_slower_since_is_back_as_soon() {
+    let reads = |milliseconds| Mood::Reads(20.0 * MB, Duration::from_millis(milliseconds));
+    let mut world = World::new(&[("a", reads(5)), healthy()[1], healthy()[2], healthy()[3]]);
+    world.run(6 * HOUR);
+    world.set("a", Mood::Errors);
+    world.run(HOUR);
+    world.set("a", reads(50));
+    let back = world.until("its return", |world| world.standing("a") == Standing::Live);
+    assert!(back <= 2 * HOUR + 30 * MINUTE, "{back:?}");
+}
