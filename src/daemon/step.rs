@@ -470,11 +470,13 @@ impl State {
     }
 
     fn around(&self, url: &MirrorUrl, now: Timestamp) -> Circumstances<'_> {
-        let is_upstream = self.upstream.as_ref().is_some_and(|track| track.mirror.url == *url);
+        let upstream = self.upstream.as_ref().filter(|track| track.mirror.url == *url);
+        let is_upstream = upstream.is_some();
+        // Where no mirror stands in the list, the upstream is what every pull goes to, as long as it answers.
+        let answers = upstream.is_some_and(|track| track.record.standing() == Standing::Live);
         Circumstances {
             settings: &self.settings,
-            // Where no mirror stands in the list, the upstream is what every pull goes to.
-            selected: self.list.contains(url) || is_upstream && self.list.is_empty(),
+            selected: self.list.contains(url) || answers && self.list.is_empty(),
             is_upstream,
             outage: self.network.outage(),
             may_write: self.may_write(now),
