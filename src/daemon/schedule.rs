@@ -224,7 +224,8 @@ fn wishes(track: &Track, around: &Circumstances<'_>) -> Vec<Wish> {
     // Purposes are the budget's: who would stand in the list, if it could, is watched as one who does.
     let lookout = lookout(track, around);
     if let Some((depth, pause)) = lookout {
-        wishes.push(each(pause, depth, Purpose::Watch));
+        // Whatever it is that is asked, it comes when a lesser look would.
+        wishes.push(Wish { depth, ..each(pause, depth.min(Depth::Sample), Purpose::Watch) });
     }
     // The samples of one that answers with errors show for half of the refusals whether it still does.
     if lookout.is_none() || !record.errs() || record.is_back() {
@@ -268,7 +269,10 @@ fn lookout(track: &Track, around: &Circumstances<'_>) -> Option<(Depth, Duration
         _ if record.errs() && track.known_image.is_none() => return None,
         _ if record.errs() => {
             let spent = record.spent(counted(settings, &track.mirror.url, now));
-            settings.allowance.after_an_error(spent)?.max(pace.sample)
+            let pause = settings.allowance.after_an_error(spent)?.max(pace.sample);
+            // One that fell by its samples may answer so for one image alone: what it makes of another a rehearsal shows.
+            let is_told = record.failed_rehearsals() > 0 || settings.policy.images.len() < 2;
+            return Some((if is_told { depth } else { Depth::Rehearse }, pause));
         }
         // What costs requests comes with the growing pauses of the rehearsals, or they would be spent within the day.
         Depth::Sample | Depth::Rehearse => patience(record, pace.sample),

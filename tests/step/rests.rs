@@ -163,3 +163,20 @@ fn a_mirror_that_answered_with_errors_and_is_slower_since_is_back_as_soon() {
     let back = world.until("its return", |world| world.standing("a") == Standing::Live);
     assert!(back <= 2 * HOUR + 30 * MINUTE, "{back:?}");
 }
+
+#[test]
+fn a_mirror_that_answers_with_errors_for_one_image_alone_is_not_out_for_long() {
+    const ONE: &str = "library/busybox:latest";
+    let mut world = World::new(&healthy());
+    let mut changed = settings(false);
+    changed.policy.images.extend(["redis:7", "nginx:1", "alpine:3"].map(|image| image.parse().unwrap()));
+    let candidates = healthy().map(|(name, _)| (mirror(name), Record::default()));
+    world.tell(Event::Configured { settings: Box::new(changed), candidates: candidates.into() });
+    world.run(12 * HOUR);
+    let sampled = |world: &World| world.state.tracks[&url("a")].known_image.clone();
+    world.until("samples of it", |world| sampled(world).is_some_and(|image| image.to_string() == ONE));
+    world.set("a", Mood::ErrsAt(20.0 * MB, ONE));
+    world.until("its fall", |world| world.standing("a") == Standing::Rejected);
+    let back = world.until("its return", |world| world.standing("a") == Standing::Live);
+    assert!(back <= 2 * HOUR + 30 * MINUTE, "{back:?}");
+}
