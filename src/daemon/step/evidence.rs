@@ -250,7 +250,7 @@ impl State {
         }
         if was_down && !self.network.is_down() {
             self.outage_ended = Some(now);
-            self.look_again(now);
+            self.look_again();
         }
     }
 
@@ -326,13 +326,15 @@ impl State {
         if self.network.is_down() && !matches!(sign.seen, Seen::Served { .. }) {
             return;
         }
-        let Some(track) = self.track_mut(url) else { return };
         if matches!(sign.seen, Seen::Silent { may_rest: true, .. }) {
             // Nobody is blamed for a rest, and a host that builds all day does not spend what re-checks may need.
-            track.fresh = track.fresh.max(Some(Depth::Sample));
-            (track.doubted, track.at_once) = (true, true);
+            self.look_afresh(url);
+            if let Some(track) = self.track_mut(url) {
+                (track.doubted, track.at_once) = (true, true);
+            }
             return;
         }
+        let Some(track) = self.track_mut(url) else { return };
         // One pull has several connections and says several lines; the probe that the first of them asked for answers all.
         if track.at_once && track.record.awaits(&sign.seen) {
             return;
@@ -406,16 +408,27 @@ impl State {
         }
     }
 
-    /// What is selected is looked at afresh: as far as its layers, unless a network that comes and goes has had the day's
-    /// samples already.
-    fn look_again(&mut self, now: Timestamp) {
+    /// What is selected is looked at afresh.
+    fn look_again(&mut self) {
         for url in self.list.clone() {
-            if let Some(track) = self.tracks.get_mut(&url) {
-                let enough = self.settings.allowance.has_sampled_enough(track.record.sampled(now));
-                let depth = if enough { Depth::Connect } else { Depth::Sample };
-                track.fresh = track.fresh.max(Some(depth));
-            }
+            self.look_afresh(&url);
         }
+    }
+
+    /// One is looked at for what happened: as far as its layers, unless it has had the day's samples already, and one for
+    /// such a reason not long ago. What a sample costs, all of a day at the usual pace may have cost that much.
+    fn look_afresh(&mut self, url: &MirrorUrl) {
+        let (now, again) = (self.taken_at, self.settings.pace.rehearse);
+        let allowance = self.settings.allowance.clone();
+        let Some(track) = self.track_mut(url) else { return };
+        let lately = track.sampled_afresh.is_some_and(|at| at <= now && now.since(at) < again);
+        let depth = if lately && allowance.has_sampled_enough(track.record.sampled(now)) {
+            Depth::Connect
+        } else {
+            track.sampled_afresh = Some(now);
+            Depth::Sample
+        };
+        track.fresh = track.fresh.max(Some(depth));
     }
 
     /// What is under way and what was held says nothing any more; everybody is looked at afresh, once.
@@ -439,6 +452,6 @@ impl State {
             };
             track.fresh = track.fresh.max(depth);
         }
-        self.look_again(now);
+        self.look_again();
     }
 }
