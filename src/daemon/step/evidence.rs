@@ -440,6 +440,7 @@ impl State {
         let decide = self.settings.pace.decide;
         let lately = self.shifted.is_some_and(|at| at <= now && now.since(at) < decide);
         self.shifted = Some(now);
+        self.settles = lately.then(|| now + decide);
         for track in self.tracks.values_mut().chain(&mut self.upstream) {
             track.control = None;
             track.void = track.in_flight.is_some();
@@ -453,5 +454,18 @@ impl State {
             track.fresh = track.fresh.max(depth);
         }
         self.look_again();
+    }
+
+    /// The ground has stood still for `decide` since it shifted again: who was rehearsed on what it was before is once more.
+    pub(super) fn settle_ground(&mut self, now: Timestamp) {
+        if self.settles.take_if(|at| *at <= now).is_none() {
+            return;
+        }
+        let shifted = self.shifted.replace(now);
+        for track in self.tracks.values_mut().chain(&mut self.upstream) {
+            if track.record.last(Depth::Rehearse) < shifted {
+                track.fresh = Some(Depth::Rehearse);
+            }
+        }
     }
 }
