@@ -215,13 +215,17 @@ fn wishes(track: &Track, around: &Circumstances<'_>) -> Vec<Wish> {
     }
     if around.selected {
         wishes.push(each(pace.connect, Depth::Connect, Purpose::Watch));
+    }
+    // One that answers with errors stays in the list where nobody serves, and would have spent its refusals in an hour.
+    if around.selected && !record.errs() {
         let sample = settings.allowance.spared(pace.sample, record.spent(now));
         wishes.push(each(sample, Depth::Sample, Purpose::Watch));
     }
     // Purposes are the budget's: who would stand in the list, if it could, is watched as one who does.
     let lookout = lookout(track, around);
     if let Some((depth, pause)) = lookout {
-        wishes.push(each(pause, depth, Purpose::Watch));
+        // Whatever it is that is asked, it comes when a lesser look would.
+        wishes.push(Wish { depth, ..each(pause, depth.min(Depth::Sample), Purpose::Watch) });
     }
     // The samples of one that answers with errors show for half of the refusals whether it still does.
     if lookout.is_none() || !record.errs() || record.is_back() {
@@ -251,20 +255,24 @@ fn wishes(track: &Track, around: &Circumstances<'_>) -> Vec<Wish> {
     wishes
 }
 
-/// How one that has left the list lately is looked out for: how far, and with which pauses.
+/// How one that has left the list lately is looked out for, or that stays there with its errors: how far, and with which
+/// pauses.
 fn lookout(track: &Track, around: &Circumstances<'_>) -> Option<(Depth, Duration)> {
     let Circumstances { settings, now, .. } = *around;
     let (record, pace) = (&track.record, &settings.pace);
     // Purposes are the budget's: who would stand in the list, if it could, is watched as one who does.
-    record.left_lately(now).filter(|_| !around.selected)?;
-    let depth = record.lookout()?;
+    let is_awaited = if around.selected { record.errs() } else { record.left_lately(now).is_some() };
+    let depth = record.lookout().filter(|_| is_awaited)?;
     let pause = match depth {
         Depth::Connect => pace.sample,
         // Where no layer is known a rehearsal would stand for the sample, and that comes by itself.
         _ if record.errs() && track.known_image.is_none() => return None,
         _ if record.errs() => {
             let spent = record.spent(counted(settings, &track.mirror.url, now));
-            settings.allowance.after_an_error(spent)?.max(pace.sample)
+            let pause = settings.allowance.after_an_error(spent)?.max(pace.sample);
+            // One that fell by its samples may answer so for one image alone: what it makes of another a rehearsal shows.
+            let is_told = record.failed_rehearsals() > 0 || settings.policy.images.len() < 2;
+            return Some((if is_told { depth } else { Depth::Rehearse }, pause));
         }
         // What costs requests comes with the growing pauses of the rehearsals, or they would be spent within the day.
         Depth::Sample | Depth::Rehearse => patience(record, pace.sample),

@@ -135,6 +135,8 @@ pub struct State {
     resumed: Option<Timestamp>,
     /// When everybody was last looked at because the ground had shifted.
     shifted: Option<Timestamp>,
+    /// When that is made up for, because it had shifted shortly before.
+    settles: Option<Timestamp>,
     /// When an outage of our own network last ended.
     outage_ended: Option<Timestamp>,
     /// When a pull last failed at a mirror that was not named, and the list was looked at for it.
@@ -279,6 +281,7 @@ impl State {
             upstream_before: upstream,
             resumed: None,
             shifted: None,
+            settles: None,
             outage_ended: None,
             doubted: None,
             together: Together::default(),
@@ -299,7 +302,7 @@ impl State {
         // One more connect that was served changes no decision, unless another's failure waits for such a witness or
         // the time has come for one.
         let has_come = |at: Timestamp| self.taken_at < at && at <= now;
-        let times = self.retry.map(|(at, _)| at).into_iter().chain(self.paused.flatten());
+        let times = self.retry.map(|(at, _)| at).into_iter().chain(self.paused.flatten()).chain(self.settles);
         let awaited = self.network.suspicions().next().is_some() || times.into_iter().any(has_come);
         self.taken_at = now;
         let connected = matches!(event, Event::Observed { .. }) && self.is_routine(&event) && !awaited;
@@ -330,6 +333,7 @@ impl State {
             }
             Event::Tick => {}
         }
+        self.settle_ground(now);
         if connected && self.is_connecting() {
             // What is due next is told by the last of those that are made together.
             return actions;
@@ -351,7 +355,8 @@ impl State {
 
     /// What lies ahead of the clock would not come to pass for as long as the clock was set back.
     fn clock_was_set_back(&mut self) {
-        (self.retry, self.resumed, self.shifted, self.outage_ended) = (None, None, None, None);
+        (self.retry, self.resumed, self.outage_ended) = (None, None, None);
+        (self.shifted, self.settles) = (None, None);
         self.treatment.contests.clear();
         for track in self.tracks.values_mut().chain(&mut self.upstream) {
             (track.last_asked, track.proved) = (None, Proved::default());
@@ -470,11 +475,13 @@ impl State {
     }
 
     fn around(&self, url: &MirrorUrl, now: Timestamp) -> Circumstances<'_> {
-        let is_upstream = self.upstream.as_ref().is_some_and(|track| track.mirror.url == *url);
+        let upstream = self.upstream.as_ref().filter(|track| track.mirror.url == *url);
+        let is_upstream = upstream.is_some();
+        // Where no mirror stands in the list, the upstream is what every pull goes to, as long as it answers.
+        let answers = upstream.is_some_and(|track| track.record.standing() == Standing::Live);
         Circumstances {
             settings: &self.settings,
-            // Where no mirror stands in the list, the upstream is what every pull goes to.
-            selected: self.list.contains(url) || is_upstream && self.list.is_empty(),
+            selected: self.list.contains(url) || answers && self.list.is_empty(),
             is_upstream,
             outage: self.network.outage(),
             may_write: self.may_write(now),
@@ -503,7 +510,7 @@ impl State {
         let now = self.taken_at;
         let retry = self.retry.map(|(at, _)| at).filter(|_| self.applying.is_none());
         let resume = self.paused.flatten();
-        self.next_due.into_iter().chain(retry).chain(resume).filter(|at| *at > now).min()
+        self.next_due.into_iter().chain(retry).chain(resume).chain(self.settles).filter(|at| *at > now).min()
     }
 
     /// Whether the probes of this mirror are stretched, because its budget has no room for them.

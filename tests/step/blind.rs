@@ -216,3 +216,32 @@ fn a_network_that_shifts_or_goes_every_minute_leaves_the_samples_of_a_day() {
         assert!(gone < 15 * MINUTE, "it {what}: {gone:?}");
     }
 }
+
+#[test]
+fn pulls_that_fall_silent_every_minute_and_may_rest_leave_the_samples_of_a_day() {
+    let mut world = four();
+    for _ in 0..12 * 60 {
+        let seen = Seen::Silent { url: url("a"), quiet_ms: 10_000, may_rest: true };
+        world.tell(Event::Heard(Sign { at: world.now, seen }));
+        world.run(MINUTE);
+    }
+    let gone = gone(&world, Mood::Stalls);
+    assert!(gone < 15 * MINUTE, "{gone:?}");
+}
+
+/// At the usual pace its samples cost more than half of a day's requests.
+#[test]
+fn a_leader_whose_samples_cost_the_most_is_sampled_after_an_outage_as_others_are() {
+    let serves = |speed: f64| Mood::Serves(speed * MB);
+    let mut world = World::new(&[("a", Mood::Costs(20.0 * MB)), ("b", serves(8.0)), ("c", serves(3.0))]);
+    world.run(30 * HOUR);
+    for name in ["a", "b", "c"] {
+        world.set(name, Mood::Dead);
+    }
+    world.run(MINUTE);
+    assert!(world.state.network.is_down());
+    let back = [("a", Mood::Stalls), ("b", serves(8.0)), ("c", serves(3.0))];
+    back.iter().for_each(|(name, mood)| world.set(name, *mood));
+    let gone = world.until("a list without it", |world| world.list() == ["b", "c"]);
+    assert!(gone < 2 * MINUTE, "{gone:?}");
+}

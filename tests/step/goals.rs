@@ -82,3 +82,16 @@ fn a_member_is_asked_each_minute_whatever_else_might_be_asked_with_it() {
         }
     }
 }
+
+/// Each of its failures has others asked whether it is ours.
+#[test]
+fn an_upstream_that_is_out_of_reach_has_nobody_connected_to_each_minute() {
+    let mirrors = ["a", "b", "c"].map(|name| (name, Mood::Allows(MB, &[])));
+    let mut world = World::with(&mirrors, Some(Mood::Dead));
+    world.run(HOUR);
+    assert!(world.list().is_empty() && !world.state.network.is_down());
+    world.probes.clear();
+    world.run(12 * HOUR);
+    let probes: usize = world.probes.values().map(Vec::len).sum();
+    assert!(probes <= 100, "{probes}");
+}

@@ -36,6 +36,10 @@ pub(super) enum Mood {
     Limits(Option<Duration>),
     /// Answers 500 to everything but `/v2/` and tokens.
     Errors,
+    /// Serves at so many bytes per second, but answers 500 to the layers of this image.
+    ErrsAt(f64, &'static str),
+    /// Serves at so many bytes per second, and takes so long for those of a sample.
+    Reads(f64, Duration),
     /// The same with Docker Hub's own `TOOMANYREQUESTS` inside, which is a limit.
     Nested,
     /// Serves, and makes every probe cost as much as one can: a token each time, redirects to itself, a whole mebibyte.
@@ -121,6 +125,13 @@ impl Mood {
             }
             Self::Nested if asks => refuses(seen, FailureKind::RateLimited),
             Self::Errors if asks => refuses(seen, FailureKind::ServerError),
+            Self::ErrsAt(_, image) if asks && asking.image.is_some_and(|one| one.to_string() == image) => {
+                fails(seen, FailureKind::ServerError, Stage::Layer, if sampled { 1 } else { 6 }, 1, ms(300))
+            }
+            Self::Reads(speed, reading) => {
+                seen.reading = sampled.then_some(reading);
+                serves(seen, speed)
+            }
             Self::Costs(speed) => {
                 let (after, mut seen) = serves(seen, speed);
                 match asking.depth {
@@ -152,7 +163,7 @@ impl Mood {
                 seen.starved = lost;
                 fails(seen, FailureKind::ConnectTimeout, Stage::Connect, 0, 0, ms(3_000))
             }
-            Self::Serves(speed) => serves(seen, speed),
+            Self::Serves(speed) | Self::ErrsAt(speed, _) => serves(seen, speed),
             Self::Varies(speed, noise) => serves(seen, speed * (noise * asking.chance).exp()),
             Self::Old(speed) => {
                 let (after, mut seen) = serves(seen, speed);

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use mirrorwatch::daemon::step::{Event, Shift};
+use mirrorwatch::observation::Depth;
 use mirrorwatch::ranking::record::Standing;
 use mirrorwatch::reason::FailureKind;
 
@@ -193,4 +194,22 @@ fn whoever_goes_from_one_network_to_another_has_a_mirror_that_serves_within_minu
             world.run(hours * HOUR - without);
         }
     }
+}
+
+/// As after waking up, and two minutes later a VPN.
+#[test]
+fn the_last_of_several_networks_has_its_round_too() {
+    let mut world = World::with(&healthy(), Some(Mood::Hangs));
+    world.run(5 * HOUR);
+    assert_eq!(world.list(), ["a", "b", "c"]);
+    world.tell(Event::Shifted(Shift::Woke));
+    world.run(2 * MINUTE);
+    world.probes.clear();
+    world.tell(Event::Shifted(Shift::Route));
+    let rehearsed = |world: &World| {
+        let asked = |name: &str| world.probes.get(&url(name)).into_iter().flatten();
+        NAMES.iter().all(|name| asked(name).any(|(_, depth)| *depth == Depth::Rehearse))
+    };
+    let after = world.until("a round", rehearsed);
+    assert!(after <= 12 * MINUTE, "{after:?}");
 }

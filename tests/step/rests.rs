@@ -7,7 +7,7 @@ use mirrorwatch::observation::Depth;
 use mirrorwatch::ranking::record::{Record, Standing};
 use mirrorwatch::timestamp::Timestamp;
 
-use super::budget::{DAY, HOUR, MINUTE};
+use super::budget::{DAY, HOUR, MINUTE, kept};
 use super::mood::{MB, Mood};
 use super::world::{World, healthy, mirror, settings, url};
 
@@ -133,4 +133,50 @@ fn a_mirror_that_answered_with_errors_is_back_after_twice_as_long_as_they_lasted
         let refusals: u32 = world.asked[&url("a")].iter().map(|one| one.spent.refusals).sum();
         assert!(refusals <= 8, "{refusals} refusals in {lasts:?}");
     }
+}
+
+/// As where Docker Hub itself is down: nobody serves, and whoever was the last to fall stays in the list.
+#[test]
+fn mirrors_that_all_answered_with_errors_are_back_as_soon_as_one_of_them() {
+    for lasts in [MINUTE * 10, HOUR, 4 * HOUR, 15 * HOUR] {
+        let mut world = World::with(&healthy(), Some(Mood::Hangs));
+        world.run(6 * HOUR);
+        ["a", "b", "c", "d"].iter().for_each(|name| world.set(name, Mood::Errors));
+        world.run(lasts);
+        assert_eq!(world.list(), ["c"]);
+        healthy().iter().for_each(|(name, mood)| world.set(name, *mood));
+        let live = |world: &World| ["a", "b", "c"].iter().all(|name| world.standing(name) == Standing::Live);
+        let back = world.until("their return", live);
+        assert!(back <= 2 * lasts + 30 * MINUTE, "{lasts:?} of errors, back {back:?} later");
+        kept(&world);
+    }
+}
+
+#[test]
+fn a_mirror_that_answered_with_errors_and_is_slower_since_is_back_as_soon() {
+    let reads = |milliseconds| Mood::Reads(20.0 * MB, Duration::from_millis(milliseconds));
+    let mut world = World::new(&[("a", reads(5)), healthy()[1], healthy()[2], healthy()[3]]);
+    world.run(6 * HOUR);
+    world.set("a", Mood::Errors);
+    world.run(HOUR);
+    world.set("a", reads(50));
+    let back = world.until("its return", |world| world.standing("a") == Standing::Live);
+    assert!(back <= 2 * HOUR + 30 * MINUTE, "{back:?}");
+}
+
+#[test]
+fn a_mirror_that_answers_with_errors_for_one_image_alone_is_not_out_for_long() {
+    const ONE: &str = "library/busybox:latest";
+    let mut world = World::new(&healthy());
+    let mut changed = settings(false);
+    changed.policy.images.extend(["redis:7", "nginx:1", "alpine:3"].map(|image| image.parse().unwrap()));
+    let candidates = healthy().map(|(name, _)| (mirror(name), Record::default()));
+    world.tell(Event::Configured { settings: Box::new(changed), candidates: candidates.into() });
+    world.run(12 * HOUR);
+    let sampled = |world: &World| world.state.tracks[&url("a")].known_image.clone();
+    world.until("samples of it", |world| sampled(world).is_some_and(|image| image.to_string() == ONE));
+    world.set("a", Mood::ErrsAt(20.0 * MB, ONE));
+    world.until("its fall", |world| world.standing("a") == Standing::Rejected);
+    let back = world.until("its return", |world| world.standing("a") == Standing::Live);
+    assert!(back <= 2 * HOUR + 30 * MINUTE, "{back:?}");
 }

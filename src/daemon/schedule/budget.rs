@@ -277,7 +277,8 @@ impl Request<'_> {
         let limit = self.allowance.refusals_per_2_days;
         let stands = self.record.standing() == Standing::Live || self.record.rising() > 0;
         let served = stands && self.record.failed_rehearsals() == 0 || self.record.is_back();
-        let is_spread = self.purpose == Purpose::Needed || self.purpose == Purpose::Watch && self.record.errs();
+        let is_spread =
+            self.purpose == Purpose::Needed || self.purpose == Purpose::Watch && self.record.errs();
         if is_spread || served || self.spent.refusals_2_days < limit.div_ceil(2) {
             return None;
         }

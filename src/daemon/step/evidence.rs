@@ -250,7 +250,7 @@ impl State {
         }
         if was_down && !self.network.is_down() {
             self.outage_ended = Some(now);
-            self.look_again(now);
+            self.look_again();
         }
     }
 
@@ -326,13 +326,15 @@ impl State {
         if self.network.is_down() && !matches!(sign.seen, Seen::Served { .. }) {
             return;
         }
-        let Some(track) = self.track_mut(url) else { return };
         if matches!(sign.seen, Seen::Silent { may_rest: true, .. }) {
             // Nobody is blamed for a rest, and a host that builds all day does not spend what re-checks may need.
-            track.fresh = track.fresh.max(Some(Depth::Sample));
-            (track.doubted, track.at_once) = (true, true);
+            self.look_afresh(url);
+            if let Some(track) = self.track_mut(url) {
+                (track.doubted, track.at_once) = (true, true);
+            }
             return;
         }
+        let Some(track) = self.track_mut(url) else { return };
         // One pull has several connections and says several lines; the probe that the first of them asked for answers all.
         if track.at_once && track.record.awaits(&sign.seen) {
             return;
@@ -406,16 +408,27 @@ impl State {
         }
     }
 
-    /// What is selected is looked at afresh: as far as its layers, unless a network that comes and goes has had the day's
-    /// samples already.
-    fn look_again(&mut self, now: Timestamp) {
+    /// What is selected is looked at afresh.
+    fn look_again(&mut self) {
         for url in self.list.clone() {
-            if let Some(track) = self.tracks.get_mut(&url) {
-                let enough = self.settings.allowance.has_sampled_enough(track.record.sampled(now));
-                let depth = if enough { Depth::Connect } else { Depth::Sample };
-                track.fresh = track.fresh.max(Some(depth));
-            }
+            self.look_afresh(&url);
         }
+    }
+
+    /// One is looked at for what happened: as far as its layers, unless it has had the day's samples already, and one for
+    /// such a reason not long ago. What a sample costs, all of a day at the usual pace may have cost that much.
+    fn look_afresh(&mut self, url: &MirrorUrl) {
+        let (now, again) = (self.taken_at, self.settings.pace.rehearse);
+        let allowance = self.settings.allowance.clone();
+        let Some(track) = self.track_mut(url) else { return };
+        let lately = track.sampled_afresh.is_some_and(|at| at <= now && now.since(at) < again);
+        let depth = if lately && allowance.has_sampled_enough(track.record.sampled(now)) {
+            Depth::Connect
+        } else {
+            track.sampled_afresh = Some(now);
+            Depth::Sample
+        };
+        track.fresh = track.fresh.max(Some(depth));
     }
 
     /// What is under way and what was held says nothing any more; everybody is looked at afresh, once.
@@ -427,6 +440,7 @@ impl State {
         let decide = self.settings.pace.decide;
         let lately = self.shifted.is_some_and(|at| at <= now && now.since(at) < decide);
         self.shifted = Some(now);
+        self.settles = lately.then(|| now + decide);
         for track in self.tracks.values_mut().chain(&mut self.upstream) {
             track.control = None;
             track.void = track.in_flight.is_some();
@@ -439,6 +453,19 @@ impl State {
             };
             track.fresh = track.fresh.max(depth);
         }
-        self.look_again(now);
+        self.look_again();
+    }
+
+    /// The ground has stood still for `decide` since it shifted again: who was rehearsed on what it was before is once more.
+    pub(super) fn settle_ground(&mut self, now: Timestamp) {
+        if self.settles.take_if(|at| *at <= now).is_none() {
+            return;
+        }
+        let shifted = self.shifted.replace(now);
+        for track in self.tracks.values_mut().chain(&mut self.upstream) {
+            if track.record.last(Depth::Rehearse) < shifted {
+                track.fresh = Some(Depth::Rehearse);
+            }
+        }
     }
 }

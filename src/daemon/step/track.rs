@@ -35,6 +35,8 @@ pub struct Track {
     pub ask_for: Option<Image>,
     /// Asked by an event to be looked at now, and how far.
     pub fresh: Option<Depth>,
+    /// When it was last to be sampled out of its turn, for what happened then.
+    pub sampled_afresh: Option<Timestamp>,
     /// The ground shifted while it was being asked: what it answers is worth nothing.
     pub void: bool,
     /// An image whose layers the prober knows, for samples.
@@ -70,6 +72,7 @@ impl Track {
             deciding: false,
             ask_for: None,
             fresh: None,
+            sampled_afresh: None,
             void: false,
             known_image: None,
             at_once: false,

@@ -89,7 +89,8 @@ impl Record {
         // What a lesser look cannot see, it does not take back either.
         if let Some(needed) = self.lookout() {
             if observation.depth >= needed {
-                self.back = served && usual;
+                // Errors are over whoever is slow since; a rehearsal will tell by how much it is.
+                self.back = served && (usual || self.errs());
             }
         } else {
             self.back = false;
