@@ -328,7 +328,7 @@ mod tests {
         let mut daemon = daemon(&place);
         LocalSet::new()
             .run_until(async {
-                fs::write(&file, "{").unwrap();
+                crate::file::replace(&file, b"{", None).unwrap();
                 daemon.begin();
                 assert!(daemon.state.is_paused());
                 let notices = daemon.status(assembly::now()).service.notices;
@@ -336,7 +336,7 @@ mod tests {
                 fs::remove_file(&file).unwrap();
                 daemon.files_changed();
                 assert!(!daemon.state.is_paused() && daemon.pause_error.is_none());
-                fs::write(&file, "{").unwrap();
+                crate::file::replace(&file, b"{", None).unwrap();
                 daemon.files_changed();
                 assert!(!daemon.state.is_paused() && daemon.pause_error.is_some());
             })
