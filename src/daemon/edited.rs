@@ -75,40 +75,20 @@ impl Daemon {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+mod tests {
     use tokio::task::LocalSet;
     use tokio::time::advance;
 
     use super::*;
     use crate::daemon::hand::Hand;
     use crate::daemon::step::Event;
-    use crate::daemon::tests::daemon_of;
-    use crate::engine::{Facts, LogSource, Outbound, Problem};
-    use crate::observation::ImageStore;
+    use crate::daemon::tests::{daemon_of, facts};
+    use crate::engine::{Facts, Problem};
     use crate::ranking::select::Change;
     use crate::reason::{ChangeKind, ProblemKind};
 
     const OURS: &str = "https://a.example";
     const THEIRS: &str = "https://b.example/";
-
-    /// A Docker that uses our list.
-    pub(in crate::daemon) fn facts(listed: Option<&[&str]>) -> Facts {
-        Facts {
-            version: "28.5.2".to_owned(),
-            store: ImageStore::Classic,
-            mirrors: vec![OURS.to_owned()],
-            file: "/nowhere/daemon.json".into(),
-            listed: listed.map(|listed| listed.iter().map(ToString::to_string).collect()),
-            given: None,
-            proxies: Outbound::default(),
-            pid: None,
-            log: LogSource::Unreadable(String::new()),
-            images: None,
-            warnings: Vec::new(),
-            app: None,
-            refusal: None,
-        }
-    }
 
     fn daemon(place: &tempfile::TempDir) -> Daemon {
         let mut daemon = daemon_of(place, &[OURS.to_owned()], false);

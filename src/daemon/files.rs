@@ -251,8 +251,7 @@ mod tests {
     use tokio::task::LocalSet;
 
     use super::*;
-    use crate::daemon::edited::tests::facts;
-    use crate::daemon::tests::daemon_of;
+    use crate::daemon::tests::{daemon_of, facts};
     use crate::engine::{Applied, Facts};
     use crate::ranking::select::Change;
     use crate::reason::ChangeKind;
@@ -302,6 +301,7 @@ mod tests {
             })
             .await;
     }
+
     #[tokio::test]
     async fn an_apply_by_hand_whose_reload_takes_its_time_is_no_other_programs_list() {
         let place = tempfile::tempdir().unwrap();
@@ -321,6 +321,7 @@ mod tests {
             })
             .await;
     }
+
     #[tokio::test]
     async fn a_pause_file_that_makes_no_sense_changes_nothing_and_is_a_pause_at_the_start() {
         let place = tempfile::tempdir().unwrap();
@@ -357,6 +358,7 @@ mod tests {
             })
             .await;
     }
+
     #[tokio::test]
     async fn what_a_look_at_the_engine_has_brought_about_is_no_reason_for_the_next_one() {
         let place = tempfile::tempdir().unwrap();

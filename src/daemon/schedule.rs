@@ -215,13 +215,12 @@ fn wishes(track: &Track, around: &Circumstances<'_>) -> Vec<Wish> {
     }
     if around.selected {
         wishes.push(each(pace.connect, Depth::Connect, Purpose::Watch));
+        // One that answers with errors stays there where nobody serves, and would have spent its refusals in an hour.
+        if !record.errs() {
+            let sample = settings.allowance.spared(pace.sample, record.spent(now));
+            wishes.push(each(sample, Depth::Sample, Purpose::Watch));
+        }
     }
-    // One that answers with errors stays in the list where nobody serves, and would have spent its refusals in an hour.
-    if around.selected && !record.errs() {
-        let sample = settings.allowance.spared(pace.sample, record.spent(now));
-        wishes.push(each(sample, Depth::Sample, Purpose::Watch));
-    }
-    // Purposes are the budget's: who would stand in the list, if it could, is watched as one who does.
     let lookout = lookout(track, around);
     if let Some((depth, pause)) = lookout {
         // Whatever it is that is asked, it comes when a lesser look would.
@@ -263,20 +262,17 @@ fn lookout(track: &Track, around: &Circumstances<'_>) -> Option<(Depth, Duration
     // Purposes are the budget's: who would stand in the list, if it could, is watched as one who does.
     let is_awaited = if around.selected { record.errs() } else { record.left_lately(now).is_some() };
     let depth = record.lookout().filter(|_| is_awaited)?;
-    let pause = match depth {
-        Depth::Connect => pace.sample,
+    if record.errs() {
         // Where no layer is known a rehearsal would stand for the sample, and that comes by itself.
-        _ if record.errs() && track.known_image.is_none() => return None,
-        _ if record.errs() => {
-            let spent = record.spent(counted(settings, &track.mirror.url, now));
-            let pause = settings.allowance.after_an_error(spent)?.max(pace.sample);
-            // One that fell by its samples may answer so for one image alone: what it makes of another a rehearsal shows.
-            let is_told = record.failed_rehearsals() > 0 || settings.policy.images.len() < 2;
-            return Some((if is_told { depth } else { Depth::Rehearse }, pause));
-        }
-        // What costs requests comes with the growing pauses of the rehearsals, or they would be spent within the day.
-        Depth::Sample | Depth::Rehearse => patience(record, pace.sample),
-    };
+        track.known_image.as_ref()?;
+        let spent = record.spent(counted(settings, &track.mirror.url, now));
+        let pause = settings.allowance.after_an_error(spent)?.max(pace.sample);
+        // One that fell by its samples may answer so for one image alone: what it makes of another a rehearsal shows.
+        let is_told = record.failed_rehearsals() > 0 || settings.policy.images.len() < 2;
+        return Some((if is_told { depth } else { Depth::Rehearse }, pause));
+    }
+    // What costs requests comes with the growing pauses of the rehearsals, or they would be spent within the day.
+    let pause = if depth == Depth::Connect { pace.sample } else { patience(record, pace.sample) };
     Some((depth, pause))
 }
 

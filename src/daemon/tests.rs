@@ -6,7 +6,8 @@ use tokio::task::yield_now;
 use tokio::time::advance;
 
 use super::*;
-use crate::observation::{Depth, Failure, Outcome, Stage};
+use crate::engine::{LogSource, Outbound};
+use crate::observation::{Depth, Failure, ImageStore, Outcome, Stage};
 use crate::reason::{FailureKind, ProblemKind};
 use crate::status::read::RENEWED;
 
@@ -44,6 +45,25 @@ pub(super) fn daemon_of(place: &TempDir, urls: &[String], unprivileged: bool) ->
     };
     let config = config::load(&places.config).unwrap();
     Daemon::new(places, config).unwrap()
+}
+
+/// A Docker that uses one mirror of ours, and whose file lists these.
+pub(super) fn facts(listed: Option<&[&str]>) -> Facts {
+    Facts {
+        version: "28.5.2".to_owned(),
+        store: ImageStore::Classic,
+        mirrors: vec!["https://a.example".to_owned()],
+        file: "/nowhere/daemon.json".into(),
+        listed: listed.map(|listed| listed.iter().map(ToString::to_string).collect()),
+        given: None,
+        proxies: Outbound::default(),
+        pid: None,
+        log: LogSource::Unreadable(String::new()),
+        images: None,
+        warnings: Vec::new(),
+        app: None,
+        refusal: None,
+    }
 }
 
 fn write(path: &Path, text: &str) {

@@ -309,8 +309,7 @@ impl Record {
     /// How far a look goes that shows whether a rejected mirror may be back, for less than a rehearsal costs; `None` when
     /// only a rehearsal tells, or it is not rejected.
     pub fn lookout(&self) -> Option<Depth> {
-        let fault = self.fallen.as_ref().filter(|_| self.standing == Standing::Rejected)?;
-        match fault.kind {
+        match self.fault()? {
             FailureKind::NameNotResolved
             | FailureKind::ConnectionRefused
             | FailureKind::Unreachable
@@ -340,8 +339,12 @@ impl Record {
 
     /// Whether it is rejected for answering with errors of its own, so that each look at it may cost a refusal.
     pub fn errs(&self) -> bool {
-        let fault = self.fallen.as_ref().filter(|_| self.standing == Standing::Rejected);
-        fault.is_some_and(|fault| fault.kind == FailureKind::ServerError)
+        self.fault() == Some(FailureKind::ServerError)
+    }
+
+    /// For what it is rejected.
+    fn fault(&self) -> Option<FailureKind> {
+        self.fallen.as_ref().filter(|_| self.standing == Standing::Rejected).map(|fault| fault.kind)
     }
 
     /// Whether the last look at a rejected mirror found it in order, as far as it went.

@@ -272,14 +272,18 @@ impl Request<'_> {
 
     /// Once half of the refusals are spent, what is left is spread over the two days: a mirror that refuses everything
     /// today is to be found again soon after it has come to its senses, and not when the first refusal is forgotten. One
-    /// that has served since has come to them.
+    /// that has served since has come to them. What looks out for the end of a mirror's errors has pauses of its own, by
+    /// what is left.
     fn after_refusals(&self, now: Timestamp) -> Option<Timestamp> {
         let limit = self.allowance.refusals_per_2_days;
         let stands = self.record.standing() == Standing::Live || self.record.rising() > 0;
         let served = stands && self.record.failed_rehearsals() == 0 || self.record.is_back();
-        let is_spread =
-            self.purpose == Purpose::Needed || self.purpose == Purpose::Watch && self.record.errs();
-        if is_spread || served || self.spent.refusals_2_days < limit.div_ceil(2) {
+        let looks_out = self.purpose == Purpose::Watch && self.record.errs();
+        if self.purpose == Purpose::Needed
+            || looks_out
+            || served
+            || self.spent.refusals_2_days < limit.div_ceil(2)
+        {
             return None;
         }
         // The samples of one that answers with errors have spent them.

@@ -328,8 +328,7 @@ impl State {
         }
         if matches!(sign.seen, Seen::Silent { may_rest: true, .. }) {
             // Nobody is blamed for a rest, and a host that builds all day does not spend what re-checks may need.
-            self.look_afresh(url);
-            if let Some(track) = self.track_mut(url) {
+            if let Some(track) = self.look_afresh(url) {
                 (track.doubted, track.at_once) = (true, true);
             }
             return;
@@ -417,10 +416,10 @@ impl State {
 
     /// One is looked at for what happened: as far as its layers, unless it has had the day's samples already, and one for
     /// such a reason not long ago. What a sample costs, all of a day at the usual pace may have cost that much.
-    fn look_afresh(&mut self, url: &MirrorUrl) {
+    fn look_afresh(&mut self, url: &MirrorUrl) -> Option<&mut Track> {
         let (now, again) = (self.taken_at, self.settings.pace.rehearse);
         let allowance = self.settings.allowance.clone();
-        let Some(track) = self.track_mut(url) else { return };
+        let track = self.track_mut(url)?;
         let lately = track.sampled_afresh.is_some_and(|at| at <= now && now.since(at) < again);
         let depth = if lately && allowance.has_sampled_enough(track.record.sampled(now)) {
             Depth::Connect
@@ -429,6 +428,7 @@ impl State {
             Depth::Sample
         };
         track.fresh = track.fresh.max(Some(depth));
+        Some(track)
     }
 
     /// What is under way and what was held says nothing any more; everybody is looked at afresh, once.
