@@ -151,7 +151,8 @@ fn probe(healthy: &str, url: &str) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let prober = Prober::new(settings).unwrap();
-        let task = Task { depth: Depth::Rehearse, image: Some("busybox".parse().unwrap()), turn: 0 };
+        let task =
+            Task { depth: Depth::Rehearse, image: Some("busybox".parse().unwrap()), layers: None, turn: 0 };
         let at = Timestamp::from_millis(1_795_176_000_000);
         let first = prober.probe(&healthy.parse().unwrap(), &task, at).await;
         assert_eq!(first.outcome, Outcome::Served);

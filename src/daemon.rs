@@ -470,8 +470,11 @@ impl Daemon {
             match action {
                 Action::Probe { url, depth, image, turn } => {
                     let (prober, turns) = (Rc::clone(&self.prober), self.turns.clone());
+                    // What a rehearsal found, in this run or an earlier one.
+                    let layers =
+                        self.state.track(&url).and_then(|track| track.record.sampled_layers().cloned());
+                    let task = Task { depth, image, layers, turn };
                     self.tasks.spawn_local(async move {
-                        let task = Task { depth, image, turn };
                         let turns = turns.begin();
                         let mut observation = probed(prober, url.clone(), task, now).await;
                         observation.starved = turns.missed();

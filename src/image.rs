@@ -1,9 +1,13 @@
 //! What is pulled: an image reference, a digest, a platform.
 
+mod layers;
+
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
+
+pub use layers::{Descriptor, Layers};
 
 use crate::text::{Lang, cli as say};
 

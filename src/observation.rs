@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::image::{Digest, Image};
+use crate::image::{Digest, Image, Layers};
 use crate::reason::FailureKind;
 use crate::timestamp::Timestamp;
 
@@ -182,6 +182,9 @@ pub struct Observation {
     pub sent_to: BTreeSet<String>,
     /// The digest that the tag leads to.
     pub digest: Option<Digest>,
+    /// The layers that samples can be taken of from now on, where a rehearsal went well. Not kept: the record has them.
+    #[serde(skip)]
+    pub layers: Option<Layers>,
     /// When the image was created, as its configuration says; 1970 or none is `None`.
     pub created: Option<Timestamp>,
     /// What a store cannot live with.
@@ -216,6 +219,7 @@ impl Observation {
             layer_host: None,
             sent_to: BTreeSet::new(),
             digest: None,
+            layers: None,
             created: None,
             quirks: BTreeSet::new(),
             spent: Spent::default(),

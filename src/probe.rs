@@ -47,7 +47,7 @@ use std::time::Duration;
 
 use tokio::sync::Semaphore;
 
-use crate::image::Image;
+use crate::image::{Image, Layers};
 use crate::mirror::MirrorUrl;
 use crate::observation::{Depth, ImageStore, Observation};
 use crate::ours::Ours;
@@ -122,8 +122,11 @@ pub struct Proxies {
 pub struct Task {
     /// How far to go.
     pub depth: Depth,
-    /// What to ask for. `None` at depth connect, and of a sample the image rehearsed last.
+    /// What to ask for; `None` at depth connect.
     pub image: Option<Image>,
+    /// Its layers, as [`Observation::layers`] of an earlier rehearsal told them. A sample without them only connects;
+    /// no other depth needs them.
+    pub layers: Option<Layers>,
     /// Rotates layers and places in them: any number that grows from probe to probe.
     pub turn: u64,
 }
@@ -206,7 +209,7 @@ impl Limits {
     }
 }
 
-/// Probes mirrors. It remembers of each the token and the layers of the last good rehearsal, for samples.
+/// Probes mirrors. It remembers of each the token and what it asks for, and needs neither.
 pub struct Prober {
     connector: Connector,
     limits: Limits,
@@ -248,8 +251,8 @@ impl Prober {
         })
     }
 
-    /// It takes the place of `before`, and goes on with what that one knows, or finds out in what it has begun: samples
-    /// need a layer that a rehearsal has found.
+    /// It takes the place of `before`, and goes on with what that one knows, or finds out in what it has begun: a sample
+    /// that has to ask for a token anew costs three requests instead of one.
     #[must_use]
     pub fn instead_of(mut self, before: &Self) -> Self {
         self.known = Arc::clone(&before.known);
@@ -271,7 +274,10 @@ impl Prober {
         let ended = match (task.depth, &task.image) {
             (Depth::Connect, _) => session.connect().await,
             (Depth::Rehearse, Some(image)) => session.rehearse(image, task.turn).await,
-            (Depth::Sample | Depth::Rehearse, image) => session.sample(image.as_ref(), task.turn).await,
+            (Depth::Sample | Depth::Rehearse, image) => {
+                let of = image.as_ref().zip(task.layers.as_ref());
+                session.sample(of, task.turn).await
+            }
         };
         session.finish(ended)
     }

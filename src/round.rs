@@ -61,7 +61,7 @@ async fn ask_one(prober: &Prober, url: &MirrorUrl, plan: &Plan, mut tell: impl F
     for (turn, image) in (0..).zip(images) {
         // A layer to take a sample of is what only a rehearsal finds.
         let depth = if plan.depth == Depth::Sample { Depth::Rehearse } else { plan.depth };
-        let task = Task { depth, image, turn };
+        let task = Task { depth, image, layers: None, turn };
         let observation = prober.probe(url, &task, assembly::now()).await;
         let go_on = match observation.failure() {
             None => true,

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use mirrorwatch::image::Image;
+use mirrorwatch::image::{Descriptor, Digest, Image};
 use mirrorwatch::mirror::MirrorUrl;
 use mirrorwatch::observation::{Depth, ImageStore, Observation, Outcome, Quirk, REHEARSAL, Stage};
 use mirrorwatch::probe::{Prober, Proxies, Settings, SetupError, Task};
@@ -56,12 +56,20 @@ fn busybox() -> Image {
 
 fn task(depth: Depth, turn: u64) -> Task {
     let image = if depth == Depth::Connect { None } else { Some(busybox()) };
-    Task { depth, image, turn }
+    Task { depth, image, layers: None, turn }
 }
 
 async fn probe(prober: &Prober, url: &str, depth: Depth, turn: u64) -> Observation {
     let url: MirrorUrl = url.parse().expect("a URL");
     prober.probe(&url, &task(depth, turn), now()).await
+}
+
+/// Of a layer that was found in `rehearsed`.
+async fn sample(prober: &Prober, url: &str, rehearsed: &Observation, turn: u64) -> Observation {
+    assert_served(rehearsed);
+    let url: MirrorUrl = url.parse().expect("a URL");
+    let task = Task { layers: rehearsed.layers.clone(), ..task(Depth::Sample, turn) };
+    prober.probe(&url, &task, now()).await
 }
 
 async fn rehearse(settings: Settings, url: &str) -> Observation {
@@ -214,10 +222,10 @@ async fn a_connect_probe_makes_no_request() {
 async fn a_sample_is_one_request_for_32_kib_of_a_layer_at_a_place_that_rotates() {
     let registry = Registry::start(Options::default());
     let prober = Prober::new(patient()).unwrap();
-    assert_served(&probe(&prober, &registry.url(), Depth::Rehearse, 0).await);
+    let rehearsed = probe(&prober, &registry.url(), Depth::Rehearse, 0).await;
     let before = registry.requests().len();
     for turn in 0..6 {
-        let seen = probe(&prober, &registry.url(), Depth::Sample, turn).await;
+        let seen = sample(&prober, &registry.url(), &rehearsed, turn).await;
         assert_served(&seen);
         assert_eq!((seen.depth, seen.spent.requests), (Depth::Sample, 1));
         assert!((32 * KIB..40 * KIB).contains(&seen.spent.bytes), "{}", seen.spent.bytes);
@@ -239,40 +247,82 @@ async fn a_sample_without_a_known_layer_connects_and_says_so() {
 }
 
 #[tokio::test]
-async fn a_prober_that_takes_the_place_of_another_knows_the_layers_that_one_found() {
+async fn a_prober_that_takes_the_place_of_another_goes_on_with_the_token_of_that_one() {
     let registry = Registry::start(Options::default());
     let before = Prober::new(patient()).unwrap();
     let prober = Prober::new(patient()).unwrap().instead_of(&before);
-    assert_served(&probe(&before, &registry.url(), Depth::Rehearse, 0).await);
-    let seen = probe(&prober, &registry.url(), Depth::Sample, 0).await;
+    let rehearsed = probe(&before, &registry.url(), Depth::Rehearse, 0).await;
+    let seen = sample(&prober, &registry.url(), &rehearsed, 0).await;
     assert_served(&seen);
     assert_eq!((seen.depth, seen.spent.requests), (Depth::Sample, 1));
+}
+
+/// As after a restart, which leaves neither a token nor a word of where one is to be had.
+#[tokio::test]
+async fn a_prober_that_knows_nothing_takes_a_sample_of_the_layers_that_it_is_told() {
+    for (token, requests) in [(false, 1), (true, 3)] {
+        let registry = Registry::start(Options { token, ..Options::default() });
+        let rehearsed = rehearse(patient(), &registry.url()).await;
+        let before = registry.requests().len();
+        let seen = sample(&Prober::new(patient()).unwrap(), &registry.url(), &rehearsed, 0).await;
+        assert_served(&seen);
+        assert_eq!((seen.depth, seen.image, seen.spent.requests), (Depth::Sample, Some(busybox()), requests));
+        let asked = &registry.requests()[before..];
+        assert!(asked.iter().all(|request| !request.path.contains("/manifests/")), "{asked:?}");
+        assert!(asked.last().is_some_and(|request| request.headers.contains_key("range")), "{asked:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_layers_that_are_told_are_few_and_the_telling_ones_before_the_others() {
+    let layers = vec![100, 20_000_000, 50_000, 200, 60_000, 70_000, 30_000_000];
+    let image = ImageSpec { layers, ..ImageSpec::default() };
+    let registry = Registry::start(Options { images: vec![image], ..Options::default() });
+    let rehearsed = rehearse(patient(), &registry.url()).await;
+    let sizes: Vec<u64> = rehearsed.layers.unwrap().as_slice().iter().map(|layer| layer.size).collect();
+    assert_eq!(sizes, [50_000, 60_000, 70_000, 20_000_000]);
+}
+
+#[tokio::test]
+async fn a_layer_of_any_size_that_is_told_breaks_no_prober_and_asks_for_nothing_but_a_blob() {
+    let registry = Registry::start(Options { token: false, ..Options::default() });
+    let prober = Prober::new(patient()).unwrap();
+    let url: MirrorUrl = registry.url().parse().unwrap();
+    for size in [0, 1, 100, 32 * KIB, u64::MAX - 1, u64::MAX] {
+        for turn in [0, 1, u64::MAX] {
+            let layer = Descriptor { media_type: String::new(), digest: Digest::of(b"nobody's"), size };
+            let task = Task { layers: Some(vec![layer].into()), ..task(Depth::Sample, turn) };
+            let seen = prober.probe(&url, &task, now()).await;
+            assert_served(&seen);
+        }
+    }
+    let blob = format!("/v2/library/busybox/blobs/{}", Digest::of(b"nobody's"));
+    assert!(registry.requests().iter().all(|request| request.path == blob));
+    assert_eq!(registry.requests().len(), 15, "of nothing there is nothing to ask for");
 }
 
 #[tokio::test]
 async fn a_sample_of_a_layer_that_is_gone_costs_no_more_than_a_sample_and_says_nothing_of_layers() {
     let registry = Registry::start(Options::default());
     let prober = Prober::new(patient()).unwrap();
-    assert_served(&probe(&prober, &registry.url(), Depth::Rehearse, 0).await);
+    let rehearsed = probe(&prober, &registry.url(), Depth::Rehearse, 0).await;
     registry.set_fault(Fault::at(Place::Layer, Act::not_found()));
-    let seen = probe(&prober, &registry.url(), Depth::Sample, 0).await;
+    let seen = sample(&prober, &registry.url(), &rehearsed, 0).await;
     assert_served(&seen);
     assert_eq!((seen.depth, seen.image, seen.stages.layer), (Depth::Connect, None, None));
     assert_eq!(seen.spent.requests, 1);
-    let again = probe(&prober, &registry.url(), Depth::Sample, 0).await;
-    assert_eq!((again.depth, again.spent.requests), (Depth::Connect, 0), "it is forgotten");
 }
 
 #[tokio::test]
 async fn a_sample_renews_a_token_that_the_mirror_no_longer_takes() {
     let registry = Registry::start(Options { token: false, ..Options::default() });
     let prober = Prober::new(patient()).unwrap();
-    assert_served(&probe(&prober, &registry.url(), Depth::Rehearse, 0).await);
+    let rehearsed = probe(&prober, &registry.url(), Depth::Rehearse, 0).await;
     registry.set_fault(Fault::at(Place::Blob, Act::LateChallenge));
-    let seen = probe(&prober, &registry.url(), Depth::Sample, 0).await;
+    let seen = sample(&prober, &registry.url(), &rehearsed, 0).await;
     assert_served(&seen);
     assert_eq!(seen.spent.requests, 3, "refused, token, served");
-    assert_served(&probe(&prober, &registry.url(), Depth::Sample, 1).await);
+    assert_served(&sample(&prober, &registry.url(), &rehearsed, 1).await);
     assert_eq!(registry.count(|request| request.path == "/auth/token"), 1, "and then remembered");
 }
 
@@ -1067,10 +1117,9 @@ async fn of_a_layer_that_ignores_ranges_no_more_is_read_than_was_wanted() {
     let faults = vec![Fault::at(Place::Layer, Act::RangeIgnored)];
     let registry = Registry::start(Options { images: vec![large], faults, ..Options::default() });
     let prober = Prober::new(patient()).unwrap();
-    let seen = probe(&prober, &registry.url(), Depth::Rehearse, 0).await;
-    assert_served(&seen);
-    assert!((MIB..MIB + 100 * KIB).contains(&seen.spent.bytes), "{}", seen.spent.bytes);
-    let seen = probe(&prober, &registry.url(), Depth::Sample, 3).await;
+    let rehearsed = probe(&prober, &registry.url(), Depth::Rehearse, 0).await;
+    assert!((MIB..MIB + 100 * KIB).contains(&rehearsed.spent.bytes), "{}", rehearsed.spent.bytes);
+    let seen = sample(&prober, &registry.url(), &rehearsed, 3).await;
     assert_served(&seen);
     assert!(seen.spent.bytes < 80 * KIB, "{}", seen.spent.bytes);
     assert!(registry.sent() < 8 * MIB, "we hung up long before the end: {}", registry.sent());

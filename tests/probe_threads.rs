@@ -21,7 +21,7 @@ fn threads() -> usize {
 async fn connect(prober: Arc<Prober>, host: String) -> (Observation, Duration) {
     let begin = Instant::now();
     let url: MirrorUrl = format!("https://{host}").parse().expect("a URL");
-    let task = Task { depth: Depth::Connect, image: None, turn: 0 };
+    let task = Task { depth: Depth::Connect, image: None, layers: None, turn: 0 };
     let seen = prober.probe(&url, &task, Timestamp::from_millis(0)).await;
     (seen, begin.elapsed())
 }

@@ -264,7 +264,7 @@ fn lookout(track: &Track, around: &Circumstances<'_>) -> Option<(Depth, Duration
     let depth = record.lookout().filter(|_| is_awaited)?;
     if record.errs() {
         // Where no layer is known a rehearsal would stand for the sample, and that comes by itself.
-        track.known_image.as_ref()?;
+        record.sampled_image()?;
         let spent = record.spent(counted(settings, &track.mirror.url, now));
         let pause = settings.allowance.after_an_error(spent)?.max(pace.sample);
         // One that fell by its samples may answer so for one image alone: what it makes of another a rehearsal shows.
@@ -324,7 +324,7 @@ fn budgeted(
     let depth = request.depth;
     let at = request.allowed(at.max(track.record.resting(now).unwrap_or(at)), now);
     if depth == Depth::Sample
-        && let Some(image) = &track.known_image
+        && let Some(image) = track.record.sampled_image()
     {
         let at = track.record.image_resting(image, now).unwrap_or(at).max(at);
         return Some(Due { at, depth, meant, image: Some(image.clone()) });
@@ -352,7 +352,11 @@ fn request<'a>(
             track.record.left_lately(around.now).map_or(Stands::Outside, Stands::Lately)
         },
         // Nobody knows a layer to take a sample of until one has been found.
-        depth: if depth == Depth::Sample && track.known_image.is_none() { Depth::Rehearse } else { depth },
+        depth: if depth == Depth::Sample && track.record.sampled_image().is_none() {
+            Depth::Rehearse
+        } else {
+            depth
+        },
         purpose,
         together: around.together,
     }

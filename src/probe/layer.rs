@@ -9,9 +9,8 @@ use tokio::time::Instant;
 use super::Limits;
 use super::exchange::Answer;
 use super::lanes::Lane;
-use super::manifest::Descriptor;
 use super::wrong::{Try, Wrong};
-use crate::image::Sum;
+use crate::image::{Descriptor, Layers, Sum};
 use crate::reason::FailureKind;
 
 /// What a rehearsal reads of a layer; the product promises mirrors that it is never more.
@@ -32,8 +31,19 @@ const ENOUGH_TO_JUDGE: u64 = 256 * 1024;
 const ENOUGH_TO_TELL: u64 = 64 * 1024;
 
 /// Whether a layer has a size that tells something.
-pub(super) fn is_telling(layer: &Descriptor) -> bool {
+fn is_telling(layer: &Descriptor) -> bool {
     TELLING.contains(&layer.size)
+}
+
+/// Those that samples are taken of until the next rehearsal: the ones that tell most.
+pub(super) fn worth_remembering(mut layers: Vec<Descriptor>) -> Layers {
+    // As `Piece::choose` would have them of all: where none is telling the smallest of the large, else the largest.
+    layers.sort_by_key(|layer| match layer.size {
+        size if TELLING.contains(&size) => (0, 0),
+        size if size > *TELLING.end() => (1, size),
+        size => (2, u64::MAX - size),
+    });
+    layers.into()
 }
 
 /// Which bytes of which layer.

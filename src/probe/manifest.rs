@@ -9,7 +9,7 @@ use serde::{Deserialize, Deserializer};
 
 use super::voice::{MANIFEST_TYPES, Platform};
 use super::wrong::{Try, Wrong};
-use crate::image::Digest;
+use crate::image::{Descriptor, Digest};
 use crate::reason::FailureKind;
 use crate::timestamp::Timestamp;
 
@@ -19,15 +19,6 @@ pub(super) const BYTES: usize = 192 * 1024;
 
 /// How many children or layers are looked at; Docker stacks at most 127 layers.
 const MOST: usize = 256;
-
-/// A digest and how many bytes belong to it.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-pub(super) struct Descriptor {
-    #[serde(default, rename = "mediaType")]
-    pub(super) media_type: String,
-    pub(super) digest: Digest,
-    pub(super) size: u64,
-}
 
 /// What a manifest turned out to be.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -7,14 +7,14 @@ use tokio::time::Instant;
 use super::challenge::Asks;
 use super::exchange::Answer;
 use super::lanes::Lane;
-use super::layer::{Piece, REHEARSED, SAMPLED, Taken};
-use super::manifest::{self, Descriptor, Manifest};
+use super::layer::{self, Piece, REHEARSED, SAMPLED, Taken};
+use super::manifest::{self, Manifest};
 use super::refusal::title;
 use super::session::{Late, Session, Step, Stop, at, stop};
 use super::target::Target;
 use super::voice::Platform;
 use super::wrong::{Try, Wrong};
-use crate::image::{Digest, Image, Sum};
+use crate::image::{Descriptor, Digest, Image, Layers, Sum};
 use crate::observation::{Depth, ImageStore, Quirk, REHEARSAL, Stage};
 use crate::reason::FailureKind;
 
@@ -56,21 +56,19 @@ impl Session<'_> {
         let (config, layers) = self.manifest(image).await?;
         self.config(repository, &config).await?;
         self.layer(repository, &layers, turn, REHEARSED).await?;
-        self.prober.known.of(self.mirror, |known| known.learn(image, layers));
+        self.seen.layers = Some(layer::worth_remembering(layers));
         Ok(())
     }
 
-    /// A piece of a layer that the last rehearsal found. Without one it only connects: what a rehearsal costs, nobody has
+    /// A piece of a layer that an earlier rehearsal found. Without one it only connects: what a rehearsal costs, nobody has
     /// agreed to.
-    pub(super) async fn sample(&mut self, image: Option<&Image>, turn: u64) -> Step<()> {
-        let (layers, token, challenge) = self
-            .prober
-            .known
-            .of(self.mirror, |known| (known.layers(image), known.token.clone(), known.challenge.clone()));
-        let Some((image, layers)) = layers else {
+    pub(super) async fn sample(&mut self, of: Option<(&Image, &Layers)>, turn: u64) -> Step<()> {
+        let Some((image, layers)) = of else {
             self.seen.depth = Depth::Connect;
             return self.connect().await;
         };
+        let (token, challenge) =
+            self.prober.known.of(self.mirror, |known| (known.token.clone(), known.challenge.clone()));
         self.seen.image = Some(image.clone());
         let repository = image.repository();
         if !self.take_token(token, repository)
@@ -79,10 +77,9 @@ impl Session<'_> {
             self.way().await?;
             self.fetch_token(&challenge, repository).await?;
         }
-        match self.layer(repository, &layers, turn, SAMPLED).await {
+        match self.layer(repository, layers.as_slice(), turn, SAMPLED).await {
             // The tag may have moved on, and the mirror need not keep the layers of what it led to.
             Err(Stop { stage: Stage::Layer, wrong }) if wrong.kind == FailureKind::NotFound => {
-                self.prober.known.of(self.mirror, |known| known.forget(&image));
                 (self.seen.depth, self.seen.image) = (Depth::Connect, None);
                 Ok(())
             }

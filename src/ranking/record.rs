@@ -23,7 +23,7 @@ use moment::{Moment, at_rest, narrow};
 pub(crate) use smoothed::Smoothed;
 
 use super::Policy;
-use crate::image::Image;
+use crate::image::{Image, Layers};
 use crate::observation::{Depth, Failure, ImageStore, Quirk, Spent, Stages};
 use crate::reason::FailureKind;
 use crate::timestamp::Timestamp;
@@ -192,6 +192,13 @@ struct LastAsked {
     rehearse: Option<Moment>,
 }
 
+/// What samples are taken of: without it each would be a whole rehearsal.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct Sampled {
+    image: Image,
+    layers: Layers,
+}
+
 /// What is remembered of one mirror.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -209,6 +216,9 @@ pub struct Record {
     #[serde(skip_serializing_if = "Option::is_none")]
     rest: Option<Rest>,
     images: images::Images,
+    /// The image of the last good rehearsal.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sampled: Option<Sampled>,
     /// Seconds from nothing to the platform's manifest, as the classic store asks.
     chain: Smoothed,
     /// Seconds to the first byte of a layer.
@@ -370,6 +380,22 @@ impl Record {
     /// Until when an image is not to be asked for again (403, 404): an hour, doubling to six.
     pub fn image_resting(&self, image: &Image, now: Timestamp) -> Option<Timestamp> {
         self.images.resting(image, now)
+    }
+
+    /// The image that a sample can be taken of, whether or not mirrors are still asked for it; `None` where no layer is
+    /// known.
+    pub fn sampled_image(&self) -> Option<&Image> {
+        self.sampled.as_ref().map(|sampled| &sampled.image)
+    }
+
+    /// The layers of that image.
+    pub fn sampled_layers(&self) -> Option<&Layers> {
+        self.sampled.as_ref().map(|sampled| &sampled.layers)
+    }
+
+    /// A layer is gone: until the next good rehearsal no sample can be taken.
+    pub fn forget_layers(&mut self) {
+        self.sampled = None;
     }
 
     /// When this image was last asked for.

@@ -173,10 +173,53 @@ fn a_mirror_that_answers_with_errors_for_one_image_alone_is_not_out_for_long() {
     let candidates = healthy().map(|(name, _)| (mirror(name), Record::default()));
     world.tell(Event::Configured { settings: Box::new(changed), candidates: candidates.into() });
     world.run(12 * HOUR);
-    let sampled = |world: &World| world.state.tracks[&url("a")].known_image.clone();
+    let sampled = |world: &World| world.state.tracks[&url("a")].record.sampled_image().cloned();
     world.until("samples of it", |world| sampled(world).is_some_and(|image| image.to_string() == ONE));
     world.set("a", Mood::ErrsAt(20.0 * MB, ONE));
     world.until("its fall", |world| world.standing("a") == Standing::Rejected);
     let back = world.until("its return", |world| world.standing("a") == Standing::Live);
     assert!(back <= 2 * HOUR + 30 * MINUTE, "{back:?}");
+}
+
+#[test]
+fn a_restart_amid_a_mirrors_errors_keeps_it_out_for_no_longer() {
+    for after in [MINUTE, 5 * MINUTE, 10 * MINUTE] {
+        let mut world = World::new(&healthy());
+        world.run(6 * HOUR);
+        world.set("a", Mood::Errors);
+        world.run(after);
+        world.restart();
+        world.run(10 * MINUTE - after);
+        world.set("a", Mood::Serves(80.0 * MB));
+        let back = world.until("its return", |world| world.standing("a") == Standing::Live);
+        println!("a restart after {after:?} of ten minutes of errors: back {back:?} after them");
+        assert!(back <= 50 * MINUTE, "a restart after {after:?}: back {back:?} later");
+        kept(&world);
+    }
+}
+
+/// Each restart finds a layer to take a sample of in what was written down, and needs no rehearsal for it.
+#[test]
+fn a_service_that_is_restarted_every_few_minutes_sees_a_stall_as_soon_as_another() {
+    for every in [3 * MINUTE, 7 * MINUTE, 20 * MINUTE] {
+        let mut world = World::new(&healthy());
+        world.run(6 * HOUR);
+        let start = world.now;
+        let restarted = |world: &mut World, end: Timestamp| {
+            while world.now < end && world.standing("a") == Standing::Live {
+                world.restart();
+                world.run(every);
+            }
+        };
+        restarted(&mut world, start + 12 * HOUR);
+        assert_eq!((world.list()[0], world.standing("a")), ("a", Standing::Live));
+        let rehearsed = world.probes[&url("a")].iter().filter(|(_, depth)| *depth == Depth::Rehearse).count();
+        world.set("a", Mood::Stalls);
+        let stalled = world.now;
+        restarted(&mut world, stalled + DAY);
+        let seen = world.now.since(stalled);
+        println!("restarted every {every:?}: {rehearsed} rehearsals, a stall seen within {seen:?}");
+        assert!(seen <= 12 * MINUTE + every, "restarted every {every:?}: seen after {seen:?}");
+        kept(&world);
+    }
 }

@@ -43,7 +43,7 @@ impl State {
         let void = std::mem::take(&mut track.void);
         if track.in_flight.take() == Some(Depth::Sample) && observation.depth == Depth::Connect {
             // The layer is gone: the next one is a rehearsal, with the budget of one.
-            track.known_image = None;
+            track.record.forget_layers();
         }
         track.record.end();
         track.last_asked = Some(now);
@@ -52,9 +52,6 @@ impl State {
             // What was under way may say less than was asked for.
             track.control = track.control.filter(|wanted| observation.depth < *wanted);
             track.at_once = false;
-        }
-        if observation.depth == Depth::Rehearse && observation.failure().is_none() {
-            track.known_image.clone_from(&observation.image);
         }
         self.account(url, observation, now);
         if void {

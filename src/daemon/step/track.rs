@@ -39,8 +39,6 @@ pub struct Track {
     pub sampled_afresh: Option<Timestamp>,
     /// The ground shifted while it was being asked: what it answers is worth nothing.
     pub void: bool,
-    /// An image whose layers the prober knows, for samples.
-    pub known_image: Option<Image>,
     /// A real pull failed there: the re-check waits for nothing.
     pub at_once: bool,
     /// A real pull failed at a mirror of the list, and it may have been this one: its next probe tells.
@@ -74,7 +72,6 @@ impl Track {
             fresh: None,
             sampled_afresh: None,
             void: false,
-            known_image: None,
             at_once: false,
             doubted: false,
             starved: 0,

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::moment::narrow;
-use super::{Fault, Record, Rest, Round, Run, Standing, images, smoothed};
+use super::{Fault, Record, Rest, Round, Run, Sampled, Standing, images, smoothed};
 use crate::image::Image;
 use crate::observation::{Depth, Failure, Observation, Spent, Stage, Stages};
 use crate::ranking::Policy;
@@ -393,6 +393,10 @@ impl Record {
             } else {
                 self.quirks.extend(&observation.quirks);
             }
+        }
+        // Also where it was slower than it may be: the layers are there.
+        if let (Some(image), Some(layers)) = (&observation.image, &observation.layers) {
+            self.sampled = Some(Sampled { image: image.clone(), layers: layers.clone() });
         }
         // Where the bytes are not those of a digest, nothing else that was said is worth remembering.
         if failure.is_none_or(|failure| failure.kind != FailureKind::Corrupt) {
