@@ -346,14 +346,21 @@ pub fn key(mirror: &Mirror) -> Key {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::image::{Descriptor, Digest, Layers};
     use crate::observation::{Depth, Failure, Observation, Outcome, Spent, Stage};
     use crate::reason::FailureKind;
+
+    fn layer() -> Descriptor {
+        let media_type = "application/vnd.oci.image.layer.v1.tar+gzip".to_owned();
+        Descriptor { media_type, digest: Digest::of(b"a layer"), size: 3 << 20 }
+    }
 
     fn json(outcome: Outcome) -> Value {
         let mut record = Record::default();
         let mut seen = Observation::new(Timestamp::from_millis(1_795_176_000_000), Depth::Rehearse);
         seen.image = Some("library/busybox:latest".parse().unwrap());
         seen.outcome = outcome;
+        seen.layers = seen.failure().is_none().then(|| vec![layer(); 3].into());
         seen.spent = Spent { requests: 7, refusals: 0, bytes: 1000 };
         record.observe(&seen, &Policy::default());
         record.asked(seen.at, &seen);
@@ -422,6 +429,42 @@ mod tests {
         assert_eq!((record.standing(), requests(&record)), (Standing::Live, 7));
         assert_eq!(understood("5"), None);
         assert_eq!(understood("{"), None);
+    }
+
+    #[test]
+    fn the_layers_that_samples_are_taken_of_are_kept_and_what_can_be_none_is_passed_over() {
+        let place = tempfile::tempdir().unwrap();
+        let key = Key { upstream: DOCKER_HUB.to_owned(), url: "https://a.example".parse().unwrap() };
+        let kept = |value: &Value| {
+            let now = Timestamp::from_millis(1_795_176_000_000);
+            Store::open(place.path(), now).0.save_record(&key, &value.to_string(), now);
+            records(&Store::open(place.path(), now).0).remove(&key.url).unwrap()
+        };
+        let value = json(Outcome::Served);
+        let record = kept(&value);
+        assert_eq!(record.sampled_image(), "busybox".parse().ok().as_ref());
+        assert_eq!(record.sampled_layers().map(Layers::as_slice), Some(&vec![layer(); 3][..]));
+
+        let changed = |change: &dyn Fn(&mut Value)| {
+            let mut value = value.clone();
+            change(&mut value);
+            value
+        };
+        for value in [
+            // As an earlier version wrote it.
+            changed(&|value| drop(value.as_object_mut().unwrap().remove("sampled"))),
+            changed(&|value| value["sampled"] = Value::Null),
+            changed(&|value| value["sampled"] = 5.into()),
+            changed(&|value| value["sampled"]["image"] = "../../v2/_catalog".into()),
+            changed(&|value| value["sampled"]["image"] = "other.example/library/busybox".into()),
+            changed(&|value| value["sampled"]["layers"] = "all".into()),
+            changed(&|value| value["sampled"]["layers"][1]["digest"] = "sha256:../../../x".into()),
+            changed(&|value| value["sampled"]["layers"][1]["size"] = (-1).into()),
+        ] {
+            let record = kept(&value);
+            assert_eq!((record.sampled_image(), record.sampled_layers()), (None, None), "{value}");
+            assert_eq!((record.standing(), requests(&record)), (Standing::Live, 7), "the rest is kept");
+        }
     }
 
     #[test]

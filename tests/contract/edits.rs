@@ -124,6 +124,25 @@ fn a_restart_goes_on_from_what_is_remembered() {
 }
 
 #[test]
+fn after_a_restart_a_sample_needs_no_rehearsal_before_it() {
+    let a = healthy();
+    let schedule =
+        "connect = \"300ms\"\nsample = \"500ms\"\nrehearse = \"5h\"\ndecide = \"5h\"\nconfirm = \"50ms\"\n";
+    let host = Host::new(&Toml { schedule, ..Toml::of(&[("A", &a)]) });
+    let mut service = host.serve();
+    host.wait_for(&[&a]);
+    assert_eq!(service.end(Signal::TERM), Some(0));
+    let before = a.requests().len();
+    let _service = host.serve();
+    // The first of them asks for a token, too.
+    host.wait("some samples", || a.requests().len() >= before + 6);
+    let asked = a.requests().split_off(before);
+    assert!(asked[0].path.contains("/blobs/") && asked[0].headers.contains_key("range"), "{asked:#?}");
+    let rehearses = asked.iter().any(|request| request.path.contains("/manifests/"));
+    assert!(!rehearses, "{asked:#?}");
+}
+
+#[test]
 fn another_program_that_edits_another_key_is_left_alone() {
     let a = healthy();
     let host = Host::with_file(&Toml::of(&[("A", &a)]), Some("{\"debug\": false}"));

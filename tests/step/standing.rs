@@ -404,6 +404,38 @@ fn where_a_samples_layer_is_gone_a_rehearsal_finds_another_and_not_at_once() {
 }
 
 #[test]
+fn a_samples_layer_that_is_gone_after_a_restart_is_held_against_nobody_and_forgotten() {
+    let mut world = World::new(&healthy());
+    world.run(Duration::from_secs(3600));
+    world.restart();
+    world.probes.clear();
+    world.samples_find_nothing = true;
+    world.run(Duration::from_secs(660));
+    for name in ["a", "b", "c"] {
+        let record = &world.state.tracks[&url(name)].record;
+        assert!(record.standing() == Standing::Live && record.failing().is_none(), "{name}: {record:?}");
+        assert_eq!(record.sampled_image(), None, "{name}");
+        let beyond = world.probes[&url(name)].iter().filter(|(_, depth)| *depth != Depth::Connect);
+        let beyond: Vec<Depth> = beyond.map(|(_, depth)| *depth).collect();
+        assert_eq!(beyond.first(), Some(&Depth::Sample), "{name}: {beyond:?}");
+    }
+}
+
+/// A host that has pulled something else since, and one whose images are not known yet after a start.
+#[test]
+fn samples_are_taken_of_an_image_that_mirrors_are_not_asked_for_any_more() {
+    let mut world = World::new(&healthy());
+    world.run(Duration::from_secs(3600));
+    let rehearsed = world.state.tracks[&url("a")].record.last(Depth::Rehearse);
+    world.state.settings.policy.images = vec!["another/image".parse().unwrap()];
+    world.restart();
+    world.run(Duration::from_secs(1200));
+    let record = &world.state.tracks[&url("a")].record;
+    assert!(record.last(Depth::Sample) > Some(world.now - Duration::from_secs(660)));
+    assert_eq!(record.last(Depth::Rehearse), rehearsed, "none stood for a sample");
+}
+
+#[test]
 fn equal_mirrors_never_swap_and_a_day_stays_within_the_budget() {
     let names = ["a", "b", "c", "d", "e", "f"];
     let equal: Vec<(&str, Mood)> = names.iter().map(|name| (*name, Mood::Serves(5.0 * MB))).collect();

@@ -1,4 +1,5 @@
 use super::*;
+use crate::image::{Descriptor, Digest};
 use crate::mirror::MirrorUrl;
 use crate::observation::{Observation, Outcome, Spent, Stage};
 use crate::pull::{Seen, Sign};
@@ -305,7 +306,8 @@ fn a_record_comes_back_from_json_as_it_was_and_is_small() {
     for ten_minutes in 0..288 {
         let mut observation = observation("R", at + minutes(10 * ten_minutes));
         observation.spent = Spent { requests: 6, refusals: 0, bytes: 1_100_000 };
-        observation.digest = Some(crate::image::Digest::of(b"manifest"));
+        observation.digest = Some(Digest::of(b"manifest"));
+        observation.layers = Some(layers());
         observation.address = "203.0.113.7:443".parse().ok();
         observation.sent_to.insert("cdn.example".to_owned());
         record.observe(&observation, &policy());
@@ -314,6 +316,31 @@ fn a_record_comes_back_from_json_as_it_was_and_is_small() {
     let json = serde_json::to_string(&record).unwrap();
     assert_eq!(serde_json::from_str::<Record>(&json).unwrap(), record);
     assert!(json.len() < 4096, "{} bytes: {json}", json.len());
+}
+
+/// More than are remembered, as Docker names them.
+fn layers() -> Layers {
+    let media_type = "application/vnd.docker.image.rootfs.diff.tar.gzip".to_owned();
+    let layer = Descriptor { media_type, digest: Digest::of(b"a layer"), size: 3 << 20 };
+    vec![layer; 20].into()
+}
+
+#[test]
+fn samples_are_taken_of_what_the_last_good_rehearsal_found_until_a_layer_is_gone() {
+    let mut record = Record::default();
+    let mut seen = observation("R", START);
+    seen.layers = Some(layers());
+    record.observe(&seen, &policy());
+    assert_eq!((record.sampled_image(), record.sampled_layers()), (seen.image.as_ref(), Some(&layers())));
+    for later in ["r:server_error[b]", "r:not_allowed[c]", "s:stalled", "c:unreachable", "S", "C"] {
+        record.observe(&observation(later, START + minutes(10)), &policy());
+        assert_eq!(record.sampled_image(), seen.image.as_ref(), "{later}");
+    }
+    seen.image = "other/image".parse().ok();
+    record.observe(&seen, &policy());
+    assert_eq!(record.sampled_image(), seen.image.as_ref());
+    record.forget_layers();
+    assert_eq!((record.sampled_image(), record.sampled_layers()), (None, None));
 }
 
 #[test]
