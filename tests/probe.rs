@@ -275,12 +275,14 @@ async fn a_prober_that_knows_nothing_takes_a_sample_of_the_layers_that_it_is_tol
 
 #[tokio::test]
 async fn the_layers_that_are_told_are_few_and_the_telling_ones_before_the_others() {
-    let layers = vec![100, 20_000_000, 50_000, 200, 60_000, 70_000, 30_000_000];
+    let layers = vec![100, 30_000_000, 50_000, 200, 60_000, 20_000_000];
     let image = ImageSpec { layers, ..ImageSpec::default() };
     let registry = Registry::start(Options { images: vec![image], ..Options::default() });
     let rehearsed = rehearse(patient(), &registry.url()).await;
-    let sizes: Vec<u64> = rehearsed.layers.unwrap().as_slice().iter().map(|layer| layer.size).collect();
-    assert_eq!(sizes, [50_000, 60_000, 70_000, 20_000_000]);
+    // As they are packed they are a little larger.
+    let size = |layer: &Descriptor| layer.size / 10_000 * 10_000;
+    let sizes: Vec<u64> = rehearsed.layers.unwrap().as_slice().iter().map(size).collect();
+    assert_eq!(sizes, [50_000, 60_000, 20_000_000]);
 }
 
 #[tokio::test]

@@ -24,7 +24,7 @@ pub struct Descriptor {
 pub struct Layers(Vec<Descriptor>);
 
 /// So many layers are remembered.
-const MOST: usize = 4;
+const MOST: usize = 3;
 /// The longest media type of a layer that is known has 72 bytes. What is longer says nothing of how it is packed.
 const MEDIA_TYPE: usize = 96;
 
