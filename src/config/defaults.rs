@@ -50,7 +50,7 @@ impl Default for Select {
     fn default() -> Self {
         Self {
             max: 3,
-            margin: 0.2,
+            margin: 0.1,
             rounds: 3,
             fall: 3,
             rise: 2,

@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 pub(crate) use hours::LONGEST_WINDOW;
 pub(crate) use images::Tag;
 use moment::{Moment, at_rest, narrow};
-pub(crate) use smoothed::Smoothed;
+pub(crate) use smoothed::{REHEARSAL, Smoothed};
 
 use super::Policy;
 use crate::image::{Image, Layers};

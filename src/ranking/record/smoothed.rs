@@ -17,7 +17,7 @@ use super::narrow;
 /// How far the mean moves to a rehearsal's value. In made-up worlds of 20 mirrors over 14 days 0.2 and 0.3 lose
 /// about as little time against an oracle, and with 0.2 equal mirrors that are noisy change places a third as
 /// often: what 0.3 gains in speed, the change of level below has already.
-pub(super) const REHEARSAL: f64 = 0.2;
+pub(crate) const REHEARSAL: f64 = 0.2;
 /// How far the mean moves to a sample's value: some twelve samples come between two rehearsals of a
 /// selected mirror, and shall not make it forget within an hour what it knew.
 pub(super) const SAMPLE: f64 = 0.07;

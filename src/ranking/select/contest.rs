@@ -2,9 +2,14 @@
 
 use super::judge::Judged;
 use crate::ranking::Policy;
+use crate::ranking::record::REHEARSAL;
 use crate::ranking::score::{Figure, last_figure};
 use crate::ranking::verdict::Reason;
 use crate::reason::ReasonKind;
+
+/// A rehearsal this far below the bar is wild beside an ordinary mirror's deviation, an eighth: as many more like it are a
+/// new level, which the smoothed figure takes over whole (`record/smoothed.rs`), however far away it was.
+const NEW_LEVEL: f64 = 0.75;
 
 /// Who contends: may change the list if its next rehearsals go on like the last.
 pub(super) struct Contest<'a> {
@@ -16,11 +21,15 @@ pub(super) struct Contest<'a> {
 }
 
 impl Contest<'_> {
-    /// Whether a mirror's smoothed figure, or that of its last rehearsal alone, is `margin` below another's.
+    /// Whether a mirror would have proved to be `margin` faster than another once `rounds` more rehearsals were like its
+    /// last. Each of them costs a mebibyte of the day's budget: who contends for one lucky rehearsal has none left when it
+    /// really becomes faster.
     fn is_faster(&self, one: &Judged<'_>, than: &Figure) -> bool {
-        let last = last_figure(one.record, &one.figure);
-        self.clearly(one.figure.cost(), than.cost())
-            || last.is_some_and(|last| self.clearly(last.cost(), than.bare().cost()))
+        let Some(last) = last_figure(one.record, &one.figure) else { return false };
+        let (last, smoothed, bar) = (last.cost(), one.figure.cost(), than.bare().cost());
+        let rounds = i32::try_from(self.policy.rounds).unwrap_or(i32::MAX);
+        let in_the_end = last + (1.0 - REHEARSAL).powi(rounds) * (smoothed - last);
+        self.clearly(in_the_end, bar) || self.clearly(last, NEW_LEVEL * bar)
     }
 
     fn clearly(&self, faster: f64, than: f64) -> bool {

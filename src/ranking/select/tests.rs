@@ -102,8 +102,8 @@ fn who_stays_outside_though_it_is_faster_is_told_what_it_has_to_prove() {
     let list = [mirrors[0].url.clone()];
     let now = Timestamp::default() + std::time::Duration::from_secs(86_400);
     for (rehearsals, quick) in [
-        (1, "faster than mid, and takes its place once 20 % faster in 3 rehearsals in a row, so far 1"),
-        (2, "faster than mid, and takes its place once 20 % faster in 3 rehearsals in a row, so far 2"),
+        (1, "faster than mid, and takes its place once 10 % faster in 3 rehearsals in a row, so far 1"),
+        (2, "faster than mid, and takes its place once 10 % faster in 3 rehearsals in a row, so far 2"),
         (3, "faster than mid, as is proved, and waits for `hold`"),
     ] {
         let records = [1e6, 20e6, 0.5e6].map(|speed| of_speed_often(speed, rehearsals));
