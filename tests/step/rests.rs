@@ -223,3 +223,58 @@ fn a_service_that_is_restarted_every_few_minutes_sees_a_stall_as_soon_as_another
         kept(&world);
     }
 }
+
+/// Three images, samples being taken of the first, and what a mirror goes on to serve that refuses that one.
+const IMAGES: [&str; 3] = ["x/one:latest", "x/two:latest", "x/three:latest"];
+const OTHERS: &[&str] = &["x/two:latest", "x/three:latest"];
+
+fn sampled_of_the_first() -> World {
+    let mut world = World::new(&healthy());
+    let mut changed = settings(false);
+    changed.policy.images = IMAGES.iter().map(|image| image.parse().unwrap()).collect();
+    let candidates = healthy().map(|(name, _)| (mirror(name), Record::default()));
+    world.tell(Event::Configured { settings: Box::new(changed), candidates: candidates.into() });
+    world.run(12 * HOUR);
+    let first = |world: &World| {
+        let image = world.state.tracks[&url("a")].record.sampled_image();
+        image.is_some_and(|image| image.to_string() == IMAGES[0])
+    };
+    world.until("samples of it", first);
+    world
+}
+
+#[test]
+fn a_stall_is_seen_as_soon_of_a_mirror_that_refuses_what_it_is_sampled_of() {
+    for restarts in [false, true] {
+        let mut world = sampled_of_the_first();
+        world.set("a", Mood::Allows(20.0 * MB, OTHERS));
+        world.run(12 * MINUTE);
+        if restarts {
+            world.restart();
+        }
+        world.run(MINUTE);
+        assert_eq!(world.standing("a"), Standing::Live);
+        world.set("a", Mood::Stalls);
+        let seen = world.until("its fall", |world| world.standing("a") == Standing::Rejected);
+        assert!(seen <= 12 * MINUTE, "restarts {restarts}: seen after {seen:?}");
+        kept(&world);
+    }
+}
+
+#[test]
+fn errors_are_over_for_a_mirror_too_that_then_refuses_what_it_is_sampled_of() {
+    for restarts in [false, true] {
+        let mut world = sampled_of_the_first();
+        world.set("a", Mood::Errors);
+        world.until("its fall", |world| world.standing("a") == Standing::Rejected);
+        world.run(20 * MINUTE);
+        if restarts {
+            world.restart();
+        }
+        world.set("a", Mood::Allows(20.0 * MB, OTHERS));
+        let back = world.until("its return", |world| world.standing("a") == Standing::Live);
+        // Six of ten refusals are gone, so that the first rehearsal waits for a fifth of two days.
+        assert!(back <= 12 * HOUR, "restarts {restarts}: back after {back:?}");
+        kept(&world);
+    }
+}

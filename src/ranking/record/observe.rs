@@ -270,6 +270,11 @@ impl Record {
     }
 
     fn refuse_image(&mut self, image: &Image, failure: &Failure, seen: &Observation, policy: &Policy) {
+        // It rests now, and samples of it would rest with it: until a rehearsal finds another image's layers, none can be
+        // taken.
+        if self.sampled_image() == Some(image) {
+            self.forget_layers();
+        }
         let turn = self.images.refused(image, failure, seen, &policy.images);
         if turn == images::Turn::New {
             self.turned_away = self.turned_away.saturating_add(1);
