@@ -18,7 +18,7 @@ use crate::assembly::{self, ADOPTED_FACT};
 use crate::config::{self, Config, Invalid};
 use crate::engine::{Facts, Problem};
 use crate::mirror::MirrorUrl;
-use crate::observation::Observation;
+use crate::observation::{Depth, Observation};
 use crate::ours::Ours;
 use crate::pause::Pause;
 use crate::probe::{self, Prober, SetupError, Task};
@@ -470,9 +470,9 @@ impl Daemon {
             match action {
                 Action::Probe { url, depth, image, turn } => {
                     let (prober, turns) = (Rc::clone(&self.prober), self.turns.clone());
-                    // What a rehearsal found, in this run or an earlier one.
-                    let layers =
-                        self.state.track(&url).and_then(|track| track.record.sampled_layers().cloned());
+                    // What a rehearsal found, in this run or an earlier one; only samples need it.
+                    let track = self.state.track(&url).filter(|_| depth == Depth::Sample);
+                    let layers = track.and_then(|track| track.record.sampled_layers().cloned());
                     let task = Task { depth, image, layers, turn };
                     self.tasks.spawn_local(async move {
                         let turns = turns.begin();

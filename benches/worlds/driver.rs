@@ -83,6 +83,8 @@ struct Driver<'a> {
     chance: Chance,
     pulls: Chance,
     account: Account,
+    /// Whether anybody was sampled.
+    sampled: bool,
 }
 
 /// Lives through a world from a cold start, with an engine that always takes its list.
@@ -101,6 +103,7 @@ pub(crate) fn live(world: &World, life: &Life) -> Account {
         chance: Chance::new(world.seed, 200),
         pulls: Chance::new(world.seed, 300),
         account: Account::new(world),
+        sampled: false,
     };
     driver.tell(Event::Engine(EngineView::Lists(Vec::new())));
     driver.tell(Event::Configured { settings: Box::new(settings), candidates });
@@ -112,6 +115,10 @@ pub(crate) fn live(world: &World, life: &Life) -> Account {
         let list = driver.list();
         driver.account.minute(world, life.pull, &list, at);
     }
+    assert!(
+        driver.sampled,
+        "a service that takes no samples is blind for hours, and no figure of it says anything"
+    );
     driver.account
 }
 
@@ -194,6 +201,7 @@ impl Driver<'_> {
 
     fn ask(&mut self, url: &MirrorUrl, depth: Depth) -> (f64, Observation) {
         let at = self.seconds();
+        self.sampled |= depth == Depth::Sample;
         let Some(host) = self.hosts.get(url).copied() else {
             // The upstream drops every packet, as it does where mirrors are needed most.
             let mut seen = Observation::new(self.now, depth);

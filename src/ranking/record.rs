@@ -216,7 +216,7 @@ pub struct Record {
     #[serde(skip_serializing_if = "Option::is_none")]
     rest: Option<Rest>,
     images: images::Images,
-    /// The image of the last good rehearsal.
+    /// Of the last good rehearsal, until it is refused or one of its layers is gone.
     #[serde(skip_serializing_if = "Option::is_none")]
     sampled: Option<Sampled>,
     /// Seconds from nothing to the platform's manifest, as the classic store asks.
@@ -393,7 +393,7 @@ impl Record {
         self.sampled.as_ref().map(|sampled| &sampled.layers)
     }
 
-    /// A layer is gone: until the next good rehearsal no sample can be taken.
+    /// A layer is gone, or its image is refused: until the next good rehearsal no sample can be taken.
     pub fn forget_layers(&mut self) {
         self.sampled = None;
     }

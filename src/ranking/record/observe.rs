@@ -399,7 +399,7 @@ impl Record {
                 self.quirks.extend(&observation.quirks);
             }
         }
-        // Also where it was slower than it may be: the layers are there.
+        // Only a rehearsal that went well tells any.
         if let (Some(image), Some(layers)) = (&observation.image, &observation.layers) {
             self.sampled = Some(Sampled { image: image.clone(), layers: layers.clone() });
         }

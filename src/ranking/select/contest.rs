@@ -7,8 +7,8 @@ use crate::ranking::score::{Figure, last_figure};
 use crate::ranking::verdict::Reason;
 use crate::reason::ReasonKind;
 
-/// A rehearsal this far below the bar is wild beside an ordinary mirror's deviation, an eighth: as many more like it are a
-/// new level, which the smoothed figure takes over whole (`record/smoothed.rs`), however far away it was.
+/// A rehearsal of this part of what would do is a judgement of "far": for a mirror that deviates by up to an eighth it is
+/// wild, and three wild ones are a new level, which the smoothed figure takes over whole (`record/smoothed.rs`).
 const NEW_LEVEL: f64 = 0.75;
 
 /// Who contends: may change the list if its next rehearsals go on like the last.
@@ -22,14 +22,14 @@ pub(super) struct Contest<'a> {
 
 impl Contest<'_> {
     /// Whether a mirror would have proved to be `margin` faster than another once `rounds` more rehearsals were like its
-    /// last. Each of them costs a mebibyte of the day's budget: who contends for one lucky rehearsal has none left when it
-    /// really becomes faster.
+    /// last, with the deviation that it has now, which such rehearsals would lower. Each of them costs a mebibyte of the
+    /// day's budget: who contends for one lucky rehearsal has none left when it really becomes faster.
     fn is_faster(&self, one: &Judged<'_>, than: &Figure) -> bool {
         let Some(last) = last_figure(one.record, &one.figure) else { return false };
-        let (last, smoothed, bar) = (last.cost(), one.figure.cost(), than.bare().cost());
+        let (last, smoothed, theirs) = (last.cost(), one.figure.cost(), than.bare().cost());
         let rounds = i32::try_from(self.policy.rounds).unwrap_or(i32::MAX);
         let in_the_end = last + (1.0 - REHEARSAL).powi(rounds) * (smoothed - last);
-        self.clearly(in_the_end, bar) || self.clearly(last, NEW_LEVEL * bar)
+        self.clearly(in_the_end, theirs) || self.clearly(last, NEW_LEVEL * theirs)
     }
 
     fn clearly(&self, faster: f64, than: f64) -> bool {
