@@ -35,14 +35,18 @@ fn is_telling(layer: &Descriptor) -> bool {
     TELLING.contains(&layer.size)
 }
 
-/// Those that samples are taken of until the next rehearsal: the ones that tell most.
-pub(super) fn worth_remembering(mut layers: Vec<Descriptor>) -> Layers {
-    // As `Piece::choose` would have them of all: where none is telling the smallest of the large, else the largest.
-    layers.sort_by_key(|layer| match layer.size {
-        size if TELLING.contains(&size) => (0, 0),
+/// What tells most sorts first: what has a telling size, then the smallest of the large, then the largest.
+fn preference(layer: &Descriptor) -> (u8, u64) {
+    match layer.size {
+        _ if is_telling(layer) => (0, 0),
         size if size > *TELLING.end() => (1, size),
         size => (2, u64::MAX - size),
-    });
+    }
+}
+
+/// Those that samples are taken of until the next rehearsal: the ones that tell most.
+pub(super) fn worth_remembering(mut layers: Vec<Descriptor>) -> Layers {
+    layers.sort_by_key(preference);
     layers.into()
 }
 
@@ -77,12 +81,7 @@ impl<'a> Piece<'a> {
         }
         let layer = match u64::try_from(telling.len()) {
             Ok(count) if count > 0 => telling[usize::try_from(turn % count).unwrap_or_default()],
-            Ok(_) | Err(_) => {
-                let large = layers.iter().filter(|layer| layer.size > *TELLING.end());
-                large
-                    .min_by_key(|layer| layer.size)
-                    .or_else(|| layers.iter().max_by_key(|layer| layer.size))?
-            }
+            Ok(_) | Err(_) => layers.iter().min_by_key(|layer| preference(layer))?,
         };
         let length = length.min(layer.size);
         if length == 0 {

@@ -82,6 +82,9 @@ impl Record {
         if served && !usual {
             self.doubt(at, policy);
         }
+        let about_one =
+            |failure: &Failure| matches!(self.consequence(failure, observation), Consequence::OneImage);
+        let answered = failure.as_ref().is_none_or(about_one);
         match failure {
             None => self.served(observation, policy),
             Some(failure) => self.failed(observation, &failure, policy),
@@ -89,8 +92,9 @@ impl Record {
         // What a lesser look cannot see, it does not take back either.
         if let Some(needed) = self.lookout() {
             if observation.depth >= needed {
-                // Errors are over whoever is slow since; a rehearsal will tell by how much it is.
-                self.back = served && (usual || self.errs());
+                // Errors are over whoever is slow since, or refuses an image: a rehearsal will tell by how much it is, or
+                // what it serves.
+                self.back = served && usual || answered && self.errs();
             }
         } else {
             self.back = false;

@@ -515,6 +515,7 @@ fn a_rejected_mirror_is_looked_out_for_as_far_as_it_failed() {
         ("R r:server_error r:server_error r:server_error", Some(Depth::Sample), false),
         // Whoever refuses by intent is not asked the more.
         ("r:not_allowed", None, false),
+        ("R r:server_error r:server_error r:server_error s:not_allowed", None, false),
         ("R", None, false),
     ] {
         let (record, _) = after(script);
