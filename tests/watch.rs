@@ -280,6 +280,15 @@ async fn what_a_link_leads_to_is_watched() {
 }
 
 #[tokio::test]
+async fn what_a_link_will_lead_to_is_watched_before_it_is_there() {
+    let target = tempfile::tempdir().unwrap();
+    let real = target.path().join("real.toml");
+    let mut scene = Scene::after(|dir| symlink(&real, dir.join("mirrors.toml")).unwrap());
+    fs::write(&real, "one").unwrap();
+    scene.is_told("it is there").await;
+}
+
+#[tokio::test]
 async fn a_mounted_config_map_is_told_when_its_inner_link_turns() {
     let mut scene = Scene::after(|dir| {
         for (version, content) in [("..1", "one"), ("..2", "two")] {

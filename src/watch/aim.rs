@@ -72,8 +72,7 @@ impl Aim {
             self.out_of_sight.get_or_insert_with(|| format!("{}: no such directory", parent.display()));
             return;
         };
-        let real = path.canonicalize().ok();
-        for place in links(path).into_iter().chain([real_parent.join(name)]).chain(real) {
+        for place in way(path).into_iter().chain([real_parent.join(name)]) {
             if let (Some(directory), Some(name)) = (place.parent(), place.file_name()) {
                 self.add(directory, Some(name.to_owned()));
             }
@@ -93,16 +92,18 @@ impl Aim {
 
     /// `None` stands for every name.
     fn add(&mut self, directory: &Path, name: Option<OsString>) {
-        let Ok(metadata) = fs::metadata(directory) else { return };
-        if is_elsewhere(directory) {
-            self.out_of_sight
-                .get_or_insert_with(|| format!("{}: a network file system", directory.display()));
+        // Most files lie together, and each connect is an occasion to look: asked once of each directory.
+        if !self.directories.contains_key(directory) {
+            let Ok(metadata) = fs::metadata(directory) else { return };
+            if is_elsewhere(directory) {
+                self.out_of_sight
+                    .get_or_insert_with(|| format!("{}: a network file system", directory.display()));
+            }
+            let (device, inode) = (metadata.dev(), metadata.ino());
+            let names = Names::These(BTreeSet::new());
+            self.directories.insert(directory.to_owned(), Target { device, inode, names });
         }
-        let target = self.directories.entry(directory.to_owned()).or_insert_with(|| Target {
-            device: metadata.dev(),
-            inode: metadata.ino(),
-            names: Names::These(BTreeSet::new()),
-        });
+        let Some(target) = self.directories.get_mut(directory) else { return };
         match (&mut target.names, name) {
             (Names::All, _) => {}
             (names, None) => *names = Names::All,
@@ -113,12 +114,13 @@ impl Aim {
     }
 }
 
-/// The links on the way to `path`, each in its real directory: its own directory may be one, or the file may be reached
-/// through several, as that of a mounted ConfigMap.
-fn links(path: &Path) -> Vec<PathBuf> {
+/// The links on the way to `path`, each in its real directory, and where it ends: its own directory may be one, or the file
+/// may be reached through several, as that of a mounted ConfigMap.
+fn way(path: &Path) -> Vec<PathBuf> {
     /// The kernel follows no more either (`path_resolution(7)`).
     const MOST: usize = 40;
     let mut links = Vec::new();
+    // With nothing of it a link any more.
     let mut real = PathBuf::new();
     let mut ahead: Vec<PathBuf> = vec![path.to_owned()];
     while let Some(next) = ahead.pop() {
@@ -140,6 +142,7 @@ fn links(path: &Path) -> Vec<PathBuf> {
             ahead.push(target);
         }
     }
+    links.push(real);
     links
 }
 
