@@ -120,7 +120,6 @@ fn way(path: &Path) -> Vec<PathBuf> {
     /// The kernel follows no more either (`path_resolution(7)`).
     const MOST: usize = 40;
     let mut links = Vec::new();
-    // With nothing of it a link any more.
     let mut real = PathBuf::new();
     let mut ahead: Vec<PathBuf> = vec![path.to_owned()];
     while let Some(next) = ahead.pop() {

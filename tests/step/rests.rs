@@ -273,8 +273,8 @@ fn errors_are_over_for_a_mirror_too_that_then_refuses_what_it_is_sampled_of() {
         }
         world.set("a", Mood::Allows(20.0 * MB, OTHERS));
         let back = world.until("its return", |world| world.standing("a") == Standing::Live);
-        // The sample that is refused shows that its errors are over.
-        assert!(back <= 2 * HOUR, "restarts {restarts}: back after {back:?}");
+        // Six of ten refusals are gone, so that the first rehearsal waits for a fifth of two days.
+        assert!(back <= 12 * HOUR, "restarts {restarts}: back after {back:?}");
         kept(&world);
     }
 }

@@ -82,9 +82,6 @@ impl Record {
         if served && !usual {
             self.doubt(at, policy);
         }
-        let about_one =
-            |failure: &Failure| matches!(self.consequence(failure, observation), Consequence::OneImage);
-        let answered = failure.as_ref().is_none_or(about_one);
         match failure {
             None => self.served(observation, policy),
             Some(failure) => self.failed(observation, &failure, policy),
@@ -92,9 +89,8 @@ impl Record {
         // What a lesser look cannot see, it does not take back either.
         if let Some(needed) = self.lookout() {
             if observation.depth >= needed {
-                // Errors are over whoever is slow since, or refuses an image: a rehearsal will tell by how much it is, or
-                // what it serves.
-                self.back = served && usual || answered && self.errs();
+                // Errors are over whoever is slow since; a rehearsal will tell by how much it is.
+                self.back = served && (usual || self.errs());
             }
         } else {
             self.back = false;
