@@ -3,8 +3,10 @@
 //! The real binary, 20 fakes that speak TLS, and the tests' stand-in for dockerd; the mirrors and the stand-in are
 //! in this process, so that the service's own process is what is measured.
 //!
-//! `cargo bench --bench service`, which takes an hour and a half, or with fewer or more minutes of the default schedule,
-//! and of waiting before they begin: `cargo bench --bench service -- after=3 minutes=10`
+//! `cargo bench --target x86_64-unknown-linux-musl --bench service` measures the program as the package has it, and
+//! without `--target` one that is linked to this host's C library. It takes an hour and a half, or with fewer or more
+//! minutes of the default schedule, and of waiting before they begin:
+//! `cargo bench --bench service -- after=3 minutes=10`
 
 #![expect(clippy::print_stdout, reason = "a bench prints its figures")]
 #![expect(clippy::unwrap_used, reason = "a bench that cannot go on has failed")]
