@@ -454,12 +454,17 @@ impl Daemon {
         }
         routine &= was_down == self.state.network.is_down() && paused == self.state.is_paused();
         routine &= actions.iter().all(Action::is_routine);
+        let begins = actions.iter().any(Action::costs_requests);
         self.perform(actions, now);
         self.wake_at = self.next_wake();
-        if !routine || self.is_news {
+        if !routine || begins || self.is_news {
             // What a probe may cost is to be known even if this process does not live to see its end.
             self.write_down();
+        }
+        if !routine || self.is_news {
             self.publish_soon();
+        } else if begins {
+            self.publish_unless_it_ends();
         } else {
             self.publish_if_old();
         }
@@ -504,7 +509,7 @@ impl Daemon {
                     }
                 }
                 self.step(Event::Observed { url, observation });
-                if self.publish_at.is_some() && !self.is_news && !self.state.is_asking() {
+                if self.publish_at.is_some() && !self.state.is_asking() && self.state.applying.is_none() {
                     // Nothing else is about to come, and to wake up once more would cost as much as this.
                     self.publish();
                 }

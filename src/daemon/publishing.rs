@@ -13,6 +13,8 @@ use crate::status::{ServiceState, Status};
 
 /// Several events in a row make one status.
 const PUBLISH: Duration = Duration::from_millis(100);
+/// A probe that has ended by then is shown with its end alone.
+pub(super) const UNDER_WAY: Duration = Duration::from_secs(3);
 /// How old a status may be, as part of `connect` and at most, that lacks nothing but when a mirror was last connected to:
 /// one for each connect would cost as much as the connect itself.
 const OLD: (f64, Duration) = (1.5, Duration::from_secs(90));
@@ -37,6 +39,11 @@ impl Daemon {
         let soon = Instant::now() + PUBLISH;
         self.publish_at = Some(self.publish_at.map_or(soon, |at| at.min(soon)));
         self.is_news = true;
+    }
+
+    /// A probe has begun that will most likely have ended in a moment, and then that is to be shown.
+    pub(super) fn publish_unless_it_ends(&mut self) {
+        self.publish_at.get_or_insert(Instant::now() + UNDER_WAY);
     }
 
     /// Nothing is new, but it may be time all the same.

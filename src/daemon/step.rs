@@ -248,7 +248,12 @@ pub enum Action {
 impl Action {
     /// Whether it follows from nothing but the time.
     pub fn is_routine(&self) -> bool {
-        matches!(self, Self::Save(_) | Self::Forgive(..) | Self::Probe { depth: Depth::Connect, .. })
+        matches!(self, Self::Save(_) | Self::Forgive(..) | Self::Probe { .. })
+    }
+
+    /// Whether it is a part of somebody's budget.
+    pub fn costs_requests(&self) -> bool {
+        matches!(self, Self::Probe { depth: Depth::Sample | Depth::Rehearse, .. })
     }
 }
 

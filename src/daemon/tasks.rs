@@ -20,20 +20,32 @@ pub(super) enum Done {
     Told,
 }
 
-/// One probe. An answer that breaks the prober is that mirror's failure, and nobody else's.
-pub(super) async fn probed(prober: Rc<Prober>, url: MirrorUrl, task: Task, now: Timestamp) -> Observation {
+/// One probe, which begins at once. An answer that breaks the prober is that mirror's failure, and nobody else's.
+pub(super) fn probed(
+    prober: Rc<Prober>,
+    url: MirrorUrl,
+    task: Task,
+    now: Timestamp,
+) -> impl Future<Output = Observation> {
     let image = task.image.clone();
     let broken = Observation { image, ..Observation::new(now, task.depth) };
-    survived(async move { prober.probe(&url, &task, now).await }, broken).await
+    survived(async move { prober.probe(&url, &task, now).await }, broken)
 }
 
-async fn survived(probe: impl Future<Output = Observation> + 'static, broken: Observation) -> Observation {
-    tokio::task::spawn_local(probe).await.unwrap_or_else(|died| {
-        error!("a probe died, which is a bug of mirrorwatch: {died}");
-        let detail = "mirrorwatch cannot cope with its answer".to_owned();
-        let failure = Failure { kind: FailureKind::ProtocolError, stage: Stage::Manifest, detail };
-        Observation { outcome: Outcome::Failed(failure), ..broken }
-    })
+/// What is returned is small: a probe takes kilobytes, and they are to be had once.
+fn survived(
+    probe: impl Future<Output = Observation> + 'static,
+    broken: Observation,
+) -> impl Future<Output = Observation> {
+    let probe = tokio::task::spawn_local(probe);
+    async move {
+        probe.await.unwrap_or_else(|died| {
+            error!("a probe died, which is a bug of mirrorwatch: {died}");
+            let detail = "mirrorwatch cannot cope with its answer".to_owned();
+            let failure = Failure { kind: FailureKind::ProtocolError, stage: Stage::Manifest, detail };
+            Observation { outcome: Outcome::Failed(failure), ..broken }
+        })
+    }
 }
 
 #[cfg(test)]
@@ -48,10 +60,11 @@ mod tests {
         let whole = Observation::new(Timestamp::from_millis(5), Depth::Rehearse);
         let (served, broken) = (whole.clone(), whole.clone());
         let local = LocalSet::new();
-        let fine = local.run_until(survived(async { served }, broken)).await;
+        let fine = local.run_until(async { survived(async { served }, broken).await }).await;
         assert_eq!(fine, whole);
         #[expect(clippy::panic, reason = "that is what is survived")]
-        let died = local.run_until(survived(async { panic!("an answer") }, whole.clone())).await;
+        let died =
+            local.run_until(async { survived(async { panic!("an answer") }, whole.clone()).await }).await;
         assert_eq!((died.at, died.depth), (whole.at, whole.depth));
         assert_eq!(died.failure().map(|failure| failure.kind), Some(FailureKind::ProtocolError));
     }

@@ -5,6 +5,7 @@ use tempfile::TempDir;
 use tokio::task::yield_now;
 use tokio::time::advance;
 
+use super::publishing::UNDER_WAY;
 use super::*;
 use crate::engine::{LogSource, Outbound};
 use crate::observation::{Depth, Failure, ImageStore, Outcome, Stage};
@@ -114,6 +115,27 @@ async fn a_status_is_renewed_also_when_there_is_no_news() {
             // Nor does what may wait until nobody is being asked put it off.
             daemon.publish_at = Some(Instant::now() + 2 * RENEWED);
             assert_eq!(daemon.publishes_at(), Some(Instant::now() + RENEWED));
+        })
+        .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_probe_that_ends_soon_is_shown_once_and_at_once() {
+    let mirrors = [silent()];
+    let place = tempfile::tempdir().unwrap();
+    LocalSet::new()
+        .run_until(async {
+            let mut daemon = daemon(&place, &mirrors);
+            daemon.configured();
+            let depth = daemon.state.track(&url(&mirrors[0])).unwrap().in_flight;
+            assert_eq!(depth, Some(Depth::Rehearse), "it has begun");
+            daemon.publish();
+            daemon.publish_unless_it_ends();
+            assert_eq!(daemon.publishes_at(), Some(Instant::now() + UNDER_WAY));
+            advance(Duration::from_secs(1)).await;
+            seen(&mut daemon, &mirrors[0], Outcome::Served);
+            assert_eq!(daemon.published_at, Some(Instant::now()));
+            assert_eq!(daemon.publishes_at(), Some(Instant::now() + RENEWED), "that was all");
         })
         .await;
 }
