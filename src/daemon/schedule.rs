@@ -32,8 +32,6 @@ pub struct Pace {
     pub confirm: Duration,
 }
 
-impl Pace {}
-
 /// The next probe of one mirror.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Due {

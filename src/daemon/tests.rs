@@ -81,83 +81,79 @@ fn timed_out() -> Outcome {
     Outcome::Failed(Failure { kind, stage: Stage::Connect, detail: String::new() })
 }
 
+/// Runs `test` with a daemon that has begun to ask these.
+async fn asking(mirrors: &[TcpListener], test: impl AsyncFnOnce(Daemon)) {
+    let place = tempfile::tempdir().unwrap();
+    LocalSet::new()
+        .run_until(async {
+            let mut daemon = daemon(&place, mirrors);
+            daemon.configured();
+            test(daemon).await;
+        })
+        .await;
+}
+
 #[tokio::test]
 async fn what_comes_first_after_a_sleep_is_held_against_nobody() {
     for (seconds, holds) in [(0, true), (3600, false)] {
         let mirrors = [silent(), silent()];
-        let place = tempfile::tempdir().unwrap();
-        LocalSet::new()
-            .run_until(async {
-                let mut daemon = daemon(&place, &mirrors);
-                daemon.configured();
-                // That somebody answers makes the failure of the other one its own.
-                seen(&mut daemon, &mirrors[0], Outcome::Served);
-                daemon.sleep.through(seconds);
-                seen(&mut daemon, &mirrors[1], timed_out());
-                let record = &daemon.state.track(&url(&mirrors[1])).unwrap().record;
-                assert_eq!(record.failing().is_some(), holds, "after {seconds} s of sleep");
-            })
-            .await;
+        asking(&mirrors, async |mut daemon| {
+            // That somebody answers makes the failure of the other one its own.
+            seen(&mut daemon, &mirrors[0], Outcome::Served);
+            daemon.sleep.through(seconds);
+            seen(&mut daemon, &mirrors[1], timed_out());
+            let record = &daemon.state.track(&url(&mirrors[1])).unwrap().record;
+            assert_eq!(record.failing().is_some(), holds, "after {seconds} s of sleep");
+        })
+        .await;
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_status_is_renewed_also_when_there_is_no_news() {
-    let place = tempfile::tempdir().unwrap();
-    LocalSet::new()
-        .run_until(async {
-            let mut daemon = daemon(&place, &[silent()]);
-            daemon.publish();
-            assert_eq!(daemon.publishes_at(), Some(Instant::now() + RENEWED));
-            advance(RENEWED).await;
-            daemon.tick();
-            assert_eq!(daemon.publishes_at(), Some(Instant::now() + RENEWED), "it is, and once");
-            // Nor does what may wait until nobody is being asked put it off.
-            daemon.publish_at = Some(Instant::now() + 2 * RENEWED);
-            assert_eq!(daemon.publishes_at(), Some(Instant::now() + RENEWED));
-        })
-        .await;
+    asking(&[silent()], async |mut daemon| {
+        daemon.publish();
+        assert_eq!(daemon.publishes_at(), Some(Instant::now() + RENEWED));
+        advance(RENEWED).await;
+        daemon.tick();
+        assert_eq!(daemon.publishes_at(), Some(Instant::now() + RENEWED), "it is, and once");
+        // Nor does what may wait until nobody is being asked put it off.
+        daemon.publish_at = Some(Instant::now() + 2 * RENEWED);
+        assert_eq!(daemon.publishes_at(), Some(Instant::now() + RENEWED));
+    })
+    .await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_probe_that_ends_soon_is_shown_once_and_at_once() {
     let mirrors = [silent()];
-    let place = tempfile::tempdir().unwrap();
-    LocalSet::new()
-        .run_until(async {
-            let mut daemon = daemon(&place, &mirrors);
-            daemon.configured();
-            let depth = daemon.state.track(&url(&mirrors[0])).unwrap().in_flight;
-            assert_eq!(depth, Some(Depth::Rehearse), "it has begun");
-            daemon.publish();
-            daemon.publish_unless_it_ends();
-            assert_eq!(daemon.publishes_at(), Some(Instant::now() + UNDER_WAY));
-            advance(Duration::from_secs(1)).await;
-            seen(&mut daemon, &mirrors[0], Outcome::Served);
-            assert_eq!(daemon.published_at, Some(Instant::now()));
-            assert_eq!(daemon.publishes_at(), Some(Instant::now() + RENEWED), "that was all");
-        })
-        .await;
+    asking(&mirrors, async |mut daemon| {
+        let depth = daemon.state.track(&url(&mirrors[0])).unwrap().in_flight;
+        assert_eq!(depth, Some(Depth::Rehearse), "it has begun");
+        daemon.publish();
+        daemon.publish_unless_it_ends();
+        assert_eq!(daemon.publishes_at(), Some(Instant::now() + UNDER_WAY));
+        advance(Duration::from_secs(1)).await;
+        seen(&mut daemon, &mirrors[0], Outcome::Served);
+        assert_eq!(daemon.published_at, Some(Instant::now()));
+        assert_eq!(daemon.publishes_at(), Some(Instant::now() + RENEWED), "that was all");
+    })
+    .await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_probe_knows_how_long_this_process_did_not_get_to_run_meanwhile() {
     for (seconds, starved) in [(0, 0..=0), (7, 6..=7)] {
-        let mirrors = [silent()];
-        let place = tempfile::tempdir().unwrap();
-        LocalSet::new()
-            .run_until(async {
-                let mut daemon = daemon(&place, &mirrors);
-                daemon.configured();
-                // It has begun, and nothing else runs until the clock has moved on.
-                yield_now().await;
-                advance(Duration::from_secs(seconds)).await;
-                let Some(Ok(Done::Probed(_, observation))) = daemon.tasks.join_next().await else {
-                    panic!("a probe was begun")
-                };
-                assert!(starved.contains(&observation.starved.as_secs()), "{:?}", observation.starved);
-            })
-            .await;
+        asking(&[silent()], async |mut daemon| {
+            // It has begun, and nothing else runs until the clock has moved on.
+            yield_now().await;
+            advance(Duration::from_secs(seconds)).await;
+            let Some(Ok(Done::Probed(_, observation))) = daemon.tasks.join_next().await else {
+                panic!("a probe was begun")
+            };
+            assert!(starved.contains(&observation.starved.as_secs()), "{:?}", observation.starved);
+        })
+        .await;
     }
 }
 
