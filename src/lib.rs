@@ -7,7 +7,7 @@
 //!
 //! | layer | modules | may |
 //! | --- | --- | --- |
-//! | words | [`timestamp`], [`mirror`], [`image`], [`observation`], [`pull`], [`reason`], [`secret`], [`text`] | name things |
+//! | words | [`timestamp`], [`mirror`], [`image`], [`observation`], [`pull`], [`reason`], [`secret`], [`text`], [`json`] | name things |
 //! | decisions | [`ranking`] | decide: no I/O, no clock, no randomness, no tokio |
 //! | edges | [`config`], [`probe`], [`engine`], [`listen`], [`file`](mod@file), [`publish`], [`room`], [`ours`], [`process`], [`store`], [`status`], [`pause`], [`watch`], [`route`], [`confine`] | talk to one outside thing each; no edge knows another (but [`file`](mod@file), [`publish`], [`room`], [`ours`], [`process`] and [`confine`], the shared tools) |
 //! | wiring | [`assembly`], [`applier`], [`round`], [`daemon`], [`cli`] | connect them |
@@ -29,6 +29,7 @@ pub mod daemon;
 pub mod engine;
 pub mod file;
 pub mod image;
+pub mod json;
 pub mod listen;
 pub mod mirror;
 pub mod observation;

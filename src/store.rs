@@ -33,6 +33,7 @@ use rusqlite::{Connection, Row, params};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use crate::json;
 use crate::mirror::MirrorUrl;
 use crate::observation::Observation;
 use crate::reason::{ChangeKind, ReasonKind};
@@ -311,7 +312,7 @@ impl Store {
 
     /// Keeps a value under this name. `None` and other values that JSON has as `null` remove it.
     pub fn set_fact<T: Serialize>(&self, name: &str, value: &T) {
-        let json = match serde_json::to_string(value) {
+        let json = match json::to_string(value) {
             Ok(json) => json,
             Err(error) => {
                 let path = self.dir.join(FILE);

@@ -5,7 +5,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The layers of `src/lib.rs`, from the top down.
-const WORDS: &[&str] = &["timestamp", "mirror", "image", "observation", "pull", "reason", "secret", "text"];
+const WORDS: &[&str] =
+    &["timestamp", "mirror", "image", "observation", "pull", "reason", "secret", "text", "json"];
 const DECISIONS: &[&str] = &["ranking"];
 const EDGES: &[&str] = &["config", "probe", "engine", "listen", "store", "status", "watch", "pause", "route"];
 /// The tools that edges share.

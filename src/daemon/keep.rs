@@ -9,6 +9,7 @@ use tracing::error;
 use super::Daemon;
 use super::step::Track;
 use crate::assembly::{self, ADOPTED_FACT, SELECTION_FACT, TREATMENT_FACT};
+use crate::json;
 use crate::mirror::MirrorUrl;
 use crate::observation::Observation;
 use crate::store::{Key, Store};
@@ -115,7 +116,7 @@ impl Daemon {
 }
 
 fn keep_record(store: &Store, track: &Track, now: Timestamp) {
-    match serde_json::to_string(&track.record) {
+    match json::to_string(&track.record) {
         Ok(json) => store.save_record(&assembly::key(&track.mirror), &json, now),
         Err(error) => error!("{}: record: {error}", track.mirror.name),
     }

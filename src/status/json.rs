@@ -6,6 +6,7 @@ use serde::Serialize;
 use serde_json::ser::{CompactFormatter, Formatter, PrettyFormatter, Serializer};
 
 use super::safe::is_safe;
+use crate::json::Pieces;
 
 /// How the JSON is laid out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,16 +22,17 @@ pub enum Layout {
 /// JSON has control characters below U+0020 escaped; here DEL, the C1 controls and what turns the direction of text
 /// around are escaped too, because a terminal obeys them as well.
 pub fn to_string<T: Serialize>(value: &T, layout: Layout) -> String {
-    let mut bytes = Vec::new();
+    let mut pieces = Pieces::default();
     let result = match layout {
         Layout::Line => {
-            value.serialize(&mut Serializer::with_formatter(&mut bytes, Escaping(CompactFormatter)))
+            value.serialize(&mut Serializer::with_formatter(&mut pieces, Escaping(CompactFormatter)))
         }
         Layout::Indented => {
-            value.serialize(&mut Serializer::with_formatter(&mut bytes, Escaping(PrettyFormatter::new())))
+            value.serialize(&mut Serializer::with_formatter(&mut pieces, Escaping(PrettyFormatter::new())))
         }
     };
-    result.expect("plain data with string keys is always JSON, and a Vec takes every byte");
+    result.expect("plain data with string keys is always JSON, and a buffer takes every byte");
+    let mut bytes = pieces.into_bytes();
     bytes.push(b'\n');
     String::from_utf8(bytes).expect("JSON is written as UTF-8")
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use rusqlite::{Connection, Row, params};
 
 use super::{Store, row};
+use crate::json;
 use crate::pull::{Seen, Sign};
 use crate::timestamp::Timestamp;
 
@@ -18,7 +19,7 @@ impl Store {
     /// Keeps a sign of a real pull.
     pub fn save_sign(&self, sign: &Sign) {
         self.latest.set(self.latest.get().max(sign.at));
-        let Ok(json) = serde_json::to_string(&sign.seen) else { return };
+        let Ok(json) = json::to_string(&sign.seen) else { return };
         self.write(|connection| {
             connection
                 .prepare_cached("INSERT INTO pulls (at, seen, url, json) VALUES (?1, ?2, ?3, ?4)")?

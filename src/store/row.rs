@@ -8,6 +8,7 @@ use rusqlite::{Connection, Row, params};
 use serde_json::Value;
 
 use super::{Key, Switch};
+use crate::json;
 use crate::observation::Observation;
 use crate::reason::{ChangeKind, ReasonKind};
 use crate::timestamp::Timestamp;
@@ -101,7 +102,7 @@ fn sparse(observation: &Observation) -> Option<String> {
     if let Some(Value::Object(stages)) = members.get_mut("stages") {
         stages.retain(|_, stage| !stage.is_null());
     }
-    Some(value.to_string())
+    json::to_string(&value).ok()
 }
 
 pub(super) fn switch(row: &Row<'_>) -> Option<Switch> {
