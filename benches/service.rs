@@ -244,7 +244,9 @@ fn as_it_is(fakes: &[Registry], first: Duration, span: Duration) {
     let home = Home::new();
     let stand_in = Engine::start(home.path(), Some("{}\n"));
     let mut service = start(&home, &stand_in, fakes, "");
-    let floor = start_bare(&home, fakes, first + span);
+    // With mirrors of its own: what leads to the service's would be looked at as a pull.
+    let others: Vec<Registry> = (0..MEMBERS as u64).map(fake).collect();
+    let floor = start_bare(&home, &others, first + span);
     sleep(first);
     let before = spent(service.id());
     sleep(span);
@@ -270,7 +272,7 @@ fn as_it_is(fakes: &[Registry], first: Duration, span: Duration) {
 const BARE: &str = "bare";
 
 fn start_bare(home: &Home, fakes: &[Registry], span: Duration) -> Child {
-    let addresses = fakes[..MEMBERS].iter().map(|fake| fake.url().trim_start_matches("https://").to_owned());
+    let addresses = fakes.iter().map(|fake| fake.url().trim_start_matches("https://").to_owned());
     Command::new(std::env::current_exe().unwrap())
         .arg(BARE)
         .arg(home.path().join("ca.pem"))

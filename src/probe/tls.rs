@@ -5,9 +5,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use rustls::client::Resumption;
+use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{CertificateError, ClientConfig};
+use rustls::{CertificateError, CipherSuite, ClientConfig};
 use rustls_platform_verifier::Verifier;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, timeout_at};
@@ -35,7 +36,7 @@ impl Tls {
     /// http mirrors still work there, and https ones fail as they fail in dockerd.
     pub(super) fn new(ca_file: Option<&Path>) -> Result<Self, SetupError> {
         let extra = ca_file.map(read_authorities).transpose()?.unwrap_or_default();
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let provider = Arc::new(provider());
         let connector = match Verifier::new_with_extra_roots(extra, Arc::clone(&provider)) {
             Ok(verifier) => Some(TlsConnector::from(Arc::new(config(verifier, provider)?))),
             Err(rustls::Error::General(_)) => None,
@@ -72,10 +73,15 @@ impl Tls {
     }
 }
 
-fn config(
-    verifier: Verifier,
-    provider: Arc<rustls::crypto::CryptoProvider>,
-) -> Result<ClientConfig, SetupError> {
+/// All ciphers of rustls, but first the one that Go's TLS, and so dockerd, has first where the processor knows AES: many
+/// servers take the first.
+fn provider() -> CryptoProvider {
+    let mut provider = ring::default_provider();
+    provider.cipher_suites.sort_by_key(|suite| suite.suite() != CipherSuite::TLS13_AES_128_GCM_SHA256);
+    provider
+}
+
+fn config(verifier: Verifier, provider: Arc<CryptoProvider>) -> Result<ClientConfig, SetupError> {
     let mut config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(|error| SetupError::Tls { why: error.to_string() })?
@@ -154,4 +160,21 @@ fn of_certificate(error: &CertificateError) -> Wrong {
         return Wrong::new(FailureKind::TlsUntrusted, detail);
     }
     Wrong::new(FailureKind::TlsError, error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dockerds_first_cipher_is_ours_and_none_is_lost() {
+        let names = |provider: CryptoProvider| -> Vec<CipherSuite> {
+            provider.cipher_suites.iter().map(rustls::SupportedCipherSuite::suite).collect()
+        };
+        let (ours, mut usual) = (names(provider()), names(ring::default_provider()));
+        assert_eq!(ours[0], CipherSuite::TLS13_AES_128_GCM_SHA256);
+        assert_ne!(usual[0], ours[0], "or there is nothing left to do");
+        usual.retain(|suite| *suite != ours[0]);
+        assert_eq!(ours[1..], usual);
+    }
 }
