@@ -1,7 +1,7 @@
 //! The service as it lives: cold start to the first list, steady memory with 20 TLS mirrors, CPU a day.
 //!
-//! The real binary, 20 fakes that speak TLS, and the tests' stand-in for dockerd; the mirrors and the stand-in are
-//! in this process, so that the service's own process is what is measured.
+//! The real binary, a real dockerd at rest (it needs root and Debian's docker.io), and 20 fakes that speak TLS in this
+//! process, so that the service's own process is what is measured.
 //!
 //! `cargo bench --target x86_64-unknown-linux-musl --bench service` measures the program as the package has it, and
 //! without `--target` one that is linked to this host's C library. It takes an hour and a half, or with fewer or more
@@ -11,8 +11,9 @@
 #![expect(clippy::print_stdout, reason = "a bench prints its figures")]
 #![expect(clippy::unwrap_used, reason = "a bench that cannot go on has failed")]
 
-#[path = "../tests/host/engine.rs"]
-mod engine;
+#[path = "../tests/dockerd/mod.rs"]
+#[expect(dead_code, reason = "the harness is shared by several tests, and each uses a part")]
+mod dockerd;
 #[path = "../tests/support/mod.rs"]
 #[expect(dead_code, reason = "the fakes are shared by several tests, and each uses a part")]
 mod support;
@@ -25,7 +26,7 @@ use std::process::{Child, Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use engine::Engine;
+use dockerd::Dockerd;
 use mirrorwatch::file;
 use mirrorwatch::observation::Depth;
 use mirrorwatch::probe::{Prober, Settings, Task};
@@ -67,11 +68,11 @@ fn main() {
     let fakes: Vec<Registry> = (0..MIRRORS).map(fake).collect();
     let chain = chain_of_the_third(&fakes);
     let home = Home::new();
-    let stand_in = Engine::start(home.path(), Some("{}\n"));
-    let mut service = start(&home, &stand_in, &fakes, SHORT);
+    let engine = Dockerd::start("{}\n");
+    let mut service = start(&home, &engine, &fakes, SHORT);
 
     let started = Instant::now();
-    while mirrors(&stand_in.file()).is_empty() {
+    while engine.mirrors().is_empty() {
         assert!(started.elapsed() < Duration::from_secs(60), "no list");
         sleep(Duration::from_millis(1));
     }
@@ -154,17 +155,17 @@ impl Home {
     }
 }
 
-fn start(home: &Home, stand_in: &Engine, fakes: &[Registry], more: &str) -> Child {
+fn start(home: &Home, engine: &Dockerd, fakes: &[Registry], more: &str) -> Child {
     let ca_file = home.path().join("ca.pem");
     file::replace(&ca_file, authority_pem().as_bytes(), None).unwrap();
     let mut text = format!(
         "[probe]\nlearn_images = false\nproxy = \"none\"\nca_file = \"{}\"\n\
          [select]\ncompare_upstream = false\n\
-         [engine.docker]\nenabled = true\nconfig_file = \"{}\"\nsocket = \"{}\"\nreload = {}\n{more}",
+         [engine.docker]\nenabled = true\nconfig_file = \"{}\"\nsocket = \"{}\"\npid_file = \"{}\"\n{more}",
         ca_file.display(),
-        stand_in.file().display(),
-        stand_in.socket().display(),
-        stand_in.reload_command()
+        engine.file().display(),
+        engine.at("sock").display(),
+        engine.at("pid").display()
     );
     for (number, fake) in fakes.iter().enumerate() {
         text += &format!("\n[[mirror]]\nname = \"m{number}\"\nurl = \"{}\"\n", fake.url());
@@ -183,12 +184,6 @@ fn start(home: &Home, stand_in: &Engine, fakes: &[Registry], more: &str) -> Chil
         .stdin(Stdio::null())
         .spawn()
         .unwrap()
-}
-
-fn mirrors(file: &Path) -> Vec<String> {
-    let value: serde_json::Value =
-        serde_json::from_str(&fs::read_to_string(file).unwrap_or_default()).unwrap_or_default();
-    serde_json::from_value(value["registry-mirrors"].clone()).unwrap_or_default()
 }
 
 /// What each depth costs the thread that probes, times how often the default schedule asks.
@@ -242,8 +237,8 @@ fn cpu_of_a_name(runtime: &tokio::runtime::Runtime) -> Duration {
 /// The whole service with the default schedule, listening and writing included: what a day of that costs.
 fn as_it_is(fakes: &[Registry], first: Duration, span: Duration) {
     let home = Home::new();
-    let stand_in = Engine::start(home.path(), Some("{}\n"));
-    let mut service = start(&home, &stand_in, fakes, "");
+    let engine = Dockerd::start("{}\n");
+    let mut service = start(&home, &engine, fakes, "");
     // With mirrors of its own: what leads to the service's would be looked at as a pull.
     let others: Vec<Registry> = (0..MEMBERS as u64).map(fake).collect();
     let floor = start_bare(&home, &others, first + span);
