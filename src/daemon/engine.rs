@@ -21,8 +21,9 @@ use crate::timestamp::Timestamp;
 /// How often an engine that is well is asked what it lists. An edit of its file is seen at once; this is for what shows
 /// nowhere else, as somebody else's reload. `status` says nothing older than that, for some 300 looks a day.
 const LOOK_WELL: Duration = Duration::from_secs(300);
-/// After so long it is asked by whoever is awake anyway: to wake up costs more than to look.
-pub(super) const LOOK_EARLY: Duration = Duration::from_secs(270);
+/// After so long it is asked by whoever is awake anyway: to wake up costs more than to look. The minute between the two is
+/// the default `connect`, so that somebody is.
+pub(super) const LOOK_EARLY: Duration = Duration::from_secs(240);
 /// How often one that refuses its list is looked at again: as often as a selected mirror is asked by default, for what is
 /// in the way is mostly mended by a person, who waits.
 const LOOK_REFUSING: Duration = Duration::from_secs(60);
@@ -113,7 +114,18 @@ impl Daemon {
                     info!(version = %facts.version, "the engine is there");
                     self.problem = None;
                 }
+                let known = self.adopted.clone();
                 self.adopt(&facts);
+                if refusal.is_none() && self.adopted == known && self.is_known(&facts) {
+                    // Of some 300 looks a day nearly all: to decide, to write and to show the same once more costs more than
+                    // the look itself.
+                    self.facts = Some(facts);
+                    self.listen();
+                    self.pulled();
+                    self.verified_at = Some(assembly::now());
+                    self.publish_if_old();
+                    return self.look_for_edits();
+                }
                 let docker = assembly::docker(&self.config, &self.places.root_state());
                 self.had_program = docker.is_some_and(|docker| docker.has_program());
                 let listed = facts.mirrors.clone();
@@ -183,6 +195,17 @@ impl Daemon {
     /// Whether the engine is not installed any more, and not only stopped: its program was found while it ran.
     fn is_gone(&self) -> bool {
         self.had_program && Hand::new(&self.config, &self.places, self.applier.as_ref()).is_none()
+    }
+
+    /// Whether a look at an engine without a problem has shown what is known already, and has been acted upon.
+    fn is_known(&self, facts: &Facts) -> bool {
+        let listed = EngineView::Lists(facts.mirrors.clone());
+        self.problem.is_none()
+            && self.facts.as_ref() == Some(facts)
+            && self.state.has_seen(&listed)
+            // What could not be set up or written is tried again with each look.
+            && self.asks_as.as_ref() == Some(&assembly::probe_settings(&self.config, Some(facts)))
+            && !(self.store.is_failing() || self.store.lacks_writes())
     }
 
     /// The problem that a list waits for somebody's edits, as long as they wait.

@@ -157,6 +157,38 @@ async fn a_probe_knows_how_long_this_process_did_not_get_to_run_meanwhile() {
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_look_that_shows_what_is_known_makes_no_status_of_its_own_and_any_other_does() {
+    let place = tempfile::tempdir().unwrap();
+    LocalSet::new()
+        .run_until(async {
+            let mut daemon = daemon_of(&place, &["https://a.example".to_owned()], false);
+            daemon.step(Event::Listed(vec!["https://a.example".parse().unwrap()]));
+            let look = |daemon: &mut Daemon, facts| {
+                daemon.publish();
+                daemon.verified_at = None;
+                daemon.looked(facts);
+                daemon.is_news
+            };
+            assert!(look(&mut daemon, Ok(facts(None))), "the first");
+            assert!(!look(&mut daemon, Ok(facts(None))));
+            assert!(daemon.verified_at.is_some() && daemon.publish_at.is_none());
+            assert!(daemon.look_at >= Instant::now() + engine::LOOK_EARLY);
+            for other in [
+                Facts { version: "29.0.0".to_owned(), ..facts(None) },
+                Facts { mirrors: Vec::new(), ..facts(None) },
+                facts(Some(&["https://b.example"])),
+            ] {
+                assert!(look(&mut daemon, Ok(other.clone())), "{other:?}");
+                look(&mut daemon, Ok(facts(None)));
+            }
+            let problem = || Problem::new(ProblemKind::NoAnswer, "no answer");
+            assert!(look(&mut daemon, Err(problem())), "gone");
+            assert!(look(&mut daemon, Ok(facts(None))), "back");
+        })
+        .await;
+}
+
 #[test]
 fn an_engine_is_looked_at_the_sooner_the_sooner_somebody_waits_for_it() {
     let there = |refusal: Option<ProblemKind>, edited| engine::pause_there(refusal, edited).as_secs();

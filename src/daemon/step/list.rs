@@ -26,6 +26,12 @@ const RACES: u32 = 5;
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
 impl State {
+    /// Whether this view of the engine would change nothing.
+    pub fn has_seen(&self, view: &EngineView) -> bool {
+        let looks_for_a_list = !self.owned && self.list.is_empty();
+        self.engine == *view && !self.refused && !looks_for_a_list && self.applying.is_none()
+    }
+
     pub(super) fn engine_seen(&mut self, view: EngineView) {
         let was_away = matches!(
             self.engine,
